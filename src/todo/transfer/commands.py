@@ -20,7 +20,7 @@ _SHOWN_PROGRESS = "\r{} lines"
 _HEAD_BYTES = 512
 _CALENDAR = b"BEGIN:VCALENDAR"
 _FORMAT = re.compile(rb'\s*\{\s*"todo-backend"\s*:')
-"""The line that an export starts with, of whatever version."""
+"""First line of an export, in any version of the format."""
 
 
 def run_export(options: argparse.Namespace, files: Files) -> int:
@@ -48,7 +48,7 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
     finally:
         await database.dispose()
     if owner is not None and not accounts:
-        raise FatalError(ExitCode.USAGE, f"--owner: no account named {owner}")
+        raise FatalError(ExitCode.USAGE, f"--owner: unknown account {owner}")
 
 
 def run_import(options: argparse.Namespace, files: Files) -> int:
@@ -58,7 +58,10 @@ def run_import(options: argparse.Namespace, files: Files) -> int:
         FatalError: The file cannot be read, or the database not written; nothing was taken.
     """
     if options.format == "ical" and not options.owner:
-        raise FatalError(ExitCode.USAGE, "--owner: a calendar file does not say whose tasks it has")
+        raise FatalError(
+            ExitCode.USAGE,
+            "--owner is required, because a calendar file does not name the owner of its tasks",
+        )
     settings = load_settings()
     with files.reading(options.input) as file:
         if options.format == "json":
@@ -106,7 +109,7 @@ def _require_export(name: str, file: IO[bytes]) -> None:
         raise FatalError(ExitCode.USAGE, message)
     file.seek(0)
     if not any(map(_FORMAT.match, file)):
-        message = f'{shown} is not an export: it has no line {{"todo-backend":{{"format":1}}}}'
+        message = f'{shown} is not an export: it lacks the line {{"todo-backend":{{"format":1}}}}'
         raise FatalError(ExitCode.USAGE, message)
 
 
@@ -117,11 +120,11 @@ def _show_progress(lines: int) -> None:
 
 def _tell(report: Report, *, dry_run: bool) -> int:
     for line, why in sorted(report.skipped.items()):
-        write_output(f"line {line}: not taken: {why}\n")
+        write_output(f"line {line}: skipped: {why}\n")
     taken = ", ".join(f"{kind} {count}" for kind, count in sorted(report.taken.items()))
-    would = "would take" if dry_run else "took"
+    would = "would import" if dry_run else "imported"
     write_output(
-        f"{would}: {taken or 'nothing'}; there already: {report.present};"
-        f" not taken: {len(report.skipped)}\n"
+        f"{would}: {taken or 'nothing'}; already present: {report.present}; skipped: "
+        f"{len(report.skipped)}\n"
     )
     return ExitCode.INCOMPLETE if report.skipped else ExitCode.OK

@@ -76,7 +76,7 @@ class ConversationImporter:
             await self._take_conversation(number, document)
             return
         if document["conversation_id"] in self._refused:
-            self._skip(number, "conversation_id: the conversation is not taken")
+            self._skip(number, "conversation_id: the conversation is not imported")
             return
         self._pending.append((number, document))
         if len(self._pending) >= _BATCH:

@@ -68,7 +68,7 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
         if record is None:
             is_export = True
         elif not is_export:
-            survey.skipped[number] = 'no line {"todo-backend":{"format":1}} before it'
+            survey.skipped[number] = 'the line {"todo-backend":{"format":1}} must come first'
         elif owner is not None and getattr(record, "owner", owner) != owner:
             survey.skipped[number] = "another owner's"
         elif isinstance(record, ListRecord):
@@ -86,7 +86,7 @@ def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
     document = record.document()
     task_id = document["id"]
     if task_id in survey.tasks:
-        survey.skipped[number] = f"the same id as on line {survey.lines[task_id]}"
+        survey.skipped[number] = f"duplicates the ID on line {survey.lines[task_id]}"
         return
     survey.lines[task_id] = number
     survey.tasks[task_id] = TaskPlacement(
@@ -97,9 +97,11 @@ def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
 def _note_message(survey: FileIndex, number: int, record: MessageRecord) -> None:
     message_id = str(record.id)
     if str(record.conversation_id) not in survey.conversations:
-        survey.skipped[number] = "conversation_id: no such conversation is taken from this file"
+        survey.skipped[number] = (
+            "conversation_id: this file has no importable conversation with this ID"
+        )
     elif message_id in survey.messages:
-        survey.skipped[number] = f"the same id as on line {survey.messages[message_id]}"
+        survey.skipped[number] = f"duplicates the ID on line {survey.messages[message_id]}"
     else:
         survey.messages[message_id] = number
 
@@ -120,7 +122,7 @@ def settle(
         if task_id in stored_tasks:
             continue
         if place.list_id is not None and owners.get(place.list_id) != place.owner:
-            refused[task_id] = "list_id: no such list of this owner"
+            refused[task_id] = "list_id: the owner has no list with this ID"
     # Each pass refuses the tasks below those refused before; a task is at most so deep.
     for _ in range(MAX_DEPTH + 1):
         before = len(refused)
@@ -144,13 +146,13 @@ def _find_fault(
     depth, above = 1, place.parent_id
     parent = stored.get(above) or survey.tasks.get(above)
     if parent is None or above in refused:
-        return "parent_id: no such task, or it is not taken"
+        return "parent_id: the task does not exist or is not imported"
     if (parent.owner, parent.list_id) != (place.owner, place.list_id):
-        return "parent_id: a subtask has the owner and the list of its parent"
+        return "parent_id: a subtask must have the owner and the list of its parent"
     while parent is not None:
         depth += 1
         if depth > MAX_DEPTH:
-            return f"parent_id: tasks nest at most {MAX_DEPTH} deep"
+            return f"parent_id: tasks can be nested at most {MAX_DEPTH} levels deep"
         parent = (
             (stored.get(parent.parent_id) or survey.tasks.get(parent.parent_id))
             if parent.parent_id

@@ -246,7 +246,7 @@ class Importer:
             self.report.take("account")
         else:
             zone = self._zones[record.owner]
-            self.report.skipped[number] = f"the account is there, with the zone {zone}"
+            self.report.skipped[number] = f"the account already exists, with the zone {zone}"
 
     async def _take_list(self, number: int, document: Document) -> None:
         work = await self._work(document["owner"])
@@ -269,7 +269,9 @@ class Importer:
         document = record.document()
         owner = survey.lists.get(document["list_id"])
         if owner is None or owner == record.user_id:
-            self.report.skipped[number] = "list_id: no such list in this file, or the user's own"
+            self.report.skipped[number] = (
+                "list_id: the list is not in this file and is not the user's own"
+            )
             return
         work = await self._work(owner)
         where = {"list_id": document["list_id"], "user": record.user_id}
@@ -338,7 +340,7 @@ class Importer:
         if not self._compares or all(_same(there[name], value) for name, value in document.items()):
             self.report.present += 1
         else:
-            self.report.skipped[number] = "something else with this id is there already"
+            self.report.skipped[number] = "another entity with this ID already exists"
 
 
 def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field

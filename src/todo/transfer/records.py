@@ -111,7 +111,7 @@ class TaskRecord(_Record):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.is_completed is (self.completed_at is None):
-            msg = "is_completed and completed_at do not agree"
+            msg = "is_completed contradicts completed_at"
             raise ValueError(msg)
         if self.id == self.parent_id:
             msg = "parent_id: a task cannot be below itself"
@@ -190,11 +190,11 @@ def read_line(line: bytes) -> Record | None:
     ((word, value),) = content.items()
     if word == "todo-backend":
         if value != {"format": 1}:
-            raise NotTakenError("another format than 1: it was written by another version")
+            raise NotTakenError("is not in format 1: it was written by another version")
         return None
     kind = _KINDS.get(word)
     if kind is None:
-        raise NotTakenError(f"{word[:40]!r} is none of {_WORDS}")
+        raise NotTakenError(f"{word[:40]!r} is not one of {_WORDS}")
     try:
         return kind.model_validate(value)
     except ValidationError as error:

@@ -160,7 +160,7 @@ def test_an_import_reads_a_file_or_a_pipe(run: Run, folder: Path, *, by_pipe: bo
     done = run("import", "-", given=lines) if by_pipe else run("import", "in")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "took: account 1; there already: 1; not taken: 0\n"
+    assert done.stdout == "imported: account 1; already present: 1; skipped: 0\n"
 
 
 def test_a_pipe_that_is_given_by_name_is_spooled_on_this_machine(run: Run, folder: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_pipe_that_is_given_by_name_is_spooled_on_this_machine(run: Run, folde
     done = run("import", "/dev/stdin", given=LINE + ALICE)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "took: nothing; there already: 1; not taken: 0\n"
+    assert done.stdout == "imported: nothing; already present: 1; skipped: 0\n"
 
 
 def test_a_closed_standard_input_is_an_empty_one(environment: dict[str, str], folder: Path) -> None:

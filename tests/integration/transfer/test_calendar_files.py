@@ -69,7 +69,7 @@ def test_a_task_is_found_again_by_its_uid_whenever_it_was_created(
     before = stored(empty)
 
     for other in CREATED:
-        assert "took: nothing; there already: 1;" in take(f"UID:a\nSUMMARY:stamps\n{other}")
+        assert "imported: nothing; already present: 1;" in take(f"UID:a\nSUMMARY:stamps\n{other}")
 
     assert stored(empty) == before
 
@@ -77,7 +77,7 @@ def test_a_task_is_found_again_by_its_uid_whenever_it_was_created(
 def test_of_two_tasks_with_one_uid_and_other_times_in_one_file_one_is_taken(take: Import) -> None:
     printed = take(*(f"UID:a\nSUMMARY:stamps\n{created}" for created in CREATED[:3]))
 
-    assert "took: task 1; there already: 0; not taken: 2" in printed
+    assert "imported: task 1; already present: 0; skipped: 2" in printed
 
 
 def test_other_uids_and_owners_are_other_tasks(
@@ -119,7 +119,7 @@ def test_a_part_goes_into_the_list_where_its_parent_is_by_now(
     printed = take("UID:p\nSUMMARY:parent", "UID:c\nSUMMARY:child\nRELATED-TO:p")
 
     tasks = stored(empty)
-    assert "took: task 1; there already: 1; not taken: 0" in printed
+    assert "imported: task 1; already present: 1; skipped: 0" in printed
     assert tasks["child"]["list_id"] == tasks["parent"]["list_id"] == list_id
     assert tasks["child"]["parent_id"] == tasks["parent"]["id"]
 
@@ -165,7 +165,7 @@ def test_random_tasks_go_in_without_an_error(empty: dict[str, str], tmp_path: Pa
     assert (first.returncode, first.stderr) == (1, "")
     assert "took: task " in first.stdout
     assert (second.returncode, second.stderr) == (1, "")
-    assert "took: nothing; there already: " in second.stdout
+    assert "imported: nothing; already present: " in second.stdout
     exported = call_admin(empty, "export", "--owner", "alice").stdout
     copy = tmp_path / "export"
     copy.write_text(exported)
@@ -178,6 +178,6 @@ def test_a_line_with_many_reasons_says_the_first_and_how_many_more(take: Import)
 
     printed = take(f"UID:1\nSUMMARY:Title\nCATEGORIES:{tags}")
 
-    assert "line 5: not taken: CATEGORIES: 'tag10' is more than the 10 tags" in printed
+    assert "line 5: skipped: CATEGORIES: 'tag10' is more than the 10 tags" in printed
     assert "; and 29980 more\n" in printed
     assert len(printed) < 2000

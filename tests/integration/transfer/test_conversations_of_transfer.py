@@ -83,7 +83,7 @@ def test_a_conversation_that_was_continued_is_the_same(
 
     taken = call_admin(service.environment, "import", str(file))
 
-    assert taken.stdout == "took: nothing; there already: 4; not taken: 0\n"
+    assert taken.stdout == "imported: nothing; already present: 4; skipped: 0\n"
     assert len(owner.get(f"{CONVERSATIONS}/{made}").json()["messages"]) == 4
 
 
@@ -155,8 +155,8 @@ def test_nobody_gets_messages_into_the_conversation_of_another(
 
     result = call_admin(service.environment, "import", str(file))
 
-    assert "something else with this id is there already" in result.stdout
-    assert result.stdout.count("conversation_id: the conversation is not taken") == 2
+    assert "another entity with this ID already exists" in result.stdout
+    assert result.stdout.count("conversation_id: the conversation is not imported") == 2
     assert export(service.environment, user) == exported
     assert len(owner.get(f"{CONVERSATIONS}/{made}").json()["messages"]) == 2
 
@@ -171,5 +171,7 @@ def test_a_message_that_comes_twice_is_taken_once(
 
     result = call_admin(empty, "import", str(file))
 
-    assert f"line {len(lines) + 1}: not taken: the same id as on line {len(lines)}" in result.stdout
+    assert (
+        f"line {len(lines) + 1}: skipped: duplicates the ID on line {len(lines)}" in result.stdout
+    )
     assert export(empty, user) == "\n".join(lines) + "\n"

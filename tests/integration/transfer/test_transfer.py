@@ -63,7 +63,7 @@ def test_an_export_taken_in_elsewhere_is_exported_the_same(
 
     assert taken.returncode == 0, taken.stdout + taken.stderr
     assert "not taken: 0" in taken.stdout
-    assert again.stdout.startswith("took: nothing; there already: 14;")
+    assert again.stdout.startswith("imported: nothing; already present: 14;")
     assert second == first
 
 
@@ -126,7 +126,7 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(
     assert dry.stdout.replace("would take", "took") == wet.stdout
     assert (dry.returncode, wet.returncode) == (0, 0)
     assert missing.returncode == 64
-    assert "no account named" in missing.stderr
+    assert "unknown account" in missing.stderr
 
 
 def test_each_line_that_is_not_taken_is_named_with_its_reason(
@@ -154,7 +154,7 @@ def test_each_line_that_is_not_taken_is_named_with_its_reason(
     assert told[str(parent + 1)].startswith("priority: ")
     assert told[str(child + 1)].startswith("parent_id: ")
     assert told[str(len(lines) - 1)].startswith("not JSON")
-    assert told[str(len(lines))] == f"the same id as on line {tasks[0] + 1}"
+    assert told[str(len(lines))] == f"duplicates the ID on line {tasks[0] + 1}"
 
 
 def test_what_is_there_otherwise_is_left_alone(
@@ -168,7 +168,7 @@ def test_what_is_there_otherwise_is_left_alone(
     result = call_admin(service.environment, "import", str(file))
 
     assert result.returncode == 1
-    assert "something else with this id is there already" in result.stdout
+    assert "another entity with this ID already exists" in result.stdout
     assert export(service.environment, user) == before
 
 
@@ -181,7 +181,7 @@ def test_another_owners_lines_are_not_taken_when_one_is_asked_for(
 
     result = call_admin(empty, "import", "--owner", "somebody", str(file))
 
-    assert result.stdout.endswith("took: nothing; there already: 0; not taken: 2\n")
+    assert result.stdout.endswith("imported: nothing; already present: 0; skipped: 2\n")
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.ics")), ids=lambda path: path.stem)
@@ -220,8 +220,8 @@ def test_a_file_that_is_not_there_is_one_line(empty: dict[str, str]) -> None:
             "is a calendar file; --format ical --owner USER imports it",
         ),
         ("begin:vcalendar\nEND:VCALENDAR\n", "is a calendar file; --format ical"),
-        ("root:x:0:0::/root:/bin/sh\n" * 3, "is not an export: it has no line "),
-        ('{"task": {}}\n', 'is not an export: it has no line {"todo-backend":{"format":1}}'),
+        ("root:x:0:0::/root:/bin/sh\n" * 3, "is not an export: it lacks the line "),
+        ('{"task": {}}\n', 'is not an export: it lacks the line {"todo-backend":{"format":1}}'),
         ("", "is not an export"),
     ],
 )

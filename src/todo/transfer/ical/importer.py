@@ -150,14 +150,14 @@ class _Import:
             depth += 1
             above = self._places.get(above.parent_id or "")
         if parent is None:
-            why = "the parent is not taken"
+            why = "the parent is not imported"
         elif parent.owner != self._owner:
-            why = "the parent belongs to another user by now"
+            why = "the parent now belongs to another user"
         elif depth > MAX_DEPTH:
-            why = f"tasks nest at most {MAX_DEPTH} deep"
+            why = f"tasks can be nested at most {MAX_DEPTH} levels deep"
         else:
             return TaskPlacement(self._owner, parent.list_id, parent_id)
-        self._skip(task.line, f"RELATED-TO: {why}; taken without parent")
+        self._skip(task.line, f"RELATED-TO: {why}; imported without parent")
         return TaskPlacement(self._owner, None, None)
 
 

@@ -85,7 +85,7 @@ def read_components(data: bytes, report: list[Skipped]) -> list[Component]:
         elif read.name == "END":
             _end(opened, read, report)
         elif len(opened) == 1:
-            report.append(Skipped(line, read.name, "stands outside of every component"))
+            report.append(Skipped(line, read.name, "is outside of every component"))
         else:
             opened[-1].properties.append(read)
     for component in opened[1:]:
@@ -108,7 +108,7 @@ def _begin(opened: list[Component], begin: Property, report: list[Skipped]) -> N
 def _end(opened: list[Component], end: Property, report: list[Skipped]) -> None:
     name = end.value.strip().upper()[:_NAME_LENGTH]
     if name not in {each.name for each in opened[1:]}:
-        report.append(Skipped(end.line, "END", f"no BEGIN:{name} belongs to it"))
+        report.append(Skipped(end.line, "END", f"has no matching BEGIN:{name}"))
         return
     while opened[-1].name != name:
         _close(opened.pop(), report)
@@ -116,7 +116,7 @@ def _end(opened: list[Component], end: Property, report: list[Skipped]) -> None:
 
 
 def _close(component: Component, report: list[Skipped]) -> None:
-    why = f"END:{component.name} is missing; read as far as it goes"
+    why = f"END:{component.name} is missing; imported what is there"
     report.append(Skipped(component.line, component.name, why))
 
 
@@ -129,7 +129,7 @@ def _to_utf8(data: bytes, report: list[Skipped]) -> bytes:
     if encoding == "utf-8":
         return data.removeprefix(codecs.BOM_UTF8)
     text = data.decode(encoding, "replace").removeprefix("\ufeff")
-    lost = "; what is no character became \ufffd" if "\ufffd" in text else ""
+    lost = "; invalid characters became \ufffd" if "\ufffd" in text else ""
     report.append(Skipped(1, "encoding", f"not UTF-8: read as {encoding.upper()}{lost}"))
     return text.encode("utf-8", "replace")
 
@@ -142,10 +142,10 @@ def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
         if _BEGINS_PROPERTY.match(line):
             lines.append((number, [line]))
         elif not lines or lines[-1][1][0][:6].upper().startswith((b"BEGIN:", b"END:")):
-            report.append(Skipped(number, "line", "is no property"))
+            report.append(Skipped(number, "line", "is not a property"))
         else:
             lines[-1][1].append(line if length >= _FOLDED_LENGTH else rb"\n" + line)
-            why = f"begins with no name; read as the rest of line {lines[-1][0]}"
+            why = f"starts without a name; read as a continuation of line {lines[-1][0]}"
             report.append(Skipped(number, "line", why))
         length = last_length
     return [(number, b"".join(parts)) for number, parts in lines]
@@ -184,7 +184,7 @@ def _decode(lines: list[tuple[int, bytes]], report: list[Skipped]) -> Iterator[t
             except UnicodeDecodeError:
                 text = line.decode("latin-1")
         if "\0" in text:
-            report.append(Skipped(number, "line", "holds the character NUL; left out"))
+            report.append(Skipped(number, "line", "has the character NUL; removed"))
             text = text.replace("\0", "")
         yield number, text
     if others:

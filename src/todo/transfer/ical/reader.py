@@ -50,7 +50,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
         if component.name == "VTIMEZONE":
             continue
         if component.name != "VTODO":
-            report.append(Skipped(component.line, component.name, "is no task"))
+            report.append(Skipped(component.line, component.name, "is not a task"))
         elif any(each.name == "RECURRENCE-ID" for each in component.properties):
             instances.append(component)
         else:
@@ -61,17 +61,17 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
                 notes = [Skipped(component.line, "VTODO", task)]
             # What has no UID is known by its line.
             elif (uid := task.uid or f"<{task.line}>") in tasks:
-                why = f"has the UID of the task on line {tasks[uid].line}, which is taken"
+                why = f"has the UID of the task on line {tasks[uid].line}, which is imported"
                 notes = [Skipped(component.line, "VTODO", why)]
             else:
                 tasks[uid] = task
             report += notes
     report += (_report_instance(each, tasks) for each in instances)
     if not components and not report:
-        report.append(Skipped(1, "file", "holds no calendar"))
+        report.append(Skipped(1, "file", "contains no calendar"))
     for uid, task in tasks.items():
         if task.parent_uid is not None and task.parent_uid not in tasks:
-            why = "the parent is none of the tasks taken from this file; taken without parent"
+            why = "the parent is not imported from this file; imported without parent"
             report.append(Skipped(task.line, "RELATED-TO", why))
             tasks[uid] = replace(task, parent_uid=None)
     return Calendar(list(_parents_first(tasks, report)), sorted(report))
@@ -84,7 +84,7 @@ def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Comp
             yield component
             continue
         report.extend(
-            Skipped(each.line, each.name, "belongs to no task")
+            Skipped(each.line, each.name, "does not belong to a task")
             for each in component.properties
             if each.name not in _FORMAL and each.value.strip()
         )
@@ -93,8 +93,8 @@ def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Comp
 
 def _report_instance(component: Component, tasks: dict[str, ImportedTask]) -> Skipped:
     uid = unescape(next((p.value for p in component.properties if p.name == "UID"), ""))
-    which = "the series itself" if uid in tasks else "no series with its UID"
-    why = f"one changed instance of a series; {which} is taken"
+    which = "the series itself" if uid in tasks else "there is no series with its UID"
+    why = f"is a changed instance of a series; {which} is imported"
     return Skipped(component.line, component.name, why)
 
 
@@ -104,7 +104,7 @@ def _parents_first(tasks: dict[str, ImportedTask], report: list[Skipped]) -> Ite
         chain, lines = [task], {task.line}
         while (parent := tasks.get(chain[-1].parent_uid or "")) and parent.line not in done:
             if parent.line in lines:
-                why = "is, over its parents, part of itself; taken without parent"
+                why = "is its own ancestor; imported without parent"
                 report.append(Skipped(chain[-1].line, "RELATED-TO", why))
                 chain[-1] = replace(chain[-1], parent_uid=None)
                 break

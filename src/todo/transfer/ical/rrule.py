@@ -53,7 +53,7 @@ class Rules:
             if start is not None and due is not None and start != due:
                 moved = self._count_from_due(rule, start, due, zone or UTC, clock.account_zone)
                 if moved != rule:
-                    skip(f"counts from DTSTART; taken as {moved}, which counts from the due")
+                    skip(f"counts from DTSTART; imported as {moved}, which counts from the due")
                 rule = moved
             with self._budget.spend():
                 stored = normalise(
@@ -65,12 +65,12 @@ class Rules:
                 )
             first = start.to_wall().time() if start and start.at else None
             if rule.clock is not None and stored.clock is None and rule.clock != first:
-                skip(f"BYHOUR: each due has the time of the first, not {rule.clock}")
+                skip(f"BYHOUR: all occurrences are at the time of the first, not {rule.clock}")
             return str(stored)
         except TimeBudgetExceededError:
             skip("the rules and zones of this file take too long to check")
         except OverflowError:
-            skip("leads out of the calendar")
+            skip("is outside of the supported years")
         except ValueError as error:
             skip(str(error))
         return None
@@ -95,7 +95,7 @@ class Rules:
 
         Raises:
             ValueError: There is no such rule.
-            OverflowError: It leads out of the calendar.
+            OverflowError: It is outside of the supported years.
             TimeBudgetExceededError: There is no time left to find out.
         """
         first = start.to_wall().date()
@@ -109,7 +109,7 @@ class Rules:
             moved = move_rule(named, first, days)
         if moved is None:
             why = f"counts from DTSTART, {days} days before DUE"
-            raise ValueError(f"{why}; no rule says the days of DUE")
+            raise ValueError(f"{why}; a rule cannot express the days of DUE")
         return replace(moved, until=until)
 
 

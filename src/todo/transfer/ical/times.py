@@ -104,7 +104,9 @@ class Clock:
             self.report.append(Skipped(given.line, given.name, f"{value[:40]!r}: {error}"))
             return None
         if moment is None:
-            why = f"{value[:40]!r} is not a day as in 20261231 or a time as in 20261231T090000Z"
+            why = (
+                f"{value[:40]!r} is not a date such as 20261231 or a time such as 20261231T090000Z"
+            )
             self.report.append(Skipped(given.line, given.name, why))
         return moment
 
@@ -168,7 +170,7 @@ def read_duration(value: str) -> Duration:
     text = value.strip().upper()
     match = _DURATION.fullmatch(text)
     if match is None:
-        raise ValueError(f"{text[:20]!r} is not a duration as in -PT15M")
+        raise ValueError(f"{text[:20]!r} is not a duration such as -PT15M")
     weeks, days, hours, minutes, seconds = (int(each or 0) for each in match.groups()[1:])
     rest = timedelta(hours=hours, minutes=minutes, seconds=seconds)
     length = Duration(weeks * _WEEK + days, rest)

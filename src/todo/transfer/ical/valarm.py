@@ -14,7 +14,7 @@ _MINUTE = timedelta(minutes=1)
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
 # Where an alarm repeats the title of its task.
 _TITLES = {"DESCRIPTION", "SUMMARY"}
-_ONLY_A_TIME = "a reminder is a time and nothing else"
+_ONLY_A_TIME = "a reminder has only a time"
 
 
 def read_reminders(
@@ -39,17 +39,17 @@ def read_reminders(
     found: list[int] = []
     for alarm in components:
         if alarm.name != "VALARM":
-            clock.report.append(Skipped(alarm.line, alarm.name, "is nothing that a task has"))
+            clock.report.append(Skipped(alarm.line, alarm.name, "is not supported for tasks"))
             continue
         minutes = _read_alarm(alarm, title, start or due, due, clock, repeats=repeats)
         if minutes is None:
             continue
         if minutes in found:
-            why = "another alarm is at the same time; taken once"
+            why = "duplicates an alarm at the same time; imported once"
             clock.report.append(Skipped(alarm.line, "VALARM", why))
             continue
         if len(found) == MAX_REMINDERS:
-            why = f"a task has no more than {MAX_REMINDERS} reminders"
+            why = f"a task can have at most {MAX_REMINDERS} reminders"
             clock.report.append(Skipped(alarm.line, "VALARM", why))
             continue
         found.append(minutes)
@@ -75,10 +75,10 @@ def _read_alarm(
     for each in alarm.properties:
         value = each.value.strip()
         if each.name == "ACTION" and value.upper() not in {"DISPLAY", "AUDIO"}:
-            why = f"{value[:20]}: a reminder is an event, whatever an alarm does"
+            why = f"{value[:20]}: imported as a reminder without this action"
             clock.report.append(Skipped(each.line, each.name, why))
         elif each.name == "TRIGGER" and each is not trigger:
-            why = f"is there twice; that of line {trigger.line} is taken"
+            why = f"occurs twice; line {trigger.line} is used"
             clock.report.append(Skipped(each.line, each.name, why))
         elif each.name in _TITLES and " ".join(unescape(value).split()) == title:
             continue
@@ -101,7 +101,7 @@ def _read_trigger(
         clock.report.append(Skipped(trigger.line, "TRIGGER", why))
 
     if due is None or start is None:
-        skip("the task has no due to count from")
+        skip("the task has no due from which the trigger counts")
         return None
     try:
         before = _read_distance(trigger, start, due, clock, repeats=repeats)
@@ -118,7 +118,7 @@ def _read_trigger(
         return None
     if rest:
         minutes += 1
-        skip(f"reminders are whole minutes; taken as {minutes} before the due")
+        skip(f"reminders are in whole minutes; imported as {minutes} before the due")
     return minutes
 
 
@@ -142,7 +142,7 @@ def _read_distance(
         return before
     always = _measure(anchor.at + length.exact, due, clock)
     if always != before:
-        why = "each due has this reminder: a day is taken as 24 hours, though the clocks change"
+        why = "imported for each occurrence; a day counts as 24 hours, even when clocks change"
         clock.report.append(Skipped(trigger.line, "TRIGGER", why))
     return always
 

@@ -216,7 +216,7 @@ def _read_observance(part: Component, budget: TimeBudget) -> _Observance:
     given: dict[str, Property] = {}
     for each in part.properties:
         if each.name in {"EXDATE", "EXRULE"}:
-            raise UnreadableZoneError(f"line {each.line}: {each.name} is not known here")
+            raise UnreadableZoneError(f"line {each.line}: {each.name} is not supported here")
         given.setdefault(each.name, each)
     for name in ("DTSTART", "TZOFFSETFROM", "TZOFFSETTO"):
         if name not in given:
@@ -241,7 +241,7 @@ def _read_observance(part: Component, budget: TimeBudget) -> _Observance:
 def _read_offset(given: Property) -> timedelta:
     match = _OFFSET.fullmatch(given.value.strip())
     if match is None:
-        why = f"{given.value[:20]!r} is not an offset as in +0100"
+        why = f"{given.value[:20]!r} is not an offset such as +0100"
         raise UnreadableZoneError(f"line {given.line}: {given.name}: {why}")
     hours, minutes, seconds = (int(each or 0) for each in match.groups()[1:])
     offset = timedelta(hours=hours, minutes=minutes, seconds=seconds)
@@ -258,7 +258,7 @@ def _read_time(given: Property, text: str, before: timedelta) -> datetime:
         wall = max(wall, _EARLIEST)
         return wall + before if match[5] else wall
     except (ValueError, OverflowError):
-        why = f"{text[:20]!r} is not a time as in 20261025T030000"
+        why = f"{text[:20]!r} is not a time such as 20261025T030000"
         raise UnreadableZoneError(f"line {given.line}: {given.name}: {why}") from None
 
 
@@ -271,7 +271,7 @@ def _read_repetition(
         budget.check()
         plain = read_rule(text)
         if plain.frequency is not Frequency.YEARLY:
-            raise ValueError(f"FREQ={plain.frequency}: clocks change by FREQ=YEARLY")  # noqa: TRY301
+            raise ValueError(f"FREQ={plain.frequency}: clock changes require FREQ=YEARLY")  # noqa: TRY301
         rule = normalise(plain, due_date=start.date(), due_at=None, due_zone=None, basis="schedule")
         until = None
         if isinstance(rule.until, datetime):

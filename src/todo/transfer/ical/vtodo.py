@@ -25,9 +25,9 @@ _TAKEN = {
 }
 _REPEATABLE = {"CATEGORIES", "RELATED-TO"}
 _REASONS = {
-    "EXDATE": "a series of tasks has no exceptions",
-    "RDATE": "a series of tasks follows its rule alone",
-    "EXRULE": "a series of tasks has no exceptions",
+    "EXDATE": "exceptions of a series are not supported",
+    "RDATE": "extra dates of a series are not supported",
+    "EXRULE": "exceptions of a series are not supported",
     "ATTENDEE": "share the list instead",
     "ORGANIZER": "share the list instead",
 }
@@ -83,7 +83,7 @@ class _Reader:
             return "has neither SUMMARY nor DESCRIPTION"
         uid = self._text("UID")
         if not uid:
-            why = "is missing; another import of the file makes this task again"
+            why = "is missing; importing the file again duplicates this task"
             self._skip(self._component.line, "UID", why)
         start, due = self._read_due()
         if "RRULE" in self._first:
@@ -127,14 +127,14 @@ class _Reader:
                 continue
             if each.name not in _TAKEN:
                 if each.value.strip():
-                    why = "an extension of the program that wrote it"
-                    known = _REASONS.get(each.name, "a task has no such field")
+                    why = "is an extension of another program"
+                    known = _REASONS.get(each.name, "tasks have no such field")
                     self._skip(each.line, each.name, why if each.name[:2] == "X-" else known)
             elif each.parameters.get("ENCODING", "8BIT").upper() != "8BIT":
-                why = f"ENCODING={each.parameters['ENCODING'][:20]} is none of iCalendar"
+                why = f"ENCODING={each.parameters['ENCODING'][:20]} is not an iCalendar encoding"
                 self._skip(each.line, each.name, why)
             elif each.name in self._first and each.name not in _REPEATABLE:
-                why = f"is there twice; that of line {self._first[each.name].line} is taken"
+                why = f"occurs twice; line {self._first[each.name].line} is used"
                 self._skip(each.line, each.name, why)
             else:
                 self._first.setdefault(each.name, each)
@@ -148,7 +148,7 @@ class _Reader:
         description = self._text("DESCRIPTION")
         if not title and description:
             title = description.splitlines()[0].strip()
-            why = "is missing; the first line of DESCRIPTION is taken"
+            why = "is missing; the first line of DESCRIPTION is used"
             self._skip(self._component.line, "SUMMARY", why)
         return (
             self._cut("SUMMARY", title, MAX_TITLE_LENGTH),
@@ -160,12 +160,12 @@ class _Reader:
         line = source.line if source else self._component.line
         limited = limit_marks(text)
         if limited != text:
-            why = f"has more than {MAX_MARKS} combining marks in a row; the others are left out"
+            why = f"has more than {MAX_MARKS} combining marks in a row; the others are removed"
             self._skip(line, name, why)
         # As it is stored: a few letters are two characters in NFC.
         text = unicodedata.normalize("NFC", limited)
         if len(text) > length:
-            self._skip(line, name, f"has {len(text)} characters; cut after {length}")
+            self._skip(line, name, f"has {len(text)} characters; truncated after {length}")
         return text[:length].strip()
 
     def _read_priority(self) -> str | None:
@@ -174,7 +174,7 @@ class _Reader:
             return None
         value = given.value.strip()
         if not re.fullmatch("[0-9]", value):
-            self._skip(given.line, "PRIORITY", f"{value[:20]!r} is no number from 0 to 9")
+            self._skip(given.line, "PRIORITY", f"{value[:20]!r} is not a number from 0 to 9")
             return None
         # As RFC 5545, 3.8.1.9 divides them.
         return [None, *4 * ["high"], "medium", *4 * ["low"]][int(value)]
@@ -209,20 +209,20 @@ class _Reader:
         length = self._first.get("DURATION")
         if start is None:
             if length is not None:
-                self._skip(length.line, "DURATION", "counts from DTSTART, which is missing")
+                self._skip(length.line, "DURATION", "requires DTSTART, which is missing")
             return due, due
         line = self._first["DTSTART"].line
         if due is not None:
             if start != due:
-                self._skip(line, "DTSTART", "a task has no start; DUE is taken")
+                self._skip(line, "DTSTART", "tasks have no start; DUE is used")
             if length is not None:
-                self._skip(length.line, "DURATION", "does not go with DUE, which is taken")
+                self._skip(length.line, "DURATION", "cannot be combined with DUE, which is used")
             return start, due
-        why = "a task has no start; taken as the due"
+        why = "tasks have no start; imported as the due"
         if length is not None:
             due = self._add(start, length)
             if due is not None:
-                why = "a task has no start; it and DURATION are taken as the due"
+                why = "tasks have no start; imported with DURATION as the due"
         self._skip(line, "DTSTART", why)
         return start, due or start
 
@@ -234,16 +234,16 @@ class _Reader:
                 due = Moment(None, check_instant(moved), start.zone, start.rules)
                 if "RRULE" in self._first and length.rest and _changes_by_night(start, due):
                     why = (
-                        "counts exact hours; each due of the series has the time of the first, "
-                        "though the clocks change"
+                        "counts exact hours; all occurrences are at the time of the first, even "
+                        "when clocks change"
                     )
                     self._skip(given.line, "DURATION", why)
                 return due
             if length.rest % _DAY:
-                self._skip(given.line, "DURATION", "counts from a day; taken as whole days")
+                self._skip(given.line, "DURATION", "counts from a date; rounded to whole days")
             return Moment(check_day(moved.date()))
         except OverflowError:
-            self._skip(given.line, "DURATION", "leads out of the calendar")
+            self._skip(given.line, "DURATION", "is outside of the supported years")
         except ValueError as error:
             self._skip(given.line, "DURATION", str(error))
         return None
@@ -269,25 +269,25 @@ class _Reader:
         given = self._first.get("STATUS")
         done = status in {"COMPLETED", "CANCELLED"} or (not status and "COMPLETED" in self._first)
         if given is not None and status == "CANCELLED":
-            self._skip(given.line, "STATUS", "CANCELLED: a task is open or done; taken as done")
+            self._skip(given.line, "STATUS", "CANCELLED is not supported; imported as completed")
         elif given is not None and status not in {"COMPLETED", "NEEDS-ACTION", ""}:
-            why = f"{status[:20]}: a task is open or done; taken as open"
+            why = f"{status[:20]} is not supported; imported as open"
             self._skip(given.line, "STATUS", why)
         if percent == "100" and not status:
             done = True
         elif percent not in {"", "0", "100"} or (percent == "100" and not done):
             line = self._first["PERCENT-COMPLETE"].line
-            self._skip(line, "PERCENT-COMPLETE", "a task is open or done")
+            self._skip(line, "PERCENT-COMPLETE", "tasks are open or completed")
         completed_at = self._read_instant("COMPLETED")
         if not done:
             if completed_at is not None:
-                why = f"STATUS is {status[:20]}; taken as open"
+                why = f"STATUS is {status[:20]}; imported as open"
                 self._skip(self._first["COMPLETED"].line, "COMPLETED", why)
             return False, None
         if completed_at is None:
             completed_at = self._read_instant("LAST-MODIFIED")
             source = "LAST-MODIFIED" if completed_at else "the import"
-            why = f"is missing or not readable; the time is that of {source}"
+            why = f"is missing or not readable; the time of {source} is used"
             self._skip(self._component.line, "COMPLETED", why)
         return True, completed_at
 
@@ -299,9 +299,11 @@ class _Reader:
             kind = given.parameters.get("RELTYPE", "PARENT").upper()
             # An unknown one is to be treated as PARENT (RFC 5545, 3.2.15).
             if kind in _OTHER_RELATIONS:
-                self._skip(given.line, "RELATED-TO", f"RELTYPE={kind[:20]}: only PARENT is taken")
+                self._skip(
+                    given.line, "RELATED-TO", f"RELTYPE={kind[:20]}: only PARENT is supported"
+                )
             elif parent is not None:
-                self._skip(given.line, "RELATED-TO", "a task has one parent; the first is taken")
+                self._skip(given.line, "RELATED-TO", "tasks have one parent; the first is used")
             else:
                 parent = unescape(given.value)
         return parent or None

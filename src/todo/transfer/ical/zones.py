@@ -45,7 +45,7 @@ class Zones:
 
     def explain(self, tzid: str) -> str:
         """Return why a zone was not found."""
-        return self._faults.get(tzid, "is not known")
+        return self._faults.get(tzid, "is unknown")
 
     def _find(self, tzid: str) -> Zone | None:
         description = self._described.get(unescape(tzid))

@@ -170,7 +170,7 @@ def test_marks_beyond_a_limit_are_left_out_and_reported() -> None:
 
     [only] = calendar.tasks
     assert only.task["description"] == f"\N{LATIN SMALL LETTER A WITH DOT BELOW}{marks}b"
-    why = "has more than 30 combining marks in a row; the others are left out"
+    why = "has more than 30 combining marks in a row; the others are removed"
     assert calendar.report == [Skipped(5, "DESCRIPTION", why)]
 
 

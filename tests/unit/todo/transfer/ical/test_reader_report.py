@@ -25,8 +25,11 @@ def report(*lines: str, around: str = "") -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     ("rule", "reasons"),
     [
-        ("BYHOUR=14", ["BYHOUR: each due has the time of the first, not 14:00:00"]),
-        ("BYHOUR=9;BYMINUTE=30", ["BYHOUR: each due has the time of the first, not 09:30:00"]),
+        ("BYHOUR=14", ["BYHOUR: all occurrences are at the time of the first, not 14:00:00"]),
+        (
+            "BYHOUR=9;BYMINUTE=30",
+            ["BYHOUR: all occurrences are at the time of the first, not 09:30:00"],
+        ),
         ("BYHOUR=9;BYMINUTE=0;BYSECOND=0", []),
     ],
 )
@@ -67,11 +70,11 @@ def test_a_second_alarm_at_the_same_time_is_reported() -> None:
 
     found = report("DUE:20270115T090000Z", *alarm, *alarm)
 
-    assert found == [("VALARM", "another alarm is at the same time; taken once")]
+    assert found == [("VALARM", "duplicates an alarm at the same time; imported once")]
 
 
 @pytest.mark.parametrize(
-    ("uid", "which"), [("1", "the series itself"), ("2", "no series with its UID")]
+    ("uid", "which"), [("1", "the series itself"), ("2", "there is no series with its UID")]
 )
 def test_a_changed_instance_says_whether_its_series_is_taken(uid: str, which: str) -> None:
     instance = f"BEGIN:VTODO\nUID:{uid}\nRECURRENCE-ID:20270115T090000Z\nSUMMARY:x\nEND:VTODO"
@@ -80,15 +83,15 @@ def test_a_changed_instance_says_whether_its_series_is_taken(uid: str, which: st
         calendar = read_calendar(text.encode(), BERLIN)
         assert [each.task["title"] for each in calendar.tasks] == ["y"]
         [only] = calendar.report
-        assert only.why == f"one changed instance of a series; {which} is taken"
+        assert only.why == f"is a changed instance of a series; {which} is imported"
 
 
 def test_a_start_is_the_due_where_its_duration_is_refused() -> None:
     calendar = read(START, "DURATION:P1X")
 
     assert [(each.what, each.why) for each in calendar.report] == [
-        ("DTSTART", "a task has no start; taken as the due"),
-        ("DURATION", "'P1X' is not a duration as in -PT15M"),
+        ("DTSTART", "tasks have no start; imported as the due"),
+        ("DURATION", "'P1X' is not a duration such as -PT15M"),
     ]
 
 
