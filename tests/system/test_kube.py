@@ -153,6 +153,6 @@ def test_a_stale_manifest_fails_the_check(installed: Stack) -> None:
         installed.lab.run(["sed", "-i", changed, f"{copy}/quadlet/todo-backend.container"])
         done = installed.lab.run(["python3", f"{copy}/build.py", "kube", "--check"], check=False)
     assert done.returncode != 0
-    assert "kube/todo.yaml is not what quadlet/ says" in done.stderr
+    assert "kube/todo.yaml is out of date with quadlet/" in done.stderr
     assert "250Mi" in done.stdout + done.stderr
     assert installed.lab.run([*BUILD, "kube", "--check"]).returncode == 0

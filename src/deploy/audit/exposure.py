@@ -39,14 +39,16 @@ def default_bridge(unit: Unit) -> Iterator[OptionFault]:
         yield missing(unit, CONTAINER, "Network", "none")
     for option in found:
         if option.value.partition(":")[0] in {"bridge", "podman"}:
-            yield option.fault("is the bridge that all containers share", "write Network=none")
+            yield option.fault(
+                "is the default bridge, which all containers share", "write Network=none"
+            )
 
 
 def other_networks(unit: Unit) -> Iterator[OptionFault]:
     """There is no network at all."""
     for option in options(unit, "network"):
         if option.value.partition(":")[0] not in {"none", *_HOST_OR_BRIDGE}:
-            yield option.fault("reaches beyond this machine", "write Network=none")
+            yield option.fault("is reachable from other machines", "write Network=none")
 
 
 # -- Ports ----------------------------------------------------------------------------------------
@@ -55,21 +57,25 @@ def other_networks(unit: Unit) -> Iterator[OptionFault]:
 def opened_ports(unit: Unit) -> Iterator[OptionFault]:
     """Podman opens no port: systemd owns the listening sockets."""
     for option in options(unit, "publish", "publish-all"):
-        yield option.fault("opens a port", "write ListenStream= in a .socket unit")
+        yield option.fault("publishes a port", "use ListenStream= in a .socket unit")
 
 
 def privileged_ports(unit: Unit) -> Iterator[OptionFault]:
     """No port is one that only root may open."""
     for origin, _, port in _listening(unit):
         if 0 < port < _FIRST_ORDINARY_PORT:
-            yield wrong(origin, "is a privileged port", f"use one from {_FIRST_ORDINARY_PORT} up")
+            yield wrong(
+                origin, "is a privileged port", f"use a port from {_FIRST_ORDINARY_PORT} up"
+            )
 
 
 def other_interfaces(unit: Unit) -> Iterator[OptionFault]:
     """Every port is on the loopback: a reverse proxy is what faces a network."""
     for origin, host, _ in _listening(unit):
         if not _is_loopback(host):
-            yield wrong(origin, "is reached from other machines", "write 127.0.0.1 before the port")
+            yield wrong(
+                origin, "is reachable from other machines", "write 127.0.0.1: before the port"
+            )
 
 
 def _listening(unit: Unit) -> Iterator[tuple[Assignment, str, int]]:
@@ -106,14 +112,14 @@ def engine_socket(unit: Unit) -> Iterator[OptionFault]:
     """No socket of a container engine is inside: whoever has it has the machine."""
     for option, path in _host_paths(unit):
         if _is_engine(path):
-            yield option.fault("hands out the container engine", "drop it")
+            yield option.fault("exposes the container engine", "drop it")
 
 
 def sensitive_paths(unit: Unit) -> Iterator[OptionFault]:
     """No folder of the system's own is inside."""
     for option, path in _host_paths(unit):
         if _is_sensitive(path) and not _is_engine(path):
-            yield option.fault("mounts a folder of the system", "use a .volume unit")
+            yield option.fault("mounts a system folder", "use a .volume unit")
 
 
 def other_paths(unit: Unit) -> Iterator[OptionFault]:
@@ -127,7 +133,7 @@ def shared_mounts(unit: Unit) -> Iterator[OptionFault]:
     """No mount that is made inside appears on the host."""
     for option in options(unit, "volume", "mount"):
         if {"shared", "rshared"} & set(re.split("[:,=]", option.value)):
-            yield option.fault("lets mounts out to the host", "drop shared")
+            yield option.fault("propagates mounts to the host", "drop shared")
 
 
 def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
@@ -137,7 +143,7 @@ def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
         flags = rest.partition(":")[2].split(",")
         if source.endswith(".volume") and not {"ro", "U"} & set(flags):
             yield option.fault(
-                "is writable for another than its owner", "add :ro, or the owner's :U"
+                "is writable by an account other than its owner", "add :ro, or the owner's :U"
             )
 
 

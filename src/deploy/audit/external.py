@@ -35,7 +35,7 @@ ENVIRONMENT = {
     # checkov would look for a newer version of itself whenever it starts.
     "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
 }
-"""The environment of the checkers, in addition to their own home."""
+"""Environment of the checkers, in addition to a HOME of their own."""
 _TIMEOUT_S = 3600.0
 _VERDICT = re.compile(r"(INFO|WARN|ERROR|FATAL) (\S+) (.*)")
 _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+: (.*)")
@@ -109,7 +109,7 @@ def read_source(path: Path) -> str:
         return path.read_text()
     except UnicodeDecodeError as error:
         raise DeployError(
-            f"{path.name} is no UTF-8: {error.reason} at byte {error.start}",
+            f"{path.name} is not UTF-8: {error.reason} at byte {error.start}",
             hint="save it as UTF-8",
             code=ExitCode.DATA,
         ) from None
@@ -130,7 +130,7 @@ def _refuse(tool: str, reason: str) -> NoReturn:
     """Raise the error for a checker that did not do its work."""
     raise DeployError(
         f"{tool} {reason}",
-        hint="nothing is known about what it should check; --verbose shows how it was run",
+        hint="it reported nothing about the files to check; --verbose shows how it was run",
         code=ExitCode.UNAVAILABLE,
     )
 
@@ -170,7 +170,7 @@ def _parse(tool: str, output: str) -> list[dict[str, Any]]:
     try:
         found = json.loads(output)
     except ValueError:
-        _refuse(tool, f"printed no JSON: {output.strip()[:80]}")
+        _refuse(tool, f"did not print JSON: {output.strip()[:80]}")
     return found if isinstance(found, list) else [found]
 
 
@@ -201,7 +201,7 @@ def read_checkov(output: str, version: str) -> Checked:
     for framework, file in _FRAMEWORKS.items():
         report = reports.get(framework)
         if report is None:
-            _refuse(CHECKOV, f"looked at nothing: it has no report on {file}")
+            _refuse(CHECKOV, f"checked nothing: it has no report on {file}")
         results = report["results"]
         count = sum(len(results[f"{kind}_checks"]) for kind in ("passed", "failed", "skipped"))
         if not count or report["summary"]["parsing_errors"]:
@@ -243,7 +243,7 @@ def read_validate(output: str, manifest: str, version: str) -> Checked:
     documents = sum(1 for document in yaml.safe_load_all(manifest) if document)
     verdicts = [match for match in map(_VERDICT.fullmatch, output.splitlines()) if match]
     if not documents or len(verdicts) != documents:
-        _refuse(VALIDATE, f"looked at {len(verdicts)} of {documents} documents of {MANIFEST}")
+        _refuse(VALIDATE, f"checked {len(verdicts)} of {documents} documents of {MANIFEST}")
     found = []
     for verdict in verdicts:
         if verdict[1] == "INFO":

@@ -87,7 +87,7 @@ def switched(*switches: tuple[str, bool]) -> Check:
             if found is None:
                 yield missing(unit, CONTAINER, key, right)
             elif values.boolean(found) is not wanted:
-                yield wrong(found, "is the wrong way round", f"write {key}={right}")
+                yield wrong(found, "has minimum and maximum swapped", f"write {key}={right}")
 
     return check
 
@@ -116,7 +116,7 @@ def bounded(
         elif found.value in {"infinity", *unlimited}:
             yield wrong(found, "is no limit", f"write {key}={example}")
         elif (read(found) or 0) > most:
-            yield wrong(found, "is so high that it limits nothing", f"write {key}={example}")
+            yield wrong(found, "is too high to limit anything", f"write {key}={example}")
 
     return check
 
@@ -159,21 +159,21 @@ def selinux(unit: Unit) -> Iterator[OptionFault]:
     for option in options(unit, "security-opt"):
         kind = option.value.removeprefix("label=type:")
         if option.value == "label=disable" or (kind != option.value and kind not in _LABEL_TYPES):
-            yield option.fault("takes SELinux's separation away", "drop it")
+            yield option.fault("disables SELinux separation", "drop it")
 
 
 def unmasked(unit: Unit) -> Iterator[OptionFault]:
     """No path that Podman hides is shown."""
     for option in options(unit, "security-opt"):
         if option.value.startswith("unmask="):
-            yield option.fault("shows what is hidden below /proc and /sys", "drop it")
+            yield option.fault("unmasks paths below /proc and /sys", "drop it")
 
 
 def sysctls(unit: Unit) -> Iterator[OptionFault]:
     """No kernel setting but the safe ones."""
     for option in options(unit, "sysctl"):
         if option.value.partition("=")[0] not in _SAFE_SYSCTLS:
-            yield option.fault("is not among the safe settings", "drop it")
+            yield option.fault("is not a safe setting", "drop it")
 
 
 def restarts(unit: Unit) -> Iterator[OptionFault]:
@@ -182,7 +182,7 @@ def restarts(unit: Unit) -> Iterator[OptionFault]:
     if policy is None and not oneshot(unit):
         yield missing(unit, _SERVICE, "Restart", "always")
     elif policy is not None and policy.value == "no" and not oneshot(unit):
-        yield wrong(policy, "leaves it down", "write Restart=always")
+        yield wrong(policy, "does not restart it", "write Restart=always")
     elif policy is not None and policy.value != "no":
         yield from _start_limit(unit)
 
@@ -206,7 +206,7 @@ def _start_limit(unit: Unit) -> Iterator[OptionFault]:
         if pause_s is None or pause_s * values.number(burst) >= (values.seconds(interval) or 0):
             yield wrong(
                 interval,
-                "ends before so many starts",
+                "ends before that many starts",
                 "raise it above StartLimitBurst * RestartSec",
             )
 
@@ -225,7 +225,7 @@ def health(unit: Unit) -> Iterator[OptionFault]:
     if action is None:
         yield missing(unit, CONTAINER, "HealthOnFailure", "kill")
     elif action.value == "none":
-        yield wrong(action, "leaves it running", "write HealthOnFailure=kill")
+        yield wrong(action, "keeps it running", "write HealthOnFailure=kill")
 
 
 def _often(unit: Unit) -> Iterator[OptionFault]:
@@ -238,7 +238,7 @@ def _often(unit: Unit) -> Iterator[OptionFault]:
     times = _HEALTH_RETRIES if retries is None else values.number(retries)
     last = interval or retries
     if last is not None and pause_s * times > _MAX_SILENCE_S:
-        message = f"notices a hang after more than {_MAX_SILENCE_S / 60:.0f} minutes"
+        message = f"detects a hang only after more than {_MAX_SILENCE_S / 60:.0f} minutes"
         yield wrong(last, message, "lower HealthInterval= * HealthRetries=")
 
 
@@ -252,13 +252,15 @@ def image(unit: Unit) -> Iterator[OptionFault]:
         return
     if not found.value.startswith("localhost/"):
         yield wrong(
-            found, "is neither built here nor pinned", "write localhost/NAME or NAME@sha256:DIGEST"
+            found,
+            "is neither built locally nor pinned by digest",
+            "write localhost/NAME or NAME@sha256:DIGEST",
         )
     pull = unit.find(CONTAINER, "Pull")
     if pull is None:
         yield missing(unit, CONTAINER, "Pull", "never")
     elif pull.value != "never":
-        yield wrong(pull, "may bring another image", "write Pull=never")
+        yield wrong(pull, "may pull a different image", "write Pull=never")
 
 
 _tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MAX_TASKS)
@@ -270,7 +272,7 @@ def processes(unit: Unit) -> Iterator[OptionFault]:
     if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
         yield from _tasks(unit)
     elif values.number(own) > MAX_TASKS:
-        yield wrong(own, "is so high that it limits nothing", "write PidsLimit=64")
+        yield wrong(own, "is too high to limit anything", "write PidsLimit=64")
 
 
 def ulimits(unit: Unit) -> Iterator[OptionFault]:
@@ -278,10 +280,10 @@ def ulimits(unit: Unit) -> Iterator[OptionFault]:
     for option in options(unit, "ulimit"):
         _, _, amount = option.value.partition("=")
         if option.value == "host" or {"-1", "unlimited"} & set(amount.split(":")):
-            yield option.fault("lifts the limit", "write a number, or drop it")
+            yield option.fault("lifts the limit", "write a number, or remove it")
     for line in unit.assignments:
         if line.section == _SERVICE and line.key.startswith("Limit") and "infinity" in line.value:
-            yield wrong(line, "lifts the limit", "write a number, or drop it")
+            yield wrong(line, "lifts the limit", "write a number, or remove it")
 
 
 def swap(unit: Unit) -> Iterator[OptionFault]:
@@ -290,12 +292,12 @@ def swap(unit: Unit) -> Iterator[OptionFault]:
     if found is None:
         yield missing(unit, _SERVICE, "MemorySwapMax", "0")
     elif values.size(found) != 0:
-        yield wrong(found, "lets secrets and rows onto a disk", "write MemorySwapMax=0")
+        yield wrong(found, "allows secrets and data to be swapped to disk", "write MemorySwapMax=0")
 
 
 def core_dumps(unit: Unit) -> Iterator[OptionFault]:
     """The kernel writes no core dump."""
-    yield from _limit(unit, "core", 0, "writes the memory to a file", "core=0:0")
+    yield from _limit(unit, "core", 0, "writes memory to a core dump", "core=0:0")
 
 
 def open_files(unit: Unit) -> Iterator[OptionFault]:
@@ -346,10 +348,10 @@ def tmpfs(unit: Unit) -> Iterator[OptionFault]:
     most = min(limit or MAX_MEMORY, MAX_MEMORY)
     last = shared or (found[-1] if found else None)
     if last is not None and total >= most:
-        yield wrong(last, "fills the whole of MemoryMax=", "make it smaller")
+        yield wrong(last, "can use all of MemoryMax=", "make it smaller")
     for option in options(unit, "mount"):
         if {"type=tmpfs", "type=ramfs"} & set(option.value.split(",")):
-            yield option.fault("is memory that no rule looks at", "write Tmpfs=")
+            yield option.fault("is memory that the other rules do not check", "write Tmpfs=")
 
 
 def message_queues(unit: Unit) -> Iterator[OptionFault]:
@@ -372,7 +374,7 @@ def secrets(unit: Unit) -> Iterator[OptionFault]:
                     f"use Secret= and {name}_FILE",
                 )
     for option in options(unit, "env", "env-file", "env-host"):
-        message = f"{option.origin.key}= may bring secrets into the environment"
+        message = f"{option.origin.key}= may put secrets into the environment"
         yield OptionFault(option.origin.place, message, "use Environment= and Secret=")
     for option in options(unit, "secret"):
         given = dict(part.partition("=")[::2] for part in option.value.split(",")[1:])
@@ -387,5 +389,5 @@ def raw_arguments(unit: Unit) -> Iterator[OptionFault]:
     """No option passes by the keys, and with them by every other rule."""
     for key in (*RAW, "ContainersConfModule"):
         for assignment in unit.find_all(CONTAINER, key):
-            message = f"{key}= passes by the other rules"
-            yield OptionFault(assignment.place, message, "use the keys for what it says")
+            message = f"{key}= bypasses the other rules"
+            yield OptionFault(assignment.place, message, "use Quadlet keys instead")

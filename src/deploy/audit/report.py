@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deploy.waivers import AuditException
 
 UNITS = "units"
-"""The name of the project's own checker, of the Quadlet units."""
+"""Name of the project's own checker for Quadlet units."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -51,19 +51,19 @@ class UnitFinding:
     fix: str
 
 
-_HOST = "shares it with the host"
+_HOST = "shares the host's namespace"
 
 RULES: tuple[Rule, ...] = (
     Rule(
         "CIS-5.2",
-        "AppArmor's profile stays on.",
-        checks.banned("security-opt", "apparmor=unconfined", why="takes AppArmor away"),
+        "The AppArmor profile stays enabled.",
+        checks.banned("security-opt", "apparmor=unconfined", why="disables AppArmor"),
         also="AppArmor",
     ),
-    Rule("CIS-5.3", "SELinux's separation stays on.", checks.selinux, also="SELinux"),
+    Rule("CIS-5.3", "SELinux separation stays enabled.", checks.selinux, also="SELinux"),
     Rule(
         "CIS-5.4",
-        "All capabilities are dropped, none is added.",
+        "All capabilities are dropped and none are added.",
         checks.every(
             checks.drops_capabilities,
             checks.banned("cap-add", why="adds a capability"),
@@ -73,118 +73,120 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "CIS-5.5",
         "No container is privileged.",
-        checks.banned("privileged", why="switches every protection off"),
+        checks.banned("privileged", why="disables all protection"),
         also="Privileged Containers",
     ),
     Rule(
         "CIS-5.6",
-        "No folder of the system's own is mounted.",
+        "No system folder is mounted.",
         exposure.sensitive_paths,
         also="HostPath Volumes",
     ),
     Rule(
         "CIS-5.8",
-        "No port below 1024 is listened on.",
+        "No container listens on a port below 1024.",
         exposure.privileged_ports,
         kinds=("container", "socket"),
     ),
     Rule(
         "CIS-5.9",
-        "Podman opens no port; what is needed stands in a `.socket` unit.",
+        "Podman publishes no ports; `.socket` units listen instead.",
         exposure.opened_ports,
         also="Host Ports",
     ),
     Rule(
         "CIS-5.10",
-        "The host's network is not shared.",
+        "The host's network namespace is not shared.",
         checks.banned("network", "host", why=_HOST),
         also="Host Namespaces",
     ),
     Rule(
         "CIS-5.11",
-        "Memory is limited, to 16 GiB at most.",
+        "Memory is limited to at most 16 GiB.",
         checks.bounded("MemoryMax", "256M", "100%", read=values.size, most=checks.MAX_MEMORY),
     ),
     Rule(
         "CIS-5.12",
-        "Processor time is limited, to 16 processors at most.",
+        "CPU time is limited to at most 16 processors.",
         checks.bounded("CPUQuota", "200%", read=values.percentage, most=checks.MAX_PERCENT),
     ),
     Rule(
         "CIS-5.13",
-        "The root file system is read-only, without the writable places that Podman adds.",
+        "The root file system is read-only, without the writable mounts that Podman adds.",
         checks.switched(("ReadOnly", True), ("ReadOnlyTmpfs", False)),
     ),
     Rule(
         "CIS-5.14",
-        "Every port is on the loopback.",
+        "All ports are on the loopback interface.",
         exposure.other_interfaces,
         kinds=("container", "socket"),
     ),
     Rule(
         "CIS-5.15",
-        "A service is started again, at most 10 times in an interval long enough to count them.",
+        "Services are restarted, with a start limit of at most 10.",
         checks.restarts,
     ),
     Rule(
         "CIS-5.16",
-        "The host's processes are not shared.",
+        "The host's PID namespace is not shared.",
         checks.banned("pid", "host", why=_HOST),
         also="Host Namespaces",
     ),
     Rule(
         "CIS-5.17",
-        "The host's shared memory and queues are not shared.",
+        "The host's IPC namespace is not shared.",
         checks.banned("ipc", "host", why=_HOST),
         also="Host Namespaces",
     ),
     Rule(
         "CIS-5.18",
-        "No device of the host is inside.",
-        checks.banned("device", why="hands out a device of the host"),
+        "No host devices are added.",
+        checks.banned("device", why="adds a host device"),
     ),
-    Rule("CIS-5.19", "No limit of resources is lifted.", checks.ulimits),
-    Rule("CIS-5.20", "No mount made inside appears on the host.", exposure.shared_mounts),
+    Rule("CIS-5.19", "No resource limit is lifted.", checks.ulimits),
+    Rule("CIS-5.20", "Mounts are not propagated to the host.", exposure.shared_mounts),
     Rule(
         "CIS-5.21",
-        "The host's name is not shared.",
+        "The host's UTS namespace is not shared.",
         checks.banned("uts", "host", why=_HOST),
     ),
     Rule(
         "CIS-5.22",
-        "The filter of system calls stays on.",
-        checks.banned("security-opt", "seccomp=unconfined", why="allows every system call"),
+        "The seccomp filter stays enabled.",
+        checks.banned("security-opt", "seccomp=unconfined", why="allows all system calls"),
         also="Seccomp",
     ),
     Rule(
         "CIS-5.25",
-        "A container stays in its service's own control group, where its limits count.",
+        "A container stays in the control group of its service, where the limits apply.",
         checks.every(
-            checks.banned("cgroups", "disabled", "enabled", "no-conmon", why="leaves the group"),
-            checks.banned("cgroup-parent", why="leaves the group"),
+            checks.banned(
+                "cgroups", "disabled", "enabled", "no-conmon", why="leaves the control group"
+            ),
+            checks.banned("cgroup-parent", why="leaves the control group"),
             checks.banned("cgroupns", "host", why=_HOST),
         ),
     ),
     Rule(
         "CIS-5.26",
-        "No process gains privileges.",
+        "Processes cannot gain privileges.",
         checks.switched(("NoNewPrivileges", True)),
         also="Privilege Escalation",
     ),
     Rule(
         "CIS-5.27",
-        "A service is asked whether it is well, and ended within 5 minutes when it is not.",
+        "Services have a health check, which kills an unhealthy service within 5 minutes.",
         checks.health,
     ),
     Rule(
         "CIS-5.28",
-        "An image is built here and never pulled, or pinned by its digest.",
+        "Images are built locally and never pulled, or pinned by digest.",
         checks.image,
     ),
-    Rule("CIS-5.29", "The number of processes is limited, to 4096 at most.", checks.processes),
+    Rule("CIS-5.29", "The number of processes is limited to at most 4096.", checks.processes),
     Rule(
         "CIS-5.30",
-        "The network is chosen, and not the bridge that all containers share.",
+        "The network is set explicitly and is not the default bridge.",
         exposure.default_bridge,
     ),
     Rule(
@@ -200,64 +202,64 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "PSS-NON-ROOT",
-        "Processes and volumes belong to a numbered account other than root.",
+        "Processes and volumes belong to a numeric non-root user.",
         checks.ordinary_account,
         also="Running as Non-root, Running as Non-root user",
         kinds=("container", "volume"),
     ),
     Rule(
         "PSS-HOST-PATH",
-        "No other path of the host is mounted.",
+        "No other host path is mounted.",
         exposure.other_paths,
         also="HostPath Volumes, Volume Types",
     ),
     Rule(
         "PSS-PROC",
-        "What Podman hides below `/proc` and `/sys` stays hidden.",
+        "Paths that Podman masks below `/proc` and `/sys` stay masked.",
         checks.unmasked,
         also="/proc Mount Type",
     ),
     Rule(
         "PSS-SYSCTLS",
-        "No setting of the kernel is changed but the safe ones.",
+        "Only safe kernel settings are changed.",
         checks.sysctls,
         also="Sysctls",
     ),
-    Rule("OWN-NETWORK", "There is no network at all.", exposure.other_networks),
+    Rule("OWN-NETWORK", "The container has no network.", exposure.other_networks),
     Rule(
         "OWN-MOUNTS",
-        "A volume is writable for its owner alone.",
+        "Volumes are writable by their owner only.",
         exposure.writable_mounts,
     ),
     Rule(
         "OWN-TMPFS",
-        "What is writable in memory is sized within the memory limit, and holds no program.",
+        "Every tmpfs has a size within the memory limit and is mounted noexec.",
         checks.tmpfs,
     ),
-    Rule("OWN-SWAP", "What is in memory is never written to a swap device.", checks.swap),
-    Rule("OWN-CORE", "A crash leaves no copy of the memory behind.", checks.core_dumps),
+    Rule("OWN-SWAP", "Memory is never swapped to disk.", checks.swap),
+    Rule("OWN-CORE", "A crash leaves no core dump.", checks.core_dumps),
     Rule(
         "OWN-FILES",
-        "The number of open files is limited, to 65536 at most.",
+        "The number of open files is limited to at most 65536.",
         checks.open_files,
     ),
     Rule(
         "OWN-OOM",
-        "What is ended first when the machine has no memory left is chosen.",
+        "The OOM score is set explicitly.",
         checks.killed_first,
     ),
-    Rule("OWN-MQUEUE", "Message queues are closed.", checks.message_queues),
+    Rule("OWN-MQUEUE", "POSIX message queues are disabled.", checks.message_queues),
     Rule(
         "OWN-SECRETS",
-        "No secret is in the environment, and its file is its reader's alone.",
+        "Secrets are files that only their reader can read, not environment variables.",
         checks.secrets,
     ),
     Rule(
         "OWN-START",
-        "A start that hangs is given up, after an hour at most.",
+        "A hanging start times out after at most one hour.",
         checks.bounded("TimeoutStartSec", "60", "0", read=values.seconds, most=checks.MAX_START_S),
     ),
-    Rule("OWN-ARGS", "No option passes by the keys and these rules.", checks.raw_arguments),
+    Rule("OWN-ARGS", "No option bypasses the Quadlet keys and these rules.", checks.raw_arguments),
 )
 
 

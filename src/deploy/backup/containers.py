@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA = "/var/lib/postgresql"
-"""Where the image of the database has its volume; its socket is there as well during a restore."""
+"""Mount point of the database volume; during a restore, the socket is there as well."""
 
 _RESTORE = "todo-restore"
 _SERVER = "todo-restore-db"
@@ -31,7 +31,7 @@ _TMPFS = "rw,size=16m,mode=1777,nosuid,nodev,noexec"
 _SHM = "rw,size=64m,mode=1777,nosuid,nodev,noexec"
 _POLL_S = 0.5
 _DAY_S = 86_400.0
-"""Ends what hangs: a large database on a slow disk takes hours."""
+"""Ends a hanging restore; a large database on a slow disk takes hours."""
 _TIMEOUT_S = 600.0
 _CODES = {
     65: ExitCode.DATA,
@@ -135,15 +135,15 @@ def restore(account: Account, volume: str, folder: Path, options: Sequence[str])
 def _remedy(code: int, folder: Path) -> str:
     if code == ExitCode.DATA:
         return (
-            f"choose a time before that: {command_hints.build('restore --to TIME')}, another base "
-            "backup with --to-backup, or everything up to a missing file with --accept-gap"
+            f"choose an earlier time with {command_hints.build('restore --to TIME')}, another "
+            "base backup with --to-backup, or restore up to the missing file with --accept-gap"
         )
     if code == ExitCode.CONFIG:
         return postgresql.describe_way()
     if code in _CODES:
         listing = command_hints.shell(shlex.join(["ls", str(folder / "base")]))
         one = command_hints.build("restore --to-backup STAMP")
-        return f"{listing} lists the base backups; {one} restores one to its own end"
+        return f"{listing} lists the base backups; {one} restores one of them"
     return "see docs/restore.md"
 
 

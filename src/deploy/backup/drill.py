@@ -83,7 +83,9 @@ def read_outcome(folder: Path) -> Outcome | None:
         return None
     except (OSError, ValueError, AttributeError) as error:
         message = f"{path} cannot be read: {error}"
-        raise DeployError(message, hint="move it aside", code=ExitCode.DATA) from None
+        raise DeployError(
+            message, hint="move it aside, and run the drill again", code=ExitCode.DATA
+        ) from None
     if found is None:
         return None
     names = {field.name for field in dataclasses.fields(Outcome)}

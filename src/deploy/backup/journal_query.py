@@ -45,7 +45,7 @@ def find_change(query: Query, target: Target) -> Change | None:
         firsts = " or ".join(sorted(f"{run['owner']}/{run['seq']}" for run in runs.values()))
         raise DeployError(
             f"--before: {len(runs)} runs have the ID {target.value}",
-            hint=f"name the first entry of the one that you mean: {firsts}",
+            hint=f"name the first entry of one of them: {firsts}",
             code=ExitCode.USAGE,
         )
     if not found:

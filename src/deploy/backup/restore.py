@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.backup.journal_query import Query
 
 _LEAVING = "leave-volume.json"
-"""The record of a return to a former volume, beside that of a restore."""
+"""Record of a return to a former volume, beside that of a restore."""
 _MAX_ATTEMPTS = 10
 """Of finding the first transaction of a run; each attempt comes to an earlier one."""
 
@@ -189,7 +189,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
     """
     if not machine.has_volume(name):
         hint = command_hints.shell("podman volume ls --filter name=todo-data")
-        message = f"--to-volume: there is no volume {name}"
+        message = f"--to-volume: the volume {name} does not exist"
         raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
     machine.refuse_volume(name)
     leaving = record.with_name(_LEAVING)
@@ -199,7 +199,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
         former = machine.current_volume()
         if name == former:
             up = command_hints.build("up")
-            message = f"--to-volume: the stack uses the volume {name} already"
+            message = f"--to-volume: the stack already uses the volume {name}"
             raise DeployError(message, hint=f"{up} starts it", code=ExitCode.USAGE)
         # No backup of it is made from now on.
         machine.stop()
@@ -236,8 +236,8 @@ def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) ->
                 return restored
         # Requests of one run may overlap: this one committed before the one that began first.
         change = found
-    message = f"{target} cannot be found: the run has too many requests at a time"
-    hint = f"name a time: {command_hints.build('restore --to TIME')}"
+    message = f"{target} cannot be found: the run has too many concurrent requests"
+    hint = f"restore to a time instead: {command_hints.build('restore --to TIME')}"
     raise DeployError(message, hint=hint)
 
 
@@ -252,8 +252,10 @@ def _locate(machine: Machine, target: Target, volume: str) -> Change:
             found = journal_query.find_change(restored_query, target)
     if found is None:
         what = f"run {target.value}" if target.kind is Kind.RUN else f"entry {target.value}"
-        hint = f"{command_hints.build('admin verify')} lists nothing of it; the page shows the runs"
-        raise DeployError(f"--before: no journal has the {what}", hint=hint, code=ExitCode.USAGE)
+        hint = "the web page lists the runs"
+        raise DeployError(
+            f"--before: the {what} is not in any journal", hint=hint, code=ExitCode.USAGE
+        )
     return found
 
 

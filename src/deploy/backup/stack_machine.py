@@ -64,15 +64,15 @@ class StackMachine:
         """
         if not (self._folder / "base").is_dir():
             raise DeployError(
-                f"{self._folder} is not a backup folder: it has no folder base",
-                hint="name the folder of the backups with --from",
+                f"{self._folder} is not a backup folder: it has no subfolder base",
+                hint="name the backup folder with --from",
                 code=ExitCode.USAGE,
             )
         for target in build.TARGETS:
             name = build.reference(target)
             asked = ["podman", "image", "exists", name]
             if process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
-                message = f"the image {name} is not there"
+                message = f"the image {name} does not exist"
                 hint = command_hints.build("image --target all")
                 raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
         self._refuse_other_version(stamp)
@@ -147,7 +147,7 @@ class StackMachine:
         for line in found[:_MAX_SHOWN]:
             progress.say(line)
         if found and not self._accept_findings:
-            message = f"the restored database failed verification: first {found[0]}"
+            message = f"the restored database failed verification; first finding: {found[0]}"
             hint = "restore another base backup with --to-backup, or --accept-findings"
             raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
@@ -159,7 +159,7 @@ class StackMachine:
         shown = process.run(show, check=False, timeout_s=_TIMEOUT_S)
         if shown.returncode != 0:
             hint = command_hints.shell("podman volume ls --filter name=todo-data")
-            message = f"--to-volume: the volume {name} holds no database"
+            message = f"--to-volume: the volume {name} has no database"
             raise DeployError(message, hint=f"see {hint}", code=ExitCode.USAGE)
         postgresql.refuse_other(f"the volume {name}", shown.stdout.strip())
 

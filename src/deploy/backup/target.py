@@ -61,7 +61,7 @@ class Target:
             Kind.RUN: f"the moment before the run {self.value}",
             Kind.ENTRY: f"the moment before the entry {self.value}",
             Kind.BACKUP: f"the base backup {self.value}",
-            Kind.VOLUME: f"what is in {self.value}",
+            Kind.VOLUME: f"the content of {self.value}",
         }[self.kind]
 
 
@@ -90,12 +90,14 @@ def parse_time(text: str, now: datetime | None = None) -> Target:
     except ValueError:
         raise DeployError(
             f"--to: {text} is not a time",
-            hint="write it as 2026-11-30T14:05 or 2026-11-30T14:05:10+01:00",
+            hint="write a time such as 2026-11-30T14:05 or 2026-11-30T14:05:10+01:00",
             code=ExitCode.USAGE,
         ) from None
     if moment > (now or datetime.now(UTC)):
         message = f"--to: {text} is in the future"
-        raise DeployError(message, hint="leave --to out for the end", code=ExitCode.USAGE)
+        raise DeployError(
+            message, hint="omit --to to restore the latest state", code=ExitCode.USAGE
+        )
     return Target(Kind.TIME, moment.replace(tzinfo=None).isoformat(sep=" "))
 
 
@@ -119,7 +121,7 @@ def parse_backup(text: str) -> Target:
     """
     if not _STAMP.fullmatch(text):
         message = f"--to-backup: {text} is not the name of a base backup"
-        hint = "write it as 20261130T031500Z; the folder base has them"
+        hint = "use the name of a folder in the backup's folder base, such as 20261130T031500Z"
         raise DeployError(message, hint=hint, code=ExitCode.USAGE)
     return Target(Kind.BACKUP, text)
 

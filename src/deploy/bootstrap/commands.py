@@ -20,23 +20,23 @@ _NEEDS_MORE = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
 )
-"""Options of the service with which it imports what serve.lock leaves out."""
+"""Options of the service that need packages outside serve.lock."""
 
 
 _INSTALLING = ("up", "test")
-"""The commands of which the README says that, as root, they install what they need."""
+"""Commands that, run as root, install what they need (as the README says)."""
 
 _CHECKING = ("lint", "format")
 """The commands that only run programs of dev.lock."""
 
 _INFORMING = {"-h", "--help", "-v", "--version"}
-"""With one of these a command only prints something."""
+"""Switches with which a command only prints something."""
 
 TIERS = ("unit", "integration", "system")
-"""The test tiers of a plain `build.py test`."""
+"""Test tiers of `build.py test` without arguments."""
 
 ON_REQUEST = ("faults",)
-"""The tiers that run only by name, as they take too long for every change."""
+"""Test tiers that run only if named, because they take too long for every change."""
 
 
 def may_install(arguments: Sequence[str]) -> bool:
@@ -88,7 +88,7 @@ def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]
     for word in named:
         if word not in known:
             raise DeployError(
-                f"unknown tier {word}",
+                f"unknown test tier {word}",
                 hint=f"the tiers are {', '.join(known)}",
                 code=ExitCode.USAGE,
             )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Requests to stop, each of which unwinds the stack."""
+"""Signals that stop the program by an exception."""
 
 _PROGRAM = "build.py"
 
@@ -110,7 +110,7 @@ def _catch_signals() -> None:
         nonlocal presses
         presses += 1
         if presses == 2:  # noqa: PLR2004 - see above
-            _say_aside("cleaning up; Ctrl-C once more leaves things behind", 0)
+            _say_aside("cleaning up; pressing Ctrl-C again skips the clean-up", 0)
             return
         raise KeyboardInterrupt
 

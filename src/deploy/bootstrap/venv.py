@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from deploy.progress import Step
 
 _STAMP = "complete"
-"""Written last: an environment without it was cut short and is made anew."""
+"""Written last: an environment without it is incomplete and is created again."""
 _UNUSED_S = 60 * 86400.0
 _KILL_GRACE_S = 10.0
 _PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[^]]*])?==([^\s;]+)([^\\]*)", re.MULTILINE)
@@ -95,12 +95,12 @@ def enter(purpose: str, *, install: bool = False) -> None:
     target = location(purpose)
     if Path(sys.prefix) == target:
         message = f"the Python environment {target} is damaged"
-        hint = f"it is only a cache: rm -r {target}, and run the command again"
+        hint = f"remove it with rm -r {target} (it is only a cache), and run the command again"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     # sys.prefix is that of the environment only where `site` ran: starting over would do the
     # same again, without end.
     if sys.flags.no_site or Path(sys.executable) == target / "bin/python":
-        message = "this Python does not import packages of virtual environments"
+        message = "this Python does not import packages from virtual environments"
         hint = "start build.py without -S and without PYTHONHOME"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     _restart(ensure(purpose, install=install))
@@ -125,7 +125,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
         with step(f"Preparing the Python environment ({purpose}.lock)") as current:
 
             def waiting() -> AbstractContextManager[None]:
-                current.note("waiting for another build.py that prepares one")
+                current.note("waiting for another build.py that prepares it")
                 return contextlib.nullcontext()
 
             with folder_lock.hold(target.parent, waiting):
@@ -196,8 +196,8 @@ def _unpack_pip(folder: Path) -> str:
     wheel = _find_pip()
     if wheel is None:
         raise DeployError(
-            f"{sys.executable} cannot make virtual environments (it has no wheel of pip)",
-            hint="use a Python that is complete",
+            f"{sys.executable} cannot create virtual environments: its pip wheel is missing",
+            hint="use a complete Python installation",
             code=ExitCode.UNAVAILABLE,
         )
     with zipfile.ZipFile(wheel) as archive:
@@ -231,12 +231,16 @@ def _require_venv(*, install: bool) -> None:
         return
     minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
     if sys.base_prefix != "/usr" or shutil.which("apt-get") is None:
-        message = f"{sys.executable} cannot make virtual environments (it has no ensurepip)"
-        raise DeployError(message, hint="use a Python that is complete", code=ExitCode.UNAVAILABLE)
+        message = (
+            f"{sys.executable} cannot create virtual environments: its module ensurepip is missing"
+        )
+        raise DeployError(
+            message, hint="use a complete Python installation", code=ExitCode.UNAVAILABLE
+        )
     argv = ["apt-get", "install", "-y", "--no-install-recommends", f"{minor}-venv"]
     root = os.geteuid() == 0
     if not (root and install):
-        message = f"this Python cannot make virtual environments: {minor}-venv is not installed"
+        message = f"this Python cannot create virtual environments: {minor}-venv is not installed"
         hint = f"run: {'' if root else 'sudo '}{' '.join(argv)}"
         raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -288,7 +292,7 @@ def _failed(argv: Sequence[str], lines: Sequence[str]) -> DeployError:
     if "DO NOT MATCH THE HASHES" in text:
         return DeployError(
             "a downloaded package differs from the hash in the lock",
-            hint="the package index or something before it changed the file; nothing was installed",
+            hint="the package index or a proxy changed the file; nothing was installed",
             code=ExitCode.DATA,
         )
     errors = [line for line in lines if line.startswith(("ERROR:", "E:"))]

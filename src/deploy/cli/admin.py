@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WITH_VALUE = "--lab"
 _ANYWHERE = {"--no-lab", "--verbose"}
 _MORE_HELP = """
-before or after COMMAND:
+Switches before or after COMMAND:
   --lab NAME  in the lab of this name
   --no-lab    refuse where this host cannot run the stack itself
   --verbose   show the programs that are run

@@ -15,7 +15,7 @@ from deploy.errors import ExitCode
 class Audit(Command):
     """Check Containerfile, manifest and units against known rules of hardening."""
 
-    as_json = cli.Flag("--json", help="print it for programs")
+    as_json = cli.Flag("--json", help="print JSON")
 
     def main(self) -> int:
         """Print the result; 0 when nothing is wrong, 1 otherwise."""

@@ -18,12 +18,12 @@ _PARTS = {"api_data", "api_host", "api_lab", "api_load", "api_sides", "cpu", "la
 class Bench(Command):
     """Measure starts, healing and restarts (in a lab), costs of requests, and the assistant."""
 
-    rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds a figure")
+    rounds = cli.SwitchAttr("--rounds", cli.Range(1, 50), default=5, help="rounds per figure")
     model_url = cli.SwitchAttr(
         "--model-url",
         str,
         argname="URL",
-        help="model server that `bench assistant` asks, as in TODO_AI_URL",
+        help="URL of the model server for `bench assistant`, as in TODO_AI_URL",
     )
     no_lab = cli.Flag(
         "--no-lab",
@@ -41,9 +41,9 @@ class Bench(Command):
             )
             unknown(message, name, measurements, "build.py bench")
         if self.model_url and name != "assistant":
-            raise usage("--model-url goes with the measurement assistant", "build.py bench")
+            raise usage("--model-url requires the measurement assistant", "build.py bench")
         if self.no_lab and name != "api":
-            raise usage("--no-lab goes with the measurement api", "build.py bench")
+            raise usage("--no-lab requires the measurement api", "build.py bench")
         venv.enter("dev")
         module = f"tests.bench.{name.replace('-', '_')}"
         program = [sys.executable, "-m", module, f"--rounds={self.rounds}"]

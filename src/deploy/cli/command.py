@@ -89,7 +89,7 @@ class Command(cli.Application):
         names = list(self._subcommands)
         if words:
             unknown(f"unknown subcommand {words[0]}", words[0], names, str(self.PROGNAME))
-        raise usage(f"{self.PROGNAME} needs one of: {', '.join(names)}", "")
+        raise usage(f"{self.PROGNAME} requires a subcommand: {', '.join(names)}", "")
 
     def _refuse(self, error: SwitchError) -> NoReturn:
         text = " ".join(str(error).split())

@@ -24,14 +24,14 @@ class Completion(Command):
     """
 
     WORDS: ClassVar[Mapping[str, str]] = {
-        shell: f"the script for {shell}" for shell in completion_script.SHELLS
+        shell: f"print the completion script for {shell}" for shell in completion_script.SHELLS
     }
 
     def main(self, shell: str) -> int:
         """Print the script for SHELL."""
         if shell not in completion_script.SHELLS:
             names = completion_script.SHELLS
-            message = f"no completion for {shell}, only for {', '.join(names)}"
+            message = f"completion supports {', '.join(names)}, not {shell}"
             unknown(message, shell, names, str(self.PROGNAME))
         write_output(completion_script.render(shell, collect()))
         return 0

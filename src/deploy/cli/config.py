@@ -16,7 +16,7 @@ from deploy.stack import drift, settings
 class Config(StackCommand):
     """Show the effective settings of the stack, and which file each comes from."""
 
-    as_json = cli.Flag("--json", help="one JSON object instead of tables")
+    as_json = cli.Flag("--json", help="print a JSON object instead of tables")
 
     def main(self) -> int:
         """Print them, without secrets."""

@@ -15,10 +15,11 @@ class Contract(StackCommand):
     """Remove from the database what only former versions need, unless one is still kept."""
 
     drop_images = cli.Flag(
-        "--drop-images", help="also remove kept images that do not work without it: no rollback"
+        "--drop-images",
+        help="also remove kept images that need the former schema; they cannot be rolled back to",
     )
     without_backup_check = cli.Flag(
-        "--without-backup-check", help="without a recent backup and drill"
+        "--without-backup-check", help="proceed without a recent backup and drill"
     )
 
     def main(self) -> int:

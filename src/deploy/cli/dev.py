@@ -14,8 +14,10 @@ class Dev(cli.Application):
     port = cli.SwitchAttr(
         "--port", cli.Range(1, 64535), default=server.DEFAULT_PORT, help="loopback port"
     )
-    no_reload = cli.Flag("--no-reload", help="leave it running when the source changes")
-    token = cli.SwitchAttr("--token", str, argname="subject", help="print a token and quit")
+    no_reload = cli.Flag("--no-reload", help="do not restart when the source changes")
+    token = cli.SwitchAttr(
+        "--token", str, argname="subject", help="print a token for USER and exit"
+    )
 
     def main(self) -> int:
         """Serve, or print a token, in the environment that deploy.bootstrap.commands chose."""

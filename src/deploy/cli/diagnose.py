@@ -23,13 +23,16 @@ class Diagnose(StackCommand):
     """Write one archive for a bug report: state, settings, units, versions, logs; no secrets."""
 
     output = cli.SwitchAttr(
-        ["-o", "--output"], Path, argname="FILE", help="the archive; in this folder by default"
+        ["-o", "--output"],
+        Path,
+        argname="FILE",
+        help="path of the archive (default: in the current folder)",
     )
     lines = cli.SwitchAttr(
         ["-n", "--lines"],
         cli.Range(0, 1_000_000),
         default=diagnose.DEFAULT_LINES,
-        help="how many of the log of each unit",
+        help="number of log lines per unit",
     )
 
     def main(self) -> int:
@@ -38,7 +41,7 @@ class Diagnose(StackCommand):
         path = (self.output or Path(diagnose.default_name(at))).absolute()
         _refuse(path)
         lab = self._find_lab()
-        with progress.step("Collecting what a bug report needs") as step:
+        with progress.step("Collecting diagnostics") as step:
             if lab is not None:
                 archive = lab.diagnose(int(self.lines))
             else:
@@ -65,10 +68,10 @@ def render(path: Path, archive: bytes) -> str:
     """The closing lines: what was written, what is in it, and to look at it."""
     contents = diagnose.read_contents(archive)
     width = max(len(name) for name, _ in contents)
-    lines = [f"{path} ({_size(len(archive))}) holds:"]
+    lines = [f"{path} ({_size(len(archive))}) contains:"]
     lines += [f"  {name:<{width}}  {_size(size):>8}" for name, size in contents]
-    lines.append("Passwords, keys and tokens were removed; names of users and hosts were not.")
-    lines.append(f"Look through it before you send it: tar -xzf {path}")
+    lines.append("Passwords, keys and tokens were removed; user and host names were not.")
+    lines.append(f"Review it before you send it: tar -xzf {path}")
     return "\n".join([*lines, ""])
 
 

@@ -13,7 +13,7 @@ from deploy.host import doctor, probe
 class Doctor(Command):
     """Show what this host has and lacks, and the exact command that provides it."""
 
-    as_json = cli.Flag("--json", help="print it for programs")
+    as_json = cli.Flag("--json", help="print JSON")
 
     def main(self) -> int:
         """Print the table; 0 when the stack can run here or in a lab."""

@@ -28,18 +28,20 @@ class Image(StackCommand):
         "--target",
         cli.Set(*build.ALL_TARGETS, "all"),
         default="backend",
-        help="what to build; all: backend and db",
+        help="image to build; all: backend and db",
     )
-    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
-    no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
+    builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
+    no_cache = cli.Flag("--no-cache", help="rebuild with Debian's latest packages")
     packages = cli.SwitchAttr(
-        "--packages", Path, help="package lock of a former build: the very same packages again"
+        "--packages",
+        Path,
+        help="package lock of an earlier build, to install exactly the same packages",
     )
-    verify = cli.Flag("--verify", help="build twice, and name the first file that differs")
-    sizes = cli.Flag("--sizes", help="print what each component takes")
-    json = cli.Flag("--json", help="print digest and sizes as a line of JSON for each target")
+    verify = cli.Flag("--verify", help="build twice and report the first file that differs")
+    sizes = cli.Flag("--sizes", help="print the size of each component")
+    json = cli.Flag("--json", help="print digest and sizes as one JSON object per line and target")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
-    image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
+    image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
         """Build, and print what came out."""
@@ -86,9 +88,9 @@ class Image(StackCommand):
             if verdict.difference:
                 raise DeployError(
                     f"two builds of the {target} image differ: {verdict.difference}",
-                    hint="whatever wrote that has to be told to write the same bytes each time",
+                    hint="make the program that wrote it write the same bytes each time",
                 )
-            write_output(f"{target}: twice the config digest {verdict.first}\n")
+            write_output(f"{target}: both builds have the config digest {verdict.first}\n")
         return 0
 
     def _measure(self, one: build.Image) -> None:

@@ -25,28 +25,30 @@ class Kube(cli.Application):
     And to kube/todo-ai.yaml, the same with the local model.
     """
 
-    check = cli.Flag("--check", help="Write nothing; fail with a diff when a file is stale")
-    stdout = cli.Flag("--stdout", help="Print the manifest instead of writing the files")
-    ai = cli.Flag("--ai", requires=["--stdout"], help="With --stdout: the one with the local model")
+    check = cli.Flag("--check", help="do not write; fail with a diff if a file is stale")
+    stdout = cli.Flag("--stdout", help="print the manifest instead of writing the files")
+    ai = cli.Flag(
+        "--ai", requires=["--stdout"], help="with --stdout: the manifest with the local model"
+    )
     explain = cli.Flag(
-        "--explain", help="Print what becomes of each unit key: honoured, emulated or lost"
+        "--explain", help="print how each unit key is converted: honored, emulated or lost"
     )
     secret = cli.SwitchAttr(
-        "--secret", str, argname="FILE", help="Write a Secret with a random token secret, mode 0600"
+        "--secret", str, argname="FILE", help="write a Secret with a random token secret, mode 0600"
     )
     secret_from = cli.SwitchAttr(
         "--secret-from",
         str,
         argname="FILE",
         requires=["--secret"],
-        help="With --secret: take the token secret from this file",
+        help="with --secret: read the token secret from this file",
     )
 
     def main(self) -> int:
         """Write the manifest, or do what the one switch asks for."""
         if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
-            message = "--check, --stdout, --explain and --secret exclude each other"
-            raise DeployError(message, hint="give one of them", code=ExitCode.USAGE)
+            message = "--check, --stdout, --explain and --secret are mutually exclusive"
+            raise DeployError(message, hint="use one of them", code=ExitCode.USAGE)
         if self.explain:
             write_output(loss_report.render_report(loader.load_units(ai=True)))
             return ExitCode.OK
@@ -55,7 +57,7 @@ class Kube(cli.Application):
             value = files.read_secret(Path(source)) if source else files.make_secret()
             text = manifest.render_secret(loader.load_contract(), value)
             files.write_secret(text, Path(self.secret))
-            write_output(f"{self.secret}: play or apply it before kube/todo.yaml\n")
+            write_output(f"{self.secret}: apply it before kube/todo.yaml\n")
             return ExitCode.OK
         if self.stdout:
             write_output(_render(ai=bool(self.ai)))
@@ -86,5 +88,5 @@ def _compare(texts: Mapping[Path, str]) -> None:
     for path in stale:
         write_output("\n".join(diffs[path]) + "\n")
     if stale:
-        message = f"kube/{stale[0].name} is not what quadlet/ says"
+        message = f"kube/{stale[0].name} is out of date with quadlet/"
         raise DeployError(message, hint="run: python3 build.py kube", code=ExitCode.DATA)

@@ -46,7 +46,7 @@ class LabUp(Command):
         """Start the lab NAME."""
         publish = dict(_pair(text) for text in self._publish)
         started = manager.start(name, publish=publish, assume_yes=bool(self.assume_yes))
-        write_output(f"{started.name} runs; a shell in it: build.py lab shell {name}\n")
+        write_output(f"{started.name} is running; to open a shell: build.py lab shell {name}\n")
         return 0
 
 
@@ -57,14 +57,14 @@ class LabRun(Command):
     Without a running lab of that name, in one that starts for it and goes with it.
     """
 
-    root = cli.Flag("--root", help="run as root rather than as todo")
+    root = cli.Flag("--root", help="run as root instead of todo")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
     _argv: tuple[str, ...] = ()
 
     def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Run the program in the lab NAME."""
         if not self._argv:
-            message = "lab run needs a program behind --"
+            message = "lab run requires a program after --"
             raise usage(message, str(self.PROGNAME))
         with contextlib.ExitStack() as stack:
             running = lab_state.find(name)
@@ -90,7 +90,7 @@ class LabRun(Command):
 class LabShell(Command):
     """Open a shell in a running lab."""
 
-    root = cli.Flag("--root", help="as root rather than as todo")
+    root = cli.Flag("--root", help="as root instead of todo")
 
     def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Open a shell in the lab NAME."""
@@ -101,8 +101,8 @@ class LabShell(Command):
 class LabDown(Command):
     """Halt a lab and delete everything in it; asks first where that is data."""
 
-    all = cli.Flag("--all", help="all labs that run")
-    assume_yes = cli.Flag("--yes", help="do not ask")
+    all = cli.Flag("--all", help="all running labs")
+    assume_yes = cli.Flag("--yes", help="do not ask for confirmation")
 
     def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
         """Halt the lab NAME."""
@@ -138,7 +138,7 @@ def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
     """
     held = "; ".join(f"the lab {name} holds {volumes.describe(data[name])}" for name in data)
     if not sys.stdin.isatty():
-        message = f"{held}; deleting it takes a confirmation, and standard input is not a terminal"
+        message = f"{held}; cannot ask for confirmation, because standard input is not a terminal"
         raise DeployError(message, hint="--yes confirms", code=ExitCode.USAGE)
     sys.stderr.write(f"{held[:1].upper()}{held[1:]}. Type yes to delete it: ")
     sys.stderr.flush()
@@ -149,6 +149,6 @@ def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
 def _pair(text: str) -> tuple[int, int]:
     host, _, inner = text.partition(":")
     if not all(part.isascii() and part.isdigit() and int(part) in _PORTS for part in (host, inner)):
-        message = f"--publish {text} is wrong: two port numbers are needed, as in 8000:8000"
+        message = f"--publish {text} is invalid: write two port numbers, such as 8000:8000"
         raise usage(message, "build.py lab up")
     return int(host), int(inner)

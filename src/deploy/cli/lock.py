@@ -12,9 +12,13 @@ from deploy.dev import requirements
 class Lock(cli.Application):
     """Refresh the hash-pinned locks from pyproject.toml."""
 
-    upgrade = cli.Flag("--upgrade", help="take the newest versions that pyproject.toml allows")
+    upgrade = cli.Flag(
+        "--upgrade", help="upgrade to the latest versions that pyproject.toml allows"
+    )
     check = cli.Flag(
-        "--check", excludes=["--upgrade"], help="only fail when the locks do not satisfy it"
+        "--check",
+        excludes=["--upgrade"],
+        help="only check; fail if the locks do not satisfy pyproject.toml",
     )
 
     def main(self) -> int:

@@ -23,20 +23,23 @@ class Logs(StackCommand):
 
     WORDS: ClassVar[Mapping[str, str]] = {name: f"of todo-{name}" for name in logs.UNITS}
 
-    follow = cli.Flag(["-f", "--follow"], help="keep showing what is logged, until Ctrl-C")
+    follow = cli.Flag(["-f", "--follow"], help="follow the log until Ctrl-C")
     lines = cli.SwitchAttr(
         ["-n", "--lines"],
         cli.Range(0, 1_000_000),
-        help=f"how many to begin with; {logs.DEFAULT_LINES}, or with --since all of them",
+        help=f"number of lines to start with (default: {logs.DEFAULT_LINES}, or all with --since)",
     )
     since = cli.SwitchAttr(
-        "--since", str, argname="TIME", help='only from then on: "10 min ago", "2026-11-30 14:00"'
+        "--since",
+        str,
+        argname="TIME",
+        help='only lines since then, such as "10 min ago" or "2026-11-30 14:00"',
     )
-    errors = cli.Flag("--errors", help="only errors, of any age without --since")
+    errors = cli.Flag("--errors", help="only errors (of any age, unless --since is given)")
     request = cli.SwitchAttr(
-        "--request", str, argname="ID", help="only of the request whose X-Request-Id this is"
+        "--request", str, argname="ID", help="only lines of the request with this X-Request-Id"
     )
-    as_json = cli.Flag("--json", help="one JSON object a line, with every field")
+    as_json = cli.Flag("--json", help="print one JSON object per line, with all fields")
 
     def main(self, *units: str) -> int:
         """Print the log of UNITS."""

@@ -23,19 +23,22 @@ class McpToken(StackCommand):
     """Print a limited API token for an agent of a user, and how to connect the agent."""
 
     days = cli.SwitchAttr(
-        "--days", str, argname="DAYS", help=f"until it expires, 1 to 365 ({_DAYS})"
+        "--days", str, argname="DAYS", help=f"days until expiry, 1 to 365 (default: {_DAYS})"
     )
     scopes = cli.SwitchAttr(
         "--scope",
         str,
         argname="SCOPE",
         list=True,
-        help=f"what it allows: read, write, delete ({' and '.join(_SCOPES)})",
+        help=f"scope: read, write or delete (default: {' and '.join(_SCOPES)})",
     )
     writes = cli.SwitchAttr(
-        "--writes-per-hour", str, argname="NUMBER", help=f"most changes in an hour ({_WRITES})"
+        "--writes-per-hour",
+        str,
+        argname="NUMBER",
+        help=f"maximum changes per hour (default: {_WRITES})",
     )
-    name = cli.SwitchAttr("--name", str, argname="TEXT", help="name of the token (mcp)")
+    name = cli.SwitchAttr("--name", str, argname="TEXT", help="name of the token (default: mcp)")
 
     def main(self, user: str) -> int:
         """Make a token for USER."""
@@ -81,13 +84,13 @@ def render(token: str, url: str) -> str:
             "Claude Code:",
             f"  {shlex.join(add)}",
             "",
-            "Clients over HTTP, under the name of the server in their configuration:",
+            "Clients over HTTP; below the name of the server in their configuration:",
             f"  {json.dumps({'todo': remote})}",
             "",
             "Clients that start a program, such as Claude Desktop:",
             f"  {json.dumps({'todo': bridge})}",
             "",
-            "docs/mcp.md shows where each client keeps it. Nobody can show the token again.",
+            "docs/mcp.md shows where each client stores it. The token cannot be shown again.",
             "",
         ]
     )

@@ -20,17 +20,17 @@ class Push(Command):
     """
 
     target = cli.SwitchAttr(
-        "--target", cli.Set(*build.ALL_TARGETS), default="backend", help="what to push"
+        "--target", cli.Set(*build.ALL_TARGETS), default="backend", help="image to push"
     )
-    sign_by = cli.SwitchAttr("--sign-by", Path, help="private key that signs the copy")
+    sign_by = cli.SwitchAttr("--sign-by", Path, help="private key with which to sign the image")
     passphrase_file = cli.SwitchAttr(
-        "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
+        "--passphrase-file", Path, help="file with the key's passphrase (default: prompt for it)"
     )
     advisories = cli.SwitchAttr(
-        "--advisories", Path, argname="FILE", help="as for scan: OSV records to go by"
+        "--advisories", Path, argname="FILE", help="as for scan: file with OSV records"
     )
-    offline = cli.Flag("--offline", help="as for scan: leave out what takes a network")
-    builder = cli.SwitchAttr("--builder", str, help="as for scan: image whose apt is asked")
+    offline = cli.Flag("--offline", help="as for scan: skip checks that need the network")
+    builder = cli.SwitchAttr("--builder", str, help="as for scan: image whose apt is used")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, destination: str) -> int:

@@ -30,26 +30,35 @@ _PARSERS = {
 class Restore(StackCommand):
     """Restore a backup into a new volume; the former volume stays."""
 
-    to = cli.SwitchAttr("--to", str, argname="TIME", help="the state at a time")
-    to_point = cli.SwitchAttr("--to-point", str, argname="NAME", help="at a restore point")
+    to = cli.SwitchAttr("--to", str, argname="TIME", help="restore the state at a time")
+    to_point = cli.SwitchAttr(
+        "--to-point", str, argname="NAME", help="restore the state at a restore point"
+    )
     before = cli.SwitchAttr(
         "--before",
         str,
         argname="RUN",
-        help="before the first change of a run, or before an entry of a journal: USER/NUMBER",
+        help="restore the state before the first change of a run, or before a journal entry "
+        "USER/NUMBER",
     )
     to_backup = cli.SwitchAttr(
-        "--to-backup", str, argname="STAMP", help="a base backup by itself, without WAL after it"
+        "--to-backup", str, argname="STAMP", help="restore a base backup without the WAL after it"
     )
     to_volume = cli.SwitchAttr(
-        "--to-volume", str, argname="NAME", help="a volume that is there, as the former one"
+        "--to-volume",
+        str,
+        argname="NAME",
+        help="return to an existing volume, such as the former one",
     )
     folder = cli.SwitchAttr(
-        "--from", str, argname="FOLDER", help="a backup folder, as one of another machine"
+        "--from",
+        str,
+        argname="FOLDER",
+        help="use this backup folder, for example from another machine",
     )
-    accept_gap = cli.Flag("--accept-gap", help="up to a missing WAL file, if there is one")
+    accept_gap = cli.Flag("--accept-gap", help="restore up to a missing WAL file, if there is one")
     accept_findings = cli.Flag(
-        "--accept-findings", help="use the database although it failed verification"
+        "--accept-findings", help="use the database even if it fails verification"
     )
 
     def main(self) -> int:
@@ -57,9 +66,9 @@ class Restore(StackCommand):
         given = {name: getattr(self, name) for name in _PARSERS if getattr(self, name) is not None}
         if len(given) > 1:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
-            raise usage(f"{names} exclude each other", str(self.PROGNAME))
+            raise usage(f"{names} are mutually exclusive", str(self.PROGNAME))
         if self.to_volume is not None and self.folder:
-            raise usage("--to-volume and --from exclude each other", str(self.PROGNAME))
+            raise usage("--to-volume and --from are mutually exclusive", str(self.PROGNAME))
         wanted = target.Target()
         for name, text in given.items():
             wanted = _PARSERS[name](text)
@@ -110,7 +119,7 @@ def render(outcome: restore.Outcome) -> str:
         last = outcome.restored.last or "unknown, none is in the WAL"
         lines.append(f"from the base backup {outcome.restored.base}, last change: {last}")
     else:
-        lines.append("an earlier run had restored and verified it")
+        lines.append("it was restored and verified by an earlier run")
     if outcome.former is not None:
         remove = command_hints.shell(f"podman volume rm {outcome.former}")
         lines.append(f"the former data is in the volume {outcome.former}; to remove it: {remove}")

@@ -13,14 +13,16 @@ from deploy.update import begin
 class Rollback(StackCommand):
     """Go back to the image before the last update, without an outage."""
 
-    to = cli.SwitchAttr("--to", str, argname="TAG", help="to this one of the images that are kept")
-    refuse = cli.Flag("--refuse", help="do not update to the present image again")
+    to = cli.SwitchAttr(
+        "--to", str, argname="TAG", help="kept image to roll back to (default: the previous one)"
+    )
+    refuse = cli.Flag("--refuse", help="prevent updates to the current image")
     watch_s = cli.SwitchAttr(
         "--watch",
         cli.Range(1, 3600),
         argname="SECONDS",
         default=5,
-        help="how long it is watched while it serves, before it replaces the others",
+        help="time to watch the candidate while it serves, before it replaces the others",
     )
 
     def main(self) -> int:

@@ -22,15 +22,20 @@ class Scan(StackCommand):
         "--target",
         cli.Set(*build.ALL_TARGETS, "all"),
         default="backend",
-        help="what to look at; all: every image that is here, at least backend and db",
+        help="image to scan; all: every local image, at least backend and db",
     )
-    reference = cli.SwitchAttr("--image", str, argname="REF", help="look at this image instead")
+    reference = cli.SwitchAttr("--image", str, argname="REF", help="scan this image instead")
     advisories = cli.SwitchAttr(
-        "--advisories", Path, argname="FILE", help="OSV records, instead of the live service"
+        "--advisories",
+        Path,
+        argname="FILE",
+        help="file with OSV records, instead of the online service",
     )
-    offline = cli.Flag("--offline", help="leave out what takes a network, and say so")
-    json = cli.Flag("--json", help="print one JSON document")
-    builder = cli.SwitchAttr("--builder", str, help="image whose apt is asked about Debian's fixes")
+    offline = cli.Flag(
+        "--offline", help="skip checks that need the network, and report them as skipped"
+    )
+    json = cli.Flag("--json", help="print JSON")
+    builder = cli.SwitchAttr("--builder", str, help="image whose apt looks up Debian's fixes")
 
     def main(self) -> int:
         """Scan, print the report, and return its exit code."""

@@ -17,19 +17,22 @@ class Sign(Command):
     Sign REGISTRY/REPO[:TAG][@DIGEST] --key KEY. Without a digest, the one that `push` recorded.
     """
 
-    key = cli.SwitchAttr("--key", Path, help="private key that signs")
+    key = cli.SwitchAttr("--key", Path, help="private key to sign with")
     generate = cli.SwitchAttr(
-        "--generate-key", Path, argname="PREFIX", help="make PREFIX.private and PREFIX.pub instead"
+        "--generate-key",
+        Path,
+        argname="PREFIX",
+        help="generate the key pair PREFIX.private and PREFIX.pub instead",
     )
     passphrase_file = cli.SwitchAttr(
-        "--passphrase-file", Path, help="file with the key's passphrase; asked for without it"
+        "--passphrase-file", Path, help="file with the key's passphrase (default: prompt for it)"
     )
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, image: str = "") -> int:
         """Sign IMAGE, or make a key."""
         if bool(self.generate) == bool(image) or bool(self.key) != bool(image):
-            raise usage("sign takes an image and --key, or --generate-key", str(self.PROGNAME))
+            raise usage("sign requires an image and --key, or --generate-key", str(self.PROGNAME))
         skopeo.ensure_skopeo(assume_yes=bool(self.assume_yes))
         if self.generate:
             passphrase = sign.read_passphrase(self.passphrase_file, confirm=True)

@@ -18,10 +18,10 @@ class StackCommand(Command):
 
     no_lab = cli.Flag(
         "--no-lab",
-        help="refuse where this host cannot run the stack itself",
+        help="fail if this host cannot run the stack itself",
     )
     lab = cli.SwitchAttr(
-        "--lab", str, argname="NAME", help="in the lab of this name; several run side by side"
+        "--lab", str, argname="NAME", help="run in the lab NAME; several labs can run side by side"
     )
 
     def trial(self) -> in_lab.LabStack | None:
@@ -31,7 +31,7 @@ class StackCommand(Command):
             DeployError: The stack cannot run on this host, and a lab is excluded.
         """
         if self.no_lab and self.lab:
-            raise usage("--lab and --no-lab exclude each other", str(self.PROGNAME))
+            raise usage("--lab and --no-lab are mutually exclusive", str(self.PROGNAME))
         return in_lab.find(no_lab=bool(self.no_lab), lab=self.lab)
 
     def elsewhere(self, command: str, arguments: Sequence[str] = ()) -> int | None:

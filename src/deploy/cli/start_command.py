@@ -16,28 +16,33 @@ class StartCommand(StackCommand):
 
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
     instances = cli.SwitchAttr(
-        "--instances", cli.Range(1, 8), help="how many instances of the backend; later runs keep it"
+        "--instances", cli.Range(1, 8), help="number of backend instances; later runs keep it"
     )
-    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
+    builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
-    ai = cli.Flag("--ai", help="with a local language model; later runs keep it")
-    no_ai = cli.Flag("--no-ai", help="without the local language model; also deletes its copy")
+    ai = cli.Flag("--ai", help="run a local language model; later runs keep it")
+    no_ai = cli.Flag("--no-ai", help="stop the local language model and delete its copy")
     model = cli.SwitchAttr(
-        "--model", Path, argname="FILE", help="with --ai: a GGUF file, instead of the small default"
+        "--model",
+        Path,
+        argname="FILE",
+        help="with --ai: GGUF file of the model, instead of the small default",
     )
-    sha256 = cli.SwitchAttr("--sha256", str, argname="HEX", help="what the file has to be")
+    sha256 = cli.SwitchAttr(
+        "--sha256", str, argname="HEX", help="with --model: expected SHA-256 of the file"
+    )
 
-    backup = cli.Flag("--backup", help="with daily backups and WAL; later runs keep them")
-    no_backup = cli.Flag("--no-backup", help="without backups; those that are there stay")
+    backup = cli.Flag("--backup", help="make daily backups and archive WAL; later runs keep it")
+    no_backup = cli.Flag("--no-backup", help="stop making backups; existing backups are kept")
     backup_folder = cli.SwitchAttr(
         "--backup-folder",
         Path,
         argname="DIR",
-        help="with --backup: where to, instead of ~/.local/share/todo-backend/backup",
+        help="with --backup: backup folder, instead of ~/.local/share/todo-backend/backup",
     )
 
-    update_timer = cli.Flag("--update-timer", help="update each night; later runs keep that")
-    no_update_timer = cli.Flag("--no-update-timer", help="without updates each night")
+    update_timer = cli.Flag("--update-timer", help="update every night; later runs keep it")
+    no_update_timer = cli.Flag("--no-update-timer", help="stop updating every night")
 
     def check_switches(self) -> None:
         """Refuse switches for the optional parts that do not go together.
@@ -47,20 +52,21 @@ class StartCommand(StackCommand):
         """
         program = str(self.PROGNAME)
         if self.no_ai and (self.ai or self.model):
-            raise usage("--ai and --no-ai exclude each other", program)
+            raise usage("--ai and --no-ai are mutually exclusive", program)
         if (self.model or self.sha256) and not self.ai:
-            raise usage("--model and --sha256 need --ai", program)
+            raise usage("--model and --sha256 require --ai", program)
         if bool(self.model) != bool(self.sha256):
             raise usage(
-                "--model and --sha256 go together: the file is compared before it is used", program
+                "--model requires --sha256 and vice versa: the file is verified before it is used",
+                program,
             )
 
         if self.backup and self.no_backup:
-            raise usage("--backup and --no-backup exclude each other", program)
+            raise usage("--backup and --no-backup are mutually exclusive", program)
         if self.backup_folder and not self.backup:
-            raise usage("--backup-folder needs --backup", program)
+            raise usage("--backup-folder requires --backup", program)
         if self.update_timer and self.no_update_timer:
-            raise usage("--update-timer and --no-update-timer exclude each other", program)
+            raise usage("--update-timer and --no-update-timer are mutually exclusive", program)
 
     def wants_update_timer(self) -> bool | None:
         """What the command line says about the timer of updates; None where it says nothing."""

@@ -26,8 +26,8 @@ _HOME_AND_CLEAR = "\033[H\033[J"
 class Status(StackCommand):
     """Show what runs: units, health, versions, images, disk, pool, the latest errors."""
 
-    as_json = cli.Flag("--json", help="one JSON object instead of a table")
-    watch = cli.Flag("--watch", help="again every SECONDS (2), until Ctrl-C")
+    as_json = cli.Flag("--json", help="print a JSON object instead of a table")
+    watch = cli.Flag("--watch", help="repeat every SECONDS (default: 2) until Ctrl-C")
 
     def main(self, seconds: str = "") -> int:
         """Print the state; 0 when the backend is ready, 3 otherwise."""
@@ -53,7 +53,7 @@ class Status(StackCommand):
         if not seconds:
             return _INTERVAL_S
         if not self.watch:
-            raise usage("SECONDS belong to --watch", str(self.PROGNAME))
+            raise usage("SECONDS requires --watch", str(self.PROGNAME))
         try:
             interval_s = float(seconds)
         except ValueError:

@@ -25,7 +25,7 @@ _COLUMNS = 200
 _LOG_LINES = 3
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _LOW = 0.1
-"""Less than this share of a disk is worth a word."""
+"""A disk with a smaller free share is reported as nearly full."""
 
 
 def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> str:
@@ -125,12 +125,16 @@ def _instance(instance: Instance, now: Overview, at: datetime) -> Iterator[str]:
     yield _line("process", ", ".join([*started, *memory, *requests]))
     pool = figures.pool
     used = f"{pool.in_use} of {pool.size} connections at work, {pool.idle} idle"
-    yield _line("pool", f"{used}, {pool.waiters} requests wait")
+    yield _line("pool", f"{used}, {pool.waiters} requests waiting")
     breakers = (f"{name} {state}" for name, state in figures.breakers.items())
     yield _line("breakers", ", ".join(breakers))
     lag = figures.loop_lag
     if lag is not None:
-        bound = "more than is measured" if lag.p99_s is None else f"at most {lag.p99_s * 1000:g} ms"
+        bound = (
+            "more than the largest bucket"
+            if lag.p99_s is None
+            else f"at most {lag.p99_s * 1000:g} ms"
+        )
         mean = f"on average {lag.mean_s * 1000:.1f} ms"
         yield _line("loop lag", f"{mean}, 99 % {bound}, since its start")
 
@@ -138,7 +142,7 @@ def _instance(instance: Instance, now: Overview, at: datetime) -> Iterator[str]:
 def _version(figures: Figures) -> str:
     words = f"{figures.version}, for schema {figures.schema}"
     if figures.database_schema is None:
-        return f"{words}; that of the database is unknown: it was not reached yet"
+        return f"{words}; the database's schema is unknown: it was not reached yet"
     if figures.database_schema == figures.schema:
         return f"{words}, which the database has"
     later = f", for programs from {figures.oldest_program} on" if figures.oldest_program else ""
@@ -147,7 +151,7 @@ def _version(figures: Figures) -> str:
 
 def _image(image: ImageStatus, at: datetime) -> str:
     if image.id is None:
-        return f"{image.name} is not in this user's storage"
+        return f"{image.name} is not in this user's image storage"
     words = [f"{image.name} {image.id[:_SHORT]}"]
     tagged = _age(image.built_at, at)
     if tagged:

@@ -12,13 +12,15 @@ from deploy.stack import admin
 class Token(StackCommand):
     """Print a bearer token for a user of the running backend."""
 
-    days = cli.SwitchAttr("--days", str, argname="DAYS", help="until it expires, 1 to 365 (30)")
+    days = cli.SwitchAttr(
+        "--days", str, argname="DAYS", help="days until expiry, 1 to 365 (default: 30)"
+    )
     scopes = cli.SwitchAttr(
         "--scope",
         str,
         argname="SCOPE",
         list=True,
-        help="what it allows: read, write, delete, assistant, admin (all of them)",
+        help="scope: read, write, delete, assistant or admin (default: all)",
     )
 
     def main(self, user: str) -> int:

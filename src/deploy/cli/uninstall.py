@@ -16,8 +16,8 @@ from deploy.stack import backups, uninstall, update_state
 class Uninstall(StackCommand):
     """Stop the stack and remove its units; says what stays, and how to remove that."""
 
-    volumes = cli.Flag("--volumes", help="also the database's data and the token secret")
-    assume_yes = cli.Flag("--yes", help="do not ask")
+    volumes = cli.Flag("--volumes", help="also remove the database volume and the token secret")
+    assume_yes = cli.Flag("--yes", help="do not ask for confirmation")
 
     def main(self) -> int:
         """Remove; with --volumes after a question."""
@@ -60,8 +60,8 @@ def confirm(data: str) -> None:
     """
     if not sys.stdin.isatty():
         raise DeployError(
-            f"--volumes deletes {data}; that takes a confirmation, and standard input is not a "
-            "terminal",
+            f"--volumes deletes {data}; cannot ask for confirmation, because standard input is "
+            "not a terminal",
             hint="--yes confirms",
             code=ExitCode.USAGE,
         )

@@ -19,7 +19,7 @@ from deploy.upgrade import interruption
 class Up(StartCommand):
     """Build what is stale, install, start, and wait until the backend serves."""
 
-    image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
+    image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
         """Bring the stack up."""
@@ -65,6 +65,6 @@ def render(url: str, management: str | None) -> str:
     lines = [f"The backend answers at {url}"]
     if management is not None:
         lines.append(f"Health and metrics:  {management}")
-    lines.append(f"A token for a user:  {command_hints.build('token alice')}")
-    lines.append(f"What runs, and why:  {command_hints.build('status')}")
+    lines.append(f"Token for a user:    {command_hints.build('token alice')}")
+    lines.append(f"Status:              {command_hints.build('status')}")
     return "\n".join([*lines, ""])

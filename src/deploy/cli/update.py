@@ -16,22 +16,25 @@ class Update(StackCommand):
     """Update the backend without an outage, and go back by itself if the image is bad."""
 
     image = cli.SwitchAttr(
-        "--image", str, argname="REF", help="an image that is here, instead of this checkout's"
+        "--image",
+        str,
+        argname="REF",
+        help="local image to update to, instead of building this checkout",
     )
     watch_s = cli.SwitchAttr(
         "--watch",
         cli.Range(1, 3600),
         argname="SECONDS",
         default=20,
-        help="how long it is watched while it serves, before it replaces the others",
+        help="time to watch the candidate while it serves, before it replaces the others",
     )
-    retry_refused = cli.Flag("--retry-refused", help="although it was refused before")
+    retry_refused = cli.Flag("--retry-refused", help="retry an image that was refused before")
     without_backup_check = cli.Flag(
-        "--without-backup-check", help="without a recent backup and drill"
+        "--without-backup-check", help="proceed without a recent backup and drill"
     )
-    no_scan = cli.Flag("--no-scan", help="without a look for known flaws in the image")
-    no_cache = cli.Flag("--no-cache", help="build anew, with Debian's newest packages")
-    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
+    no_scan = cli.Flag("--no-scan", help="do not scan the image for known vulnerabilities")
+    no_cache = cli.Flag("--no-cache", help="rebuild with Debian's latest packages")
+    builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
 
     def main(self) -> int:
         """Update, and print what the stack runs now and what it ran before."""

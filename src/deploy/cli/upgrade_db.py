@@ -27,22 +27,24 @@ _MB = 1e6
 class UpgradeDb(StackCommand):
     """Move the database to the next major version of PostgreSQL; the former volume stays."""
 
-    rehearse = cli.Flag("--rehearse", help="only copy a restored backup or the live database")
-    no_rehearsal = cli.Flag("--no-rehearsal", help="do not rehearse first")
-    back = cli.Flag("--back", help="go back to the former volume and version")
-    lose_writes = cli.Flag(
-        "--lose-writes", help="with --back: lose what was written since the upgrade"
+    rehearse = cli.Flag(
+        "--rehearse", help="only rehearse with a copy of a restored backup or of the live database"
     )
-    builder = cli.SwitchAttr("--builder", str, help="image for the build stages")
-    image_cache = cli.SwitchAttr("--image-cache", Path, help="folder that keeps finished images")
+    no_rehearsal = cli.Flag("--no-rehearsal", help="skip the rehearsal")
+    back = cli.Flag("--back", help="return to the former volume and version")
+    lose_writes = cli.Flag(
+        "--lose-writes", help="with --back: discard the writes since the upgrade"
+    )
+    builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
+    image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
         """Upgrade, or go back, and print what the stack uses now."""
         program = str(self.PROGNAME)
         if self.lose_writes and not self.back:
-            raise usage("--lose-writes needs --back", program)
+            raise usage("--lose-writes requires --back", program)
         if self.back + self.rehearse + self.no_rehearsal > 1:
-            raise usage("--back, --rehearse and --no-rehearsal exclude each other", program)
+            raise usage("--back, --rehearse and --no-rehearsal are mutually exclusive", program)
         code = self.elsewhere("upgrade-db", self._words())
         if code is not None:
             return code
@@ -134,8 +136,10 @@ def render_return(outcome: steps.Outcome) -> str:
     """The outcome of a return for people."""
     done = outcome.record
     lines = [f"the stack runs PostgreSQL {done.before} again, on the volume {done.former}"]
-    lines += [f"it does not have: {line}" for line in outcome.lost]
+    lines += [f"it lacks: {line}" for line in outcome.lost]
     remove = command_hints.shell(f"podman volume rm {done.volume}")
-    lines.append(f"what was left is in the volume {done.volume}; to remove it: {remove}")
+    lines.append(
+        f"the data of the upgraded version is in the volume {done.volume}; to remove it: {remove}"
+    )
     lines.append(f"ready at {outcome.url}")
     return "".join(f"{line}\n" for line in lines)

@@ -17,7 +17,7 @@ class Verify(Command):
     Verify REGISTRY/REPO[:TAG][@DIGEST] --key PUB.
     """
 
-    key = cli.SwitchAttr("--key", Path, mandatory=True, help="public key of its publisher")
+    key = cli.SwitchAttr("--key", Path, mandatory=True, help="public key of the publisher")
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, image: str) -> int:

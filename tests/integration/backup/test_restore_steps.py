@@ -298,6 +298,6 @@ def test_the_former_volume_can_be_used_again(source: Source, machine: FolderMach
     back = restore.use_volume(machine, "todo-data", record)
     assert [since for since, _ in machine.apart] == [switched]
     assert (machine.current, back.volume, back.former) == ("todo-data", "todo-data", outcome.volume)
-    with pytest.raises(DeployError, match="--to-volume: there is no volume todo-data-9"):
+    with pytest.raises(DeployError, match="--to-volume: the volume todo-data-9 does not exist"):
         restore.use_volume(machine, "todo-data-9", record)
     assert machine.current == "todo-data"

@@ -89,7 +89,7 @@ def test_hadolint_on_nothing_is_a_failure(text: str) -> None:
 def test_hadolint_without_json_is_a_failure() -> None:
     with pytest.raises(DeployError) as caught:
         external.read_hadolint("Segmentation fault", CONTAINERFILE, "2")
-    assert unavailable(caught) == "hadolint printed no JSON: Segmentation fault"
+    assert unavailable(caught) == "hadolint did not print JSON: Segmentation fault"
 
 
 # -- checkov --------------------------------------------------------------------------------------
@@ -183,7 +183,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (None, "ended with exit code 127"),
         ("echo out of memory >&2; exit 3", "ended with exit code 3: out of memory"),
-        ("exit 0", "printed no JSON"),
+        ("exit 0", "did not print JSON"),
     ],
 )
 def test_a_checker_that_does_not_work_is_a_failure(
@@ -314,6 +314,6 @@ def test_the_json_holds_the_same() -> None:
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "Containerfile").write_bytes(b"FROM scratch\n# \xff\n")
     with pytest.raises(
-        DeployError, match="Containerfile is no UTF-8: invalid start byte at byte 15"
+        DeployError, match="Containerfile is not UTF-8: invalid start byte at byte 15"
     ):
         external.read_source(tmp_path / "Containerfile")

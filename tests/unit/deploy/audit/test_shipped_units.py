@@ -65,7 +65,7 @@ def test_the_projects_own_units_are_clean() -> None:
 
 def test_a_drop_in_is_held_against_the_rules_as_well() -> None:
     found = audit_rules.audit_variants(SHIPPED, load_variants())
-    network = ("OWN-NETWORK", "Network=pasta reaches beyond this machine")
+    network = ("OWN-NETWORK", "Network=pasta is reachable from other machines")
     expected = {
         "30-instances": ("CIS-5.15", "StartLimitIntervalSec=0 is no limit"),
         "50-network": network,

@@ -70,7 +70,7 @@ def test_a_restore_mounts_the_backup_read_only(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("code", "expected", "hint"),
     [
-        (65, ExitCode.DATA, "choose a time before that: python3 build.py restore --to TIME"),
+        (65, ExitCode.DATA, "choose an earlier time with python3 build.py restore --to TIME"),
         (66, ExitCode.USAGE, "ls '/home/alice/my backup/base' lists the base backups; "),
         (69, ExitCode.UNAVAILABLE, "; python3 build.py restore --to-backup STAMP restores one"),
         (78, ExitCode.CONFIG, "python3 build.py upgrade-db, then the same command; of an older"),

@@ -97,5 +97,8 @@ def test_a_service_that_ended_without_an_outcome_failed(service: Service) -> Non
 
 def test_a_malformed_record_is_one_line(service: Service) -> None:
     service.state_file.write_text("[")
-    with pytest.raises(DeployError, match=r"state\.json cannot be read: .* — move it aside"):
+    with pytest.raises(
+        DeployError,
+        match=r"state\.json cannot be read: .* — move it aside, and run the drill again",
+    ):
         drill.run()

@@ -54,6 +54,6 @@ def test_nothing_is_found_where_there_is_none() -> None:
 def test_runs_of_the_same_id_are_told_apart_by_their_first_entries() -> None:
     by_token = {**entry("alice", 8), "token": "t"}
     entries = [entry("alice", 7), by_token, entry("bob", 3), entry("bob", 4)]
-    message = "3 runs have the ID nightly-3 — name the first entry of the one that you mean: "
+    message = "3 runs have the ID nightly-3 — name the first entry of one of them: "
     with pytest.raises(DeployError, match=f"{message}alice/7 or alice/8 or bob/3"):
         find_change(Database(*entries), RUN)

@@ -113,7 +113,7 @@ class Machine:
 
 def test_the_volume_in_use_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     machine = Machine()
-    with pytest.raises(DeployError, match="the stack uses the volume todo-data-1 already") as found:
+    with pytest.raises(DeployError, match="the stack already uses the volume todo-data-1") as found:
         restore.use_volume(machine, "todo-data-1", tmp_path / "restore.json")
     assert found.value.code == ExitCode.USAGE
     assert found.value.hint == "python3 build.py up starts it"
@@ -204,7 +204,7 @@ def test_a_backup_of_another_version_is_refused_before_anything_is_touched(
 @pytest.mark.parametrize(
     ("code", "version", "message"),
     [
-        (1, "", "--to-volume: the volume todo-socket holds no database"),
+        (1, "", "--to-volume: the volume todo-socket has no database"),
         (
             0,
             "18\n",

@@ -72,7 +72,7 @@ def test_a_path_without_a_tier_is_run_as_it_is() -> None:
 
 
 def test_a_misspelt_tier_is_a_usage_error() -> None:
-    with pytest.raises(DeployError, match="unknown tier unti") as caught:
+    with pytest.raises(DeployError, match="unknown test tier unti") as caught:
         commands.split_tiers(["unti"])
     assert caught.value.code == ExitCode.USAGE
     assert "unit, integration, system, faults" in caught.value.hint

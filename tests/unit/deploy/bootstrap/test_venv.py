@@ -143,7 +143,7 @@ def test_a_damaged_environment_is_named_instead_of_entered_for_ever(
     monkeypatch.setattr(sys, "prefix", str(venv.location("build")))
     with pytest.raises(DeployError, match="is damaged") as caught:
         venv.enter("build")
-    assert f"it is only a cache: rm -r {venv.location('build')}" in caught.value.hint
+    assert f"remove it with rm -r {venv.location('build')}" in caught.value.hint
 
 
 def test_a_python_that_hides_its_environment_is_named_instead_of_restarted_for_ever(
@@ -169,8 +169,8 @@ def test_a_python_without_site_is_refused_before_an_environment_is_made(tmp_path
     )
     assert done.returncode == ExitCode.CONFIG
     assert done.stderr == (
-        "build.py: error: this Python does not import packages of virtual environments"
-        " — start build.py without -S and without PYTHONHOME\n"
+        "build.py: error: this Python does not import packages from virtual environments — start "
+        "build.py without -S and without PYTHONHOME\n"
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -192,7 +192,7 @@ def test_a_python_without_a_wheel_of_pip_is_named(
 ) -> None:
     assert programs
     monkeypatch.setattr(venv, "_find_pip", lambda: None)
-    with pytest.raises(DeployError, match="no wheel of pip"):
+    with pytest.raises(DeployError, match="pip wheel is missing"):
         venv.ensure("build")
     assert cached() == []
 
@@ -208,7 +208,7 @@ class TestPythonWithoutVenv:
         self, programs: Programs, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("os.geteuid", lambda: 1000)
-        with pytest.raises(DeployError, match="cannot make virtual environments") as caught:
+        with pytest.raises(DeployError, match="cannot create virtual environments") as caught:
             venv.ensure("build")
         assert caught.value.code == ExitCode.UNAVAILABLE
         assert "sudo apt-get install" in caught.value.hint

@@ -7,7 +7,7 @@ from deploy.errors import DeployError, ExitCode
 
 
 def test_a_model_server_is_refused_for_other_measurements_than_the_assistant() -> None:
-    with pytest.raises(DeployError, match="--model-url goes with") as caught:
+    with pytest.raises(DeployError, match="--model-url requires") as caught:
         Bench.invoke("reads", model_url="http://127.0.0.1:8080/v1")
 
     assert caught.value.code == ExitCode.USAGE

@@ -149,7 +149,7 @@ def test_subcommands_of_a_command_are_strict_as_well() -> None:
         Outer.start(["outer", "inner", "--x"])
     with pytest.raises(DeployError, match="unknown subcommand iner — did you mean inner"):
         Outer.start(["outer", "iner"])
-    with pytest.raises(DeployError, match="needs one of: inner"):
+    with pytest.raises(DeployError, match="requires a subcommand: inner"):
         Outer.start(["outer"])
 
 

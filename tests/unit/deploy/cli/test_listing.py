@@ -32,10 +32,10 @@ def run_bare(cache: Path, *words: str) -> subprocess.CompletedProcess[str]:
         ("statsu", "unknown command statsu — did you mean status?"),
         ("--verbose zzz --json", "unknown command zzz — see: python3 build.py --help"),
         ("help stauts", "unknown command stauts — did you mean status?"),
-        ("test unti", "unknown tier unti — the tiers are unit, integration, system, faults"),
+        ("test unti", "unknown test tier unti — the tiers are unit, integration, system, faults"),
         (
             "test unit sytem -- -x",
-            "unknown tier sytem — the tiers are unit, integration, system, faults",
+            "unknown test tier sytem — the tiers are unit, integration, system, faults",
         ),
     ],
 )

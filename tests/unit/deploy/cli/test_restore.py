@@ -15,13 +15,15 @@ URL = "http://127.0.0.1:8000"
 
 
 def test_two_targets_are_refused_before_anything_is_looked_at() -> None:
-    with pytest.raises(DeployError, match="--to and --before exclude each other") as caught:
+    with pytest.raises(DeployError, match="--to and --before are mutually exclusive") as caught:
         Restore.start(["build.py restore", "--to=2026-11-30T14:05", "--before=nightly-3"])
     assert caught.value.code == ExitCode.USAGE
 
 
 def test_a_folder_is_not_looked_for_a_volume_that_is_there() -> None:
-    with pytest.raises(DeployError, match="--to-volume and --from exclude each other") as caught:
+    with pytest.raises(
+        DeployError, match="--to-volume and --from are mutually exclusive"
+    ) as caught:
         Restore.start(["build.py restore", "--to-volume=todo-data", "--from=/mnt/backup"])
     assert caught.value.code == ExitCode.USAGE
 
@@ -70,7 +72,7 @@ def test_the_output_names_both_volumes_and_the_last_change() -> None:
 
 def test_a_restore_that_an_earlier_run_had_made_says_so() -> None:
     shown = render(Outcome(Target(), "todo-data-1", None, None, URL))
-    assert shown.splitlines()[1] == "an earlier run had restored and verified it"
+    assert shown.splitlines()[1] == "it was restored and verified by an earlier run"
 
 
 def test_a_volume_of_before_is_only_named() -> None:

@@ -120,7 +120,7 @@ todo-backend.service  active (running)  5 s  healthy         2  aaaaaaaaaaaa
 
 version     0.1.0, for schema 0013, which the database has
 process     started 30 min ago, 100 MiB, 40 answers 2xx, 1 answers 5xx
-pool        3 of 10 connections at work, 1 idle, 2 requests wait
+pool        3 of 10 connections at work, 1 idle, 2 requests waiting
 breakers    database open
 loop lag    on average 0.2 ms, 99 % at most 5 ms, since its start
 image       localhost/todo-backend:latest aaaaaaaaaaaa, tagged 1 h ago, \
@@ -147,7 +147,7 @@ health and metrics at http://127.0.0.1:9000
         ),
         (
             {"images": (ImageStatus("localhost/todo-db:latest", ()),)},
-            "image       localhost/todo-db:latest is not in this user's storage",
+            "image       localhost/todo-db:latest is not in this user's image storage",
         ),
         (
             {"update": UPDATE},
@@ -208,7 +208,7 @@ def test_what_is_wrong_has_a_line(changes: dict[str, object], line: str) -> None
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"database_schema": None}, "for schema 0013; that of the database is unknown"),
+        ({"database_schema": None}, "for schema 0013; the database's schema is unknown"),
         ({"database_schema": "0012"}, "for schema 0013; the database has 0012"),
         ({"database_schema": ""}, "for schema 0013; the database has none"),
         (
@@ -312,7 +312,7 @@ def test_watching_draws_over_the_former_one_on_a_terminal(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("5",), "SECONDS belong to --watch"),
+        (("5",), "SECONDS requires --watch"),
         (("--watch", "soon"), "not a number of seconds: soon"),
         (("--watch", "0"), "not a number of seconds: 0"),
         (("--watch", "nan"), "not a number of seconds: nan"),

@@ -195,9 +195,9 @@ def test_without_backups_the_command_says_how_to_get_them() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--backup", "--no-backup"], "--backup and --no-backup exclude each other"),
-        (["--backup-folder", "/mnt"], "--backup-folder needs --backup"),
-        (["--no-backup", "--backup-folder", "/mnt"], "--backup-folder needs --backup"),
+        (["--backup", "--no-backup"], "--backup and --no-backup are mutually exclusive"),
+        (["--backup-folder", "/mnt"], "--backup-folder requires --backup"),
+        (["--no-backup", "--backup-folder", "/mnt"], "--backup-folder requires --backup"),
     ],
 )
 def test_switches_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:

@@ -201,7 +201,7 @@ def test_only_its_owner_can_read_the_archive_and_it_replaces_nothing(
     shown = capsys.readouterr().out
     assert shown.startswith(f"{path} (")
     assert "status.json" in shown
-    assert f"Look through it before you send it: tar -xzf {path}" in shown
+    assert f"Review it before you send it: tar -xzf {path}" in shown
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     before = path.read_bytes()

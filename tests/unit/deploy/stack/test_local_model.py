@@ -226,11 +226,11 @@ def test_a_model_larger_than_the_memory_is_refused_before_it_is_read(tmp_path: P
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--ai", "--no-ai"], "exclude each other"),
-        (["--ai", "--model=x"], "--model and --sha256 go together"),
-        (["--ai", f"--sha256={SHA256}"], "--model and --sha256 go together"),
-        (["--model=x", f"--sha256={SHA256}"], "need --ai"),
-        (["--no-ai", "--model=x"], "exclude each other"),
+        (["--ai", "--no-ai"], "are mutually exclusive"),
+        (["--ai", "--model=x"], "--model requires --sha256"),
+        (["--ai", f"--sha256={SHA256}"], "--model requires --sha256"),
+        (["--model=x", f"--sha256={SHA256}"], "require --ai"),
+        (["--no-ai", "--model=x"], "are mutually exclusive"),
     ],
 )
 def test_switches_that_do_not_go_together_are_refused(words: list[str], message: str) -> None:

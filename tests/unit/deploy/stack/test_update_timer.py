@@ -126,7 +126,7 @@ def test_a_checkout_that_a_unit_cannot_name_is_refused(
 def test_the_switches_exclude_each_other() -> None:
     command = Up("up")
     command.update_timer = command.no_update_timer = True
-    with pytest.raises(DeployError, match="exclude each other"):
+    with pytest.raises(DeployError, match="are mutually exclusive"):
         command.check_switches()
 
 
