@@ -88,9 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make_parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog=program, description="Operator commands of the todo backend.", allow_abbrev=False
-    )
+    parser = _Parser(prog=program, description="Operate the todo backend.", allow_abbrev=False)
     parser.add_argument("--as", help=argparse.SUPPRESS)
     parser.add_argument("--plan", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--descriptors", help=argparse.SUPPRESS)
@@ -113,15 +111,12 @@ def _make_parser(program: str) -> argparse.ArgumentParser:
     migrate.add_argument(
         "--contract",
         action="store_true",
-        help="also remove what only earlier versions need; they cannot run on this database "
-        "afterwards",
+        help="also remove what only earlier versions need; they can no longer run afterwards",
     )
     migrate.set_defaults(run=_migrate)
     _add_transfer(commands)
     verify = commands.add_parser("verify", help="verify the journals' hash chains")
-    verify.add_argument(
-        "--owner", metavar="USER", help="user whose journal to verify (default: all)"
-    )
+    verify.add_argument("--owner", metavar="USER", help="owner of the journal (default: all)")
     verify.add_argument(
         "--head",
         dest="input",
@@ -184,9 +179,7 @@ def _add_tokens(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
     export = commands.add_parser("export", help="export accounts with all their data")
-    export.add_argument(
-        "--owner", metavar="USER", help="user whose account to export (default: all)"
-    )
+    export.add_argument("--owner", metavar="USER", help="user to export (default: all)")
     export.add_argument(
         "--output",
         default=STDIO,
@@ -195,9 +188,7 @@ def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="output file (default: standard output)",
     )
     export.set_defaults(run=_export)
-    importing = commands.add_parser(
-        "import", help="import an export, or the tasks of an iCalendar file"
-    )
+    importing = commands.add_parser("import", help="import an export or an iCalendar file")
     importing.add_argument(
         "input", type=_file, metavar="FILE", help="input file; - for standard input"
     )
@@ -205,9 +196,7 @@ def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
         "--format", choices=("json", "ical"), default="json", help="(default json)"
     )
     importing.add_argument(
-        "--owner",
-        metavar="USER",
-        help="user whose records to import (ical: owner of the new tasks)",
+        "--owner", metavar="USER", help="user whose records to import (ical: new owner)"
     )
     importing.add_argument(
         "--dry-run", action="store_true", help="report what would change without changing anything"
@@ -289,8 +278,7 @@ def _token(options: argparse.Namespace) -> int:
         return _create_token(settings, options)
     if options.writes_per_hour is not None:
         raise FatalError(
-            ExitCode.USAGE,
-            "--writes-per-hour requires --name, because it applies to API tokens only",
+            ExitCode.USAGE, "--writes-per-hour requires --name: it limits an API token"
         )
     secret = load_secret(settings.token_secret_file, create=not in_container(os.environ))
     try:

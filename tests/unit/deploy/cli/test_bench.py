@@ -14,7 +14,7 @@ def test_a_model_server_is_refused_for_other_measurements_than_the_assistant() -
 
 
 def test_other_measurements_than_that_of_the_api_run_where_they_always_do() -> None:
-    with pytest.raises(DeployError, match="--no-lab goes with") as caught:
+    with pytest.raises(DeployError, match="--no-lab requires") as caught:
         Bench.invoke("start", no_lab=True)
 
     assert caught.value.code == ExitCode.USAGE
