@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy.dev import checks, requirements
 from deploy.paths import REPO
@@ -83,6 +84,23 @@ def test_build_py_is_short_and_runs_on_a_python_without_packages() -> None:
     assert imported <= sys.stdlib_module_names
 
 
-def test_the_pipeline_runs_the_test_command_of_the_readme() -> None:
+def test_the_pipeline_runs_the_documented_test_command() -> None:
     assert "\nexec python3 build.py test\n" in (REPO / ".ci/run").read_text()
-    assert "\npython3 build.py test " in (REPO / "README.md").read_text()
+    assert "\npython3 build.py test " in (REPO / "docs/testing.md").read_text()
+
+
+def test_the_workflow_runs_the_pipeline_with_pinned_actions() -> None:
+    workflow = (REPO / ".github/workflows/ci.yml").read_text()
+    used = re.findall(r"uses: (\S+)", workflow)
+
+    assert "run: .ci/run\n" in workflow
+    assert used
+    assert all(re.fullmatch(r"[\w/.-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_the_commit_hooks_are_commands_of_build_py() -> None:
+    config = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text())
+
+    entries = [hook["entry"] for source in config["repos"] for hook in source["hooks"]]
+
+    assert entries == ["python3 build.py format", "python3 build.py lint"]
