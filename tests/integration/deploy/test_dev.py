@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import pytest
 from deploy.bootstrap import venv
 from deploy.paths import REPO
 from tests.integration.cluster import find_free_port, unprivileged
+from tests.integration.deploy.checkout import copy_checkout
 
 # An environment from an empty cache, which a slow network and a busy machine draw out.
 pytestmark = pytest.mark.longer(1800)
@@ -99,14 +99,7 @@ def visitor() -> Iterator[Visitor]:
 def source(visitor: Visitor) -> Path:
     """A repository with what this checkout has, committed or not."""
     folder = visitor.home / "repository"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=REPO, check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    for name in filter(None, listed.split("\0")):
-        if (REPO / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPO / name, folder / name)
+    copy_checkout(folder)
     owner = visitor.home.stat()
     for path in (folder, *folder.rglob("*")):
         os.chown(path, owner.st_uid, owner.st_gid)
