@@ -139,10 +139,10 @@ def test_an_anchor_is_made_of_a_heading_as_on_the_site() -> None:
     assert "exit-codes" not in anchors(REPO / "docs" / "operate.md")
 
 
-def test_the_readme_lists_the_commands_as_the_help_does() -> None:
+def test_the_page_of_commands_lists_them_as_the_help_does() -> None:
     rows = [f"| `{name}` | {listing.describe(name)} |" for name in listing.COMMANDS]
     table = "\n".join(["| command | does |", "| --- | --- |", *rows, ""])
-    assert table in (REPO / "README.md").read_text(), f"the README should have:\n{table}"
+    assert table in (REPO / "docs/commands.md").read_text(), f"the page should have:\n{table}"
 
 
 def test_the_documented_exit_codes_are_those_of_the_program() -> None:
