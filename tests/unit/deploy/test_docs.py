@@ -18,7 +18,8 @@ PAGES = sorted([*REPO.glob("*.md"), *REPO.glob("docs/**/*.md")])
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 # Of `python3 -m todo.mcp`, which runs where the service does not.
 BRIDGE_OPTIONS = {"TODO_URL", "TODO_TOKEN"}
-TOP = {entry.name for entry in REPO.iterdir()}
+# A developer's environment is in the checkout, but is not part of the project.
+TOP = {entry.name for entry in REPO.iterdir()} - {".venv"}
 
 
 def page_id(page: Path) -> str:
