@@ -1,8 +1,8 @@
-"""The C library's allocator, set so that a large answer's memory returns to the system.
+"""Setting of the C library's allocator that returns the memory of large responses to the system.
 
 glibc maps large blocks one by one, and unmaps them when they are freed. Once a program has freed
 such a block, glibc takes the next ones of that size from its heap, which shrinks only at its end.
-Sixty answers of 4 MB left holes of 200 MiB. A fixed threshold prevents that.
+Sixty responses of 4 MB left holes of 200 MiB. A fixed threshold prevents that.
 """
 
 import ctypes

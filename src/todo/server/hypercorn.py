@@ -85,7 +85,7 @@ class HypercornCycle:
         Args:
             app: The application.
             pacer: Shared by the connections of a listener.
-            connection: The client's.
+            connection: The connection to the client.
             request: As `todo.server.http1_strict_parser` accepted it.
             body: The bytes behind its head that have arrived already.
         """
@@ -170,7 +170,7 @@ class HypercornCycle:
                     await self._pacer.wait()
                 self.keep_alive = self._protocol.skip_body(b"".join(self._pieces))
                 self._pieces.clear()
-                # An application that is still running learns of it when it reads again.
+                # An application that still runs is notified when it reads again.
                 leaving = asyncio.create_task(self._protocol.handle(Closed()))
         finally:
             self._protocol.stop_pings()
@@ -193,7 +193,7 @@ class HypercornCycle:
         )
 
     async def _wait_for_pending(self) -> bytes:
-        """Wait for a turn to handle the bytes that have come and are not handled; return them."""
+        """Wait for a turn, and return the bytes that have arrived and are not handled yet."""
         await self._pacer.wait()
         return b"".join(self._pieces)
 
@@ -217,7 +217,7 @@ class HypercornCycle:
         try:
             await self._app(scope, receive if self._is_websocket else read, send)
         finally:
-            # After Hypercorn's own answer to an application that ended without one.
+            # After Hypercorn's own response, where the application ended without one.
             asyncio.get_running_loop().call_soon(self._finished.set)
 
     async def _read(self) -> None:
@@ -262,7 +262,7 @@ class HypercornCycle:
             data = data[:most]
         self.unread_bytes -= len(data)
         if not self._pieces:
-            # Not earlier: more comes in a turn of the loop than is taken in one.
+            # Not earlier: more arrives in an iteration of the loop than is handled in one.
             self._connection.resume_reading()
         return bytes(data)
 
@@ -272,10 +272,10 @@ class HypercornCycle:
         elif isinstance(event, RawData):
             self.response_started = self.response_started or self._protocol.response_started
             if self._eof:
-                # Perhaps to a stream.
+                # The response may be a stream, which ends with its client.
                 self._client_event.set()
             if self._is_websocket and self._protocol.websocket_accepted:
-                # Frames that came earlier are not valid before the handshake is over.
+                # Frames that arrived earlier are valid only after the handshake.
                 self._read_wanted.set()
             closing = self._connection.transport.is_closing()
             if not closing and (drain := self._connection.flow.write(event.data)) is not None:

@@ -26,38 +26,38 @@ from todo.server.sockets import accept, listen
 if TYPE_CHECKING:
     from todo.server.hypercorn import HypercornCycle
 
-# How long an accepted connection may keep its first request back when the server stops.
+# How long the drain waits for the first request of an accepted connection.
 FIRST_REQUEST_GRACE_S = 1.0
-# How many young connections may wait for the answer to their first request before the others are
-# left in the kernel's queue. Enough to keep the database's pool busy; so few that a burst of
-# thousands neither delays the health probe nor is lost with this process. A connection that has
-# sent no whole request does not count: silence must not keep others out. Nor does one whose
-# response has started, such as a stream, or whose request waits for others of its account.
+# How many young connections may wait for their first response before others are left in the
+# kernel's queue. Enough to keep the database's pool busy; so few that a burst of thousands neither
+# delays the health probe nor is lost with this process. A connection without a complete request
+# does not count, because silent clients must not keep others out. Nor does one whose response has
+# started, such as a stream, or whose request waits for others of its account.
 MAX_UNANSWERED = 32
 _YOUNG_S = 1.0
-# Turns of the event loop until a request that came with its connection has been read.
+# Iterations of the event loop until a request that came with its connection has been read.
 _READ_TURNS = 2
 _POLL_S = 0.01
-# Out of file descriptors, say: those of ended connections come back.
+# For example without a free file descriptor: closed connections return theirs.
 _ACCEPT_RETRY_S = 0.5
 _UNRECEIVED_MS = 60_000
-# How long a request or an answer may make no progress when the server stops.
+# How long a request or a response may make no progress when the server stops.
 _STALLED_S = 2.0
-# An accepted socket needs two turns of the loop until its connection is known.
+# An accepted socket needs two iterations of the loop until its connection is registered.
 _QUIET_POLLS = 5
 
 _log = logging.getLogger("todo.listener")
 
 
 class Listener:
-    """One application on some sockets.
+    """Serves one application on its listening sockets.
 
     Args:
         app: The ASGI application.
         sockets: Bound; `start` makes them listen.
-        keep_alive_s: After so many seconds without a request a connection is closed.
-        max_connections: Open ones. Beyond them the idle ones make room, the longest idle first;
-            where there is none, new clients wait in the kernel's queue.
+        keep_alive_s: Seconds without a request after which a connection is closed.
+        max_connections: Maximum number of open connections. At the limit, the one that has been
+            idle longest is closed; without an idle one, new clients wait in the kernel's queue.
     """
 
     def __init__(
@@ -107,8 +107,8 @@ class Listener:
 
         Args:
             deadline: When to give up on open requests, in seconds of `time.monotonic()`.
-            idle_s: How long a connection may still be used that was in use so long ago. Its client
-                then learns from an answer that it ends, and not from a request that fails.
+            idle_s: How long connections stay open that were in use so recently. Their clients then
+                learn from a response that the connection ends, not from a request that fails.
         """
         began = time.monotonic()
         unreceived: dict[Connection, tuple[int, float]] = {}

@@ -25,7 +25,7 @@ _UNIT_SUFFIX = ".socket"
 
 @dataclass(slots=True)
 class Listeners:
-    """The sockets by their purpose."""
+    """Listening sockets by purpose."""
 
     public: list[socket.socket] = field(default_factory=list)
     management: list[socket.socket] = field(default_factory=list)
@@ -33,9 +33,9 @@ class Listeners:
 
 
 def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Listeners:
-    """Take the inherited sockets and bind what is missing.
+    """Adopt the inherited sockets and bind those that are missing.
 
-    The variables of socket activation are removed, so that no child takes them for its own.
+    The variables of socket activation are removed, so that no child process uses them.
 
     Raises:
         FatalError: An address is taken, or an inherited descriptor is not a listening socket or
@@ -71,31 +71,31 @@ def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str,
 def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
     """Return the descriptors that socket activation passed.
 
-    Podman names the container's process 1 in LISTEN_PID whatever runs the program there, and
-    process 1 of a container has nobody else to inherit from. So a differing LISTEN_PID counts
-    only for other processes.
+    Podman sets LISTEN_PID to the container's process 1, whichever program runs there, and
+    process 1 of a container inherits only its own sockets. So a different LISTEN_PID is
+    respected only in other processes.
 
     Raises:
         FatalError: LISTEN_FDS is not a number.
     """
     count = environ.get("LISTEN_FDS", "0")
-    for_whom = environ.get("LISTEN_PID", "")
+    intended_pid = environ.get("LISTEN_PID", "")
     if not count.isdigit():
         message = f"LISTEN_FDS must be a number, not {count!r}: unset it, or use a socket unit"
         raise FatalError(ExitCode.CONFIGURATION, message)
-    if for_whom and for_whom != str(pid) and pid != 1:
+    if intended_pid and intended_pid != str(pid) and pid != 1:
         return range(0)
     return range(_FIRST_FD, _FIRST_FD + int(count))
 
 
 def find_names(environ: Mapping[str, str], count: int) -> list[str]:
-    """Return the purpose of each inherited descriptor by its name, "" where that says nothing.
+    """Return the purpose of each inherited descriptor by its name, "" where the name is generic.
 
     A unit of an installation that had both addresses in one may have the name "public" for both,
     and a service manager may pass no names: then the address decides.
 
     Raises:
-        FatalError: A name is unknown, or their number is another one than that of descriptors.
+        FatalError: A name is unknown, or names and descriptors differ in number.
     """
     given = environ.get("LISTEN_FDNAMES", "")
     if not count or not given:
@@ -137,15 +137,15 @@ def listen(listener: socket.socket) -> socket.socket:
 
 
 def accept(listener: socket.socket) -> socket.socket:
-    """Take a connection from the queue, without waiting for one.
+    """Accept a connection from the queue, without waiting for one.
 
     O_NONBLOCK belongs to the open socket, which all instances share. systemd clears it when it
     passes the socket to an instance that starts. The others would then wait for connections that
-    one of them was faster to take, and answer nobody meanwhile (ADR 80).
+    another instance has accepted, and serve no requests meanwhile (ADR 80).
 
     Raises:
         BlockingIOError: The queue is empty.
-        OSError: The connection or the process is at its end.
+        OSError: The connection is closed, or the process has no free descriptor.
     """
     listener.settimeout(0)
     client, _ = listener.accept()
@@ -187,13 +187,13 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
         listener = socket.socket(info[0], socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Inherited by every connection: an answer is one write, never delayed.
+            # Inherited by every connection: a response is one write, which must not be delayed.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if info[0] == socket.AF_INET6:
                 # `[::]` means every address, of both families.
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             listener.bind(info[4])
-            # At once: clients that know the address can connect, and a port in use is noticed now.
+            # Listen now: clients can connect, and a port in use is reported.
             return listen(listener)
         except OSError:
             listener.close()
@@ -204,16 +204,16 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
 
 
 def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
-    """A listening socket; that of the probe refuses connections until the event loop serves it.
+    """Bind a Unix socket; that of the probe does not listen until the event loop serves it.
 
-    A refused probe knows that the server is starting. One that is accepted and not answered would
-    take the rest of a slow start for a hang.
+    A probe whose connection is refused knows that the server is starting. One that is accepted and
+    receives no response would mistake a slow start for a hang.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(path.stat().st_mode) and (probe or _is_stale(path)):
-                # Nobody but the probe uses its own: what a killed process left is in the way.
+                # Only the probe uses its socket, so a file is left from a process that was killed.
                 path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener.bind(str(path))
