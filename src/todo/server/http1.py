@@ -84,16 +84,14 @@ class Connection(asyncio.Protocol):
         transport: The transport of the socket.
         flow: Back-pressure.
         base_scope: The part of the ASGI scope that all requests share.
-        busy: Whether a request is being served.
         waits_for_account: Whether the request waits for other requests of its account.
         eof: Whether the client sends no more.
-        task: Serves the request, while busy.
+        task: Serves the request, while there is one.
     """
 
     def __init__(self, app: ASGIApp, owner: ConnectionOwner) -> None:
         self.transport: asyncio.Transport
         self.flow: FlowControl
-        self.busy = False
         self.waits_for_account = False
         self.eof = False
         self.task: asyncio.Task[None] | None = None
@@ -139,6 +137,11 @@ class Connection(asyncio.Protocol):
         self._context.run(WAITER.set, self)
         self._owner.connection_opened(self)
         self._timer = self._loop.call_later(self._owner.keep_alive_s, self._check_idle)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being served."""
+        return self._cycle is not None
 
     @property
     def has_responded(self) -> bool:
@@ -295,7 +298,6 @@ class Connection(asyncio.Protocol):
             self._keep_alive = False
         if self.eof:
             cycle.feed_eof()
-        self.busy = True
         self.task = self._loop.create_task(self._run(cycle), context=self._context.copy())
 
     async def _run(self, cycle: Cycle) -> None:
@@ -307,7 +309,6 @@ class Connection(asyncio.Protocol):
             self._on_cycle_complete(cycle)
 
     def _on_cycle_complete(self, cycle: Cycle) -> None:
-        self.busy = False
         self._has_responded = True
         self._cycle = None
         self.task = None
