@@ -1,7 +1,6 @@
 """Account service: set the time zone, delete the account."""
 
 from datetime import datetime
-from typing import Any
 
 import orjson
 
@@ -19,10 +18,11 @@ from todo.account.repository import (
 from todo.core.errors import ReadOnlyError
 from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
+from todo.db.documents import as_bytes, parse_share, parse_task
 from todo.db.session import Session
 from todo.schedule.due import check_zone
 from todo.tasks.account_zone import DEFAULT_ZONE
-from todo.tasks.document import as_bytes, find_fire_times, parse_document
+from todo.tasks.document import find_fire_times
 from todo.tasks.repository import TaskRepository
 from todo.writes.unit_of_work import Account, UnitOfWork
 
@@ -111,9 +111,9 @@ class AccountService:
             values = {"owner": self._user, "after": after}
             rows, last = await session.run((REMINDED_BY_DAY, values), (LAST_OF_CHUNK, values))
             for (text,) in rows:
-                document = parse_document(as_bytes(text))
-                times = find_fire_times(document, zone, self._work.now)
-                await session.run(*store.remind(document, times))
+                task = parse_task(text)
+                times = find_fire_times(task, zone, self._work.now)
+                await session.run(*store.remind(task, times))
             if not last:
                 break
             after = str(last[0][0])
@@ -129,7 +129,7 @@ class AccountService:
                 "unshare",
                 "share",
                 self._user,
-                list_id=parse_document(as_bytes(text))["list_id"],
+                list_id=parse_share(text)["list_id"],
                 before=as_bytes(text),
             )
         await self._work.session.run((REMOVE_SHARES, {"owner": self._user}))
@@ -144,5 +144,5 @@ class AccountService:
 
 
 def _show(zone: str) -> bytes:
-    document: dict[str, Any] = {"zone": zone}
+    document = {"zone": zone}
     return orjson.dumps(document)

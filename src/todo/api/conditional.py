@@ -22,11 +22,6 @@ def etag_for(version: int) -> str:
     return f'"{version}"'
 
 
-def version_of(body: bytes) -> int:
-    """Return the version in a document, which is its last key."""
-    return int(body[body.rindex(b":") + 1 : -1])
-
-
 def find_if_match(request: Request) -> str | None:
     """Return `If-Match`, the lines of which are one list (RFC 9110, 5.2); None where it is missing.
 

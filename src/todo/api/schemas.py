@@ -119,6 +119,6 @@ class Problem(ResponseSchema):
     )
 
 
-def to_json_dict(body: BaseModel) -> dict[str, Any]:
+def to_json_dict(body: BaseModel) -> Any:  # noqa: ANN401 - the caller names its TypedDict
     """Return it as JSON has it: ids and times as text, absent fields absent."""
     return body.model_dump(mode="json", exclude_unset=True)

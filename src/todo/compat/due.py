@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
+from todo.core.domain import TaskDue
 from todo.core.timestamps import format_timestamp
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
-from todo.tasks.document import Document
 
 UNKNOWN_ZONE = "Etc/UTC"
 _UNSET_ZONE = "UTC"
@@ -57,9 +57,9 @@ def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
     return Due(moment=moment if moment.tzinfo is None else moment.astimezone(UTC))
 
 
-def to_fields(due: Due | None, account_zone: str) -> dict[str, Any]:
+def to_fields(due: Due | None, account_zone: str) -> TaskDue:
     """Return the fields of a task with this due."""
-    fields: dict[str, Any] = {"due_date": None, "due_at": None, "due_zone": None}
+    fields: TaskDue = {"due_date": None, "due_at": None, "due_zone": None}
     if due is None:
         return fields
     if due.moment is None:
@@ -72,21 +72,20 @@ def to_fields(due: Due | None, account_zone: str) -> dict[str, Any]:
     return fields | {"due_at": _render(at), "due_zone": zone}
 
 
-def show_due(document: Document) -> str | None:
+def show_due(task: TaskDue) -> str | None:
     """Return the due of a task as these front ends read it."""
-    if document["due_date"] is not None:
+    if task["due_date"] is not None:
         # A browser reads a bare day as midnight in Greenwich, which may be another day.
-        return f"{document['due_date']}T00:00:00"
-    if document["due_at"] is not None and document["due_zone"] == UNKNOWN_ZONE:
-        wall = datetime.fromisoformat(document["due_at"]).astimezone(UTC).replace(tzinfo=None)
+        return f"{task['due_date']}T00:00:00"
+    if task["due_at"] is not None and task["due_zone"] == UNKNOWN_ZONE:
+        wall = datetime.fromisoformat(task["due_at"]).astimezone(UTC).replace(tzinfo=None)
         return wall.isoformat()
-    at: str | None = document["due_at"]
-    return at
+    return task["due_at"]
 
 
-def is_shown(document: Document, due: Due | None) -> bool:
+def is_shown(task: TaskDue, due: Due | None) -> bool:
     """Whether a due is what the task was shown with, however it is written."""
-    shown = read_due_text(show_due(document))
+    shown = read_due_text(show_due(task))
     if due is not None and due.day is not None:
         due = Due(moment=datetime.combine(due.day, time()))
     return bool(shown == due)

@@ -4,92 +4,112 @@ They know only a part of a task, and send all of that part back. So a field that
 unchanged changes nothing: a rule that they show as `weekly` keeps its days.
 """
 
-from typing import Any
+from typing import TypedDict
 
 import orjson
 
 from todo.compat.due import is_shown, show_due, to_fields
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
+from todo.core.domain import NewTask, Priority, Task, TaskChanges
 from todo.schedule.rule import read_rule
-from todo.tasks.document import Document
 
-DEFAULT_PRIORITY = "medium"
+DEFAULT_PRIORITY: Priority = "medium"
 
 
-def show(document: Document) -> dict[str, Any]:
+class FrontEndDocument(TypedDict):
+    """A task as these front ends read it."""
+
+    id: str
+    user_id: str
+    title: str
+    description: str | None
+    priority: Priority
+    tags: list[str]
+    due_date: str | None
+    is_completed: bool
+    completed: bool
+    is_recurring: bool
+    recurrence_pattern: str | None
+    created_at: str
+    updated_at: str
+
+
+def show(task: Task) -> FrontEndDocument:
     """Return a task as these front ends read it."""
-    pattern = _pattern(document)
+    pattern = _pattern(task)
     return {
-        "id": document["id"],
-        "user_id": document["owner"],
-        "title": document["title"],
-        "description": document["description"],
-        "priority": _priority(document),
-        "tags": document["tags"],
-        "due_date": show_due(document),
-        "is_completed": document["is_completed"],
-        "completed": document["is_completed"],
+        "id": task["id"],
+        "user_id": task["owner"],
+        "title": task["title"],
+        "description": task["description"],
+        "priority": _priority(task),
+        "tags": task["tags"],
+        "due_date": show_due(task),
+        "is_completed": task["is_completed"],
+        "completed": task["is_completed"],
         "is_recurring": pattern is not None,
         "recurrence_pattern": pattern,
-        "created_at": document["created_at"],
-        "updated_at": document["updated_at"],
+        "created_at": task["created_at"],
+        "updated_at": task["updated_at"],
     }
 
 
-def render(document: Document) -> bytes:
+def render(task: Task) -> bytes:
     """Return that as JSON."""
-    return orjson.dumps(show(document))
+    return orjson.dumps(show(task))
 
 
-def read_new(body: FrontEndCreate, account_zone: str) -> tuple[dict[str, Any], bool]:
+def read_new(body: FrontEndCreate, account_zone: str) -> tuple[NewTask, bool]:
     """Return the fields of a new task, and whether it is already done."""
-    fields: dict[str, Any] = {
+    due = to_fields(body.due_date, account_zone)
+    fields: NewTask = {
         "title": body.title,
         "description": body.description,
         "priority": body.priority or DEFAULT_PRIORITY,
         "tags": body.tags,
-        **to_fields(body.due_date, account_zone),
+        "due_date": due["due_date"],
+        "due_at": due["due_at"],
+        "due_zone": due["due_zone"],
         "recurrence": _read_rule(body, None),
     }
     return fields, True in body.states
 
 
-def read_changes(body: FrontEndUpdate, document: Document, account_zone: str) -> dict[str, Any]:
+def read_changes(body: FrontEndUpdate, task: Task, account_zone: str) -> TaskChanges:
     """Return what a form changes of a task."""
     sent = body.model_fields_set
-    changes: dict[str, Any] = {}
-    if body.title is not None and body.title != document["title"]:
+    changes: TaskChanges = {}
+    if body.title is not None and body.title != task["title"]:
         changes["title"] = body.title
-    if "description" in sent and body.description != (document["description"] or None):
+    if "description" in sent and body.description != (task["description"] or None):
         changes["description"] = body.description
-    if "tags" in sent and body.tags != document["tags"]:
+    if "tags" in sent and body.tags != task["tags"]:
         changes["tags"] = body.tags
-    if body.priority is not None and body.priority != _priority(document):
+    if body.priority is not None and body.priority != _priority(task):
         changes["priority"] = body.priority
-    if "due_date" in sent and not is_shown(document, body.due_date):
-        changes |= to_fields(body.due_date, account_zone)
+    if "due_date" in sent and not is_shown(task, body.due_date):
+        changes = {**changes, **to_fields(body.due_date, account_zone)}
     if sent & {"is_recurring", "recurrence_pattern"}:
-        rule = _read_rule(body, document["recurrence"])
+        rule = _read_rule(body, task["recurrence"])
         # A pattern that is shown has lost its days; when it comes back they stay.
-        if rule not in {document["recurrence"], _as_rule(_pattern(document))}:
+        if rule not in {task["recurrence"], _as_rule(_pattern(task))}:
             changes["recurrence"] = rule
     if body.states:
         # A form that shows the state in two fields may change only one of them.
-        done: bool = document["is_completed"]
+        done = task["is_completed"]
         changes["is_completed"] = (not done) if (not done) in body.states else done
     return changes
 
 
-def _priority(document: Document) -> str:
+def _priority(task: Task) -> Priority:
     # These front ends know three.
-    priority: str = document["priority"]
-    return DEFAULT_PRIORITY if priority == "none" else priority
+    return DEFAULT_PRIORITY if task["priority"] == "none" else task["priority"]
 
 
-def _pattern(document: Document) -> str | None:
-    if document["recurrence"] is None:
+def _pattern(task: Task) -> str | None:
+    if task["recurrence"] is None:
         return None
-    return read_rule(document["recurrence"]).frequency.lower()
+    return read_rule(task["recurrence"]).frequency.lower()
 
 
 def _read_rule(body: FrontEndCreate | FrontEndUpdate, stored: str | None) -> str | None:

@@ -1,14 +1,14 @@
 """HTTP routes that existing front ends call."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.query import describe_query
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
@@ -33,13 +33,16 @@ from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.core.validation_errors import field_error
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.db.documents import StoredDocument, parse_task
 from todo.tasks import query as tasks_query
 from todo.tasks.account_zone import fetch_zone
-from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.core.domain import TaskChanges
 
 router = APIRouter(prefix=f"/api/{SEGMENT}/tasks", tags=["front ends"], route_class=FrontEndRoute)
 
@@ -74,7 +77,7 @@ async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         documents = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
-    return json_response(request, b"[%b]" % b",".join(render(parse_document(i)) for i in documents))
+    return json_response(request, b"[%b]" % b",".join(render(parse_task(i)) for i in documents))
 
 
 def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, int]:
@@ -133,10 +136,10 @@ async def create_front_end_task(
         account, _ = await work.lock(caller.user)
         fields, is_done = read_new(body, account.zone)
         tasks = TaskService(work, rules)
-        document = await tasks.create(fields)
+        stored = await tasks.create(fields)
         if is_done:
-            document = await tasks.complete(parse_document(document)["id"])
-        return _changed(document, 201)
+            stored = await tasks.complete(stored.id)
+        return _changed(stored, 201)
 
     return await run_write(request, caller, handler, changes_existing=False)
 
@@ -146,10 +149,10 @@ async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID
     """Return a task as existing front ends read it."""
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        document = await TaskRepository(session, caller).find(str(task_id))
-    if document is None:
+        stored = await TaskRepository(session, caller).find(str(task_id))
+    if stored is None:
         raise NotFoundError
-    return json_response(request, render(parse_document(document)), etag_for(version_of(document)))
+    return json_response(request, render(parse_task(stored.body)), etag_for(stored.version))
 
 
 @router.patch("/{task_id}", name="change_front_end_task", **_CHANGE, openapi_extra=IF_MATCH)
@@ -163,8 +166,8 @@ async def update_front_end_task(
 
     async def handler(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work, rules)
-        document = parse_document(await tasks.get_to_change(str(task_id), expected))
-        changes = read_changes(body, document, await fetch_zone(work.session, caller.user))
+        task = await tasks.get_to_change(str(task_id), expected)
+        changes = read_changes(body, task, await fetch_zone(work.session, caller.user))
         return _changed(await tasks.update(str(task_id), changes))
 
     return await run_write(request, caller, handler, changes_existing=True)
@@ -187,8 +190,8 @@ async def toggle_front_end_task(
 
     async def handler(work: UnitOfWork) -> StoredResponse:
         tasks = TaskService(work)
-        document = parse_document(await tasks.get_to_change(str(task_id), expected))
-        done = not document["is_completed"] if wanted is None else wanted
+        task = await tasks.get_to_change(str(task_id), expected)
+        done = not task["is_completed"] if wanted is None else wanted
         return _changed(await tasks.update(str(task_id), {"is_completed": done}))
 
     return await run_write(request, caller, handler, changes_existing=True)
@@ -223,13 +226,16 @@ async def delete_front_end_task(request: Request, caller: OwnCaller, task_id: UU
 
 
 async def _prepare(rules: RuleEvaluation, body: FrontEndCreate | FrontEndUpdate) -> None:
-    texts = {"title": body.title, "description": body.description}
-    await rules.prepare({"recurrence": body.recurrence_pattern, **texts})
+    fields: TaskChanges = {
+        "title": body.title or "",
+        "description": body.description,
+        "recurrence": body.recurrence_pattern,
+    }
+    await rules.prepare(fields)
 
 
-def _changed(document: bytes, code: int = 200) -> StoredResponse:
-    shown: dict[str, Any] = parse_document(document)
-    return StoredResponse(code, render(shown), {"etag": etag_for(version_of(document))})
+def _changed(stored: StoredDocument, code: int = 200) -> StoredResponse:
+    return StoredResponse(code, render(parse_task(stored.body)), {"etag": etag_for(stored.version)})
 
 
 def _refuse_page(most: int, limit: int, offset: str | None) -> ValidationFailedError:

@@ -5,8 +5,9 @@ responses, an export.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import orjson
 from sqlalchemy import (
     Delete,
     FromClause,
@@ -21,36 +22,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.elements import ColumnElement
 
+from todo.core.domain import PRIORITIES, Share, Snapshot, Task, TaskList, VisibleTaskList
 from todo.db.statement import SQLITE
-from todo.db.tables import PRIORITIES, list_share, task, task_list
+from todo.db.tables import list_share, task, task_list
 
 Refine = Callable[[Select[Any]], Select[Any]]
 
-TASK_FIELDS = (
-    "id",
-    "owner",
-    "list_id",
-    "parent_id",
-    "title",
-    "description",
-    "priority",
-    "tags",
-    "due_date",
-    "due_at",
-    "due_zone",
-    "recurrence",
-    "recurrence_from",
-    "reminders",
-    "position",
-    "is_completed",
-    "completed_at",
-    "created_at",
-    "updated_at",
-    "previous_id",
-    "version",
-)
-LIST_FIELDS = ("id", "owner", "name", "position", "created_at", "updated_at", "version")
-SHARE_FIELDS = ("list_id", "user_id", "access", "created_at")
+TASK_FIELDS = tuple(Task.__annotations__)
+LIST_FIELDS = tuple(TaskList.__annotations__)
+VISIBLE_LIST_FIELDS = tuple(VisibleTaskList.__annotations__)
+SHARE_FIELDS = tuple(Share.__annotations__)
 CONVERSATION_FIELDS = ("id", "owner", "list_id", "title", "created_at", "updated_at")
 """Of an export: a plan that waits is not exported."""
 MESSAGE_FIELDS = (
@@ -64,12 +45,28 @@ _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _TIME_FORMAT: ColumnElement[str] = literal_column("'YYYY-MM-DD\"T\"HH24:MI:SS.USTZH:TZM'")
 
 
+class StoredDocument(NamedTuple):
+    """The document of a task or a list, with what its response names besides.
+
+    Attributes:
+        id: Id of the task or list.
+        version: Its version, of which the entity tag is made.
+        body: The document.
+    """
+
+    id: str
+    version: int
+    body: bytes
+
+
 def select_document(
     dialect: str,
     source: FromClause,
     refine: Refine,
     fields: Sequence[str] = TASK_FIELDS,
     extra: Sequence[ColumnElement[Any]] = (),
+    *,
+    repeated: Sequence[str] = (),
 ) -> Select[Any]:
     """Select the documents of rows.
 
@@ -79,20 +76,24 @@ def select_document(
         refine: Adds conditions, order and limit.
         fields: Keys of the document, in order.
         extra: Columns that follow the document.
+        repeated: Fields of the document that follow it as columns too, before the others.
     """
     if dialect == SQLITE:
-        return refine(select(_json_object(source, fields), *extra).select_from(source))
+        again = (_find(SQLITE, source, name) for name in repeated)
+        return refine(select(_json_object(source, fields), *again, *extra).select_from(source))
     shown = [_find(dialect, source, name).label(name) for name in fields]
     named = [column.label(f"extra_{at}") for at, column in enumerate(extra)]
     inner = refine(select(*shown, *named).select_from(source))
     if not named:
         rows = inner.subquery("r")
-        return select(func.row_to_json(rows.table_valued()))
+        again = (rows.c[name] for name in repeated)
+        return select(func.row_to_json(rows.table_valued()), *again)
     rows = inner.subquery("r")
     # Of the same row: without this the rows would be read once more for each of them.
     document = select(*(rows.c[name] for name in fields)).correlate(rows).subquery("i")
     return select(
         select(func.row_to_json(document.table_valued())).scalar_subquery(),
+        *(rows.c[name] for name in repeated),
         *(rows.c[column.name] for column in named),
     )
 
@@ -138,3 +139,52 @@ def _find(dialect: str, source: FromClause, name: str) -> ColumnElement[Any]:
         ]
         return case(*words)
     return source.c[name]
+
+
+def as_bytes(document: bytes | str) -> bytes:
+    """Return a document as bytes: SQLite returns text."""
+    return document if isinstance(document, bytes) else document.encode()
+
+
+def parse_task(document: bytes | str) -> Task:
+    """Return the task of a document; it has those fields that were selected."""
+    task: Task = orjson.loads(document)
+    return task
+
+
+def parse_list(document: bytes | str) -> TaskList:
+    """Return the list of a document."""
+    task_list: TaskList = orjson.loads(document)
+    return task_list
+
+
+def parse_visible_list(document: bytes | str) -> VisibleTaskList:
+    """Return the list of a document that a caller sees."""
+    task_list: VisibleTaskList = orjson.loads(document)
+    return task_list
+
+
+def parse_share(document: bytes | str) -> Share:
+    """Return the share of a document."""
+    share: Share = orjson.loads(document)
+    return share
+
+
+def parse_snapshot(kind: str, document: bytes | str | None) -> Snapshot | None:
+    """Return the task, list or share of a journal entry's document, None without a document.
+
+    Args:
+        kind: Kind of the entry; None is returned for those of other kinds.
+        document: Before or after the change.
+    """
+    if document is None:
+        return None
+    match kind:
+        case "task":
+            return parse_task(document)
+        case "list":
+            return parse_list(document)
+        case "share":
+            return parse_share(document)
+        case _:
+            return None

@@ -49,8 +49,6 @@ CONVERSATION_TITLE_LENGTH = 100
 MESSAGE_LENGTH = 10_000
 MESSAGE_ROW_BYTES = 1024
 """What a conversation and a message count beside their texts: their number is bounded as well."""
-PRIORITIES = ("none", "low", "medium", "high")
-"""By rank, which is what the column holds: they sort."""
 
 NO_DUE = "9999-12-31T00:00:00.000000+00:00"
 """The sort key of a task that is due at no time: after all others.

@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 from sqlalchemy import Select, Table
 
-from todo.db.documents import LIST_FIELDS, TASK_FIELDS, select_document
+from todo.db.documents import LIST_FIELDS, TASK_FIELDS, as_bytes, select_document
 from todo.db.session import Session
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, task, task_list
-from todo.tasks.document import as_bytes
 
 
 def _select(dialect: str, table: Table, fields: Sequence[str]) -> Select[Any]:

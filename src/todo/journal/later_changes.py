@@ -70,7 +70,7 @@ Thing = tuple[str, ...]
 """Kind and id, of a share the list as well; see `UndoEntry.entity`."""
 Later = tuple[UndoEntry, int, str]
 """The first of the entries about a thing; number and operation of a later one of others."""
-State = dict[str, Any] | None
+_State = Mapping[str, object] | None
 
 
 class LaterChanges(NamedTuple):
@@ -105,7 +105,7 @@ async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntr
         last = latest.get(thing)
         if not _are_taken_back(entries, last):
             found.conflicts.extend(await _find_others(session, owner, entries))
-        elif last is not None and _state(last.read_after()) == _state(entries[0].read_before()):
+        elif last is not None and _parse_state(last.after) == _parse_state(entries[0].before):
             found.undone.extend(await _find_others(session, owner, entries))
         else:
             found.wanted.extend(entries if last is None else [*entries, last])
@@ -158,13 +158,16 @@ def _name_thing(owner: str, entries: list[UndoEntry]) -> dict[str, Any]:
 
 def _are_taken_back(entries: list[UndoEntry], last: UndoEntry | None) -> bool:
     """Whether others' changes of a thing, between the entries and after them, left nothing."""
-    known = [_state(entries[0].read_before()), *(_state(each.read_after()) for each in entries)]
-    found = [_state(each.read_before()) for each in entries[1:]]
+    known = [_parse_state(entries[0].before), *(_parse_state(each.after) for each in entries)]
+    found = [_parse_state(each.before) for each in entries[1:]]
     if last is not None:
-        found.append(_state(last.read_after()))
+        found.append(_parse_state(last.after))
     return all(state in known for state in found)
 
 
-def _state(document: dict[str, Any]) -> State:
-    """What is restored of a document; None for a thing that is not there."""
-    return {name: value for name, value in document.items() if name != "version"} or None
+def _parse_state(document: str | None) -> _State:
+    """Return what is restored of a document; None for a thing that is not there."""
+    if document is None:
+        return None
+    fields: Mapping[str, object] = orjson.loads(document)
+    return {name: value for name, value in fields.items() if name != "version"} or None

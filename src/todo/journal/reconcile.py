@@ -1,16 +1,15 @@
 """Reconciliation: compare the stored tasks with the last state in their journal."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, String, Text, bindparam, case, cast, exists, func, select
 
-from todo.db.documents import TASK_FIELDS, select_document
+from todo.db.documents import TASK_FIELDS, parse_task, select_document
 from todo.db.session import Session
 from todo.db.statement import Statement, follows
 from todo.db.tables import journal, task
-from todo.tasks.document import as_bytes, parse_document
 
 _PAGE = 500
 MAX_NAMED = 100
@@ -96,12 +95,12 @@ async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[
         values = {"owner": owner, "after": last, "limit": _PAGE}
         rows = await session.fetch(_TASKS, values)
         for document, said in rows:
-            found = parse_document(as_bytes(document))
+            found = parse_task(document)
             last = found["id"]
             if said is None:
                 yield 0, f"the task {last} exists, but not in the journal"
                 continue
-            wrong = _compare(found, parse_document(as_bytes(said)))
+            wrong = _compare(found, parse_task(said))
             if wrong:
                 yield 0, f"the task {last} differs from the journal ({', '.join(wrong)})"
         if len(rows) < _PAGE:
@@ -115,7 +114,7 @@ async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[
         yield 0, f"{missing} tasks of the journal do not exist"
 
 
-def _compare(found: dict[str, Any], said: dict[str, Any]) -> list[str]:
+def _compare(found: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
     return [name for name in found if _read(name, found[name]) != _read(name, said.get(name))]
 
 

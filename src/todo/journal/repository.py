@@ -30,11 +30,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError
 from todo.core.validation_errors import field_error
-from todo.db.documents import show_time
+from todo.db.documents import as_bytes, show_time
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Row, Statement
 from todo.db.tables import Id, journal
-from todo.tasks.document import as_bytes
 from todo.tasks.repository import TaskRepository
 from todo.writes.account_lock import ACCOUNT_VERSION, find_account_version
 

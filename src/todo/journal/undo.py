@@ -5,23 +5,23 @@ parent is gone, undoing would destroy more than it repairs, and it is refused. T
 recorded as `restore`, so an undo can be undone like any other change.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 from sqlalchemy import select
 
+from todo.core.domain import Task
 from todo.core.errors import NotFoundError, ReadOnlyError, UndoConflictError
-from todo.db.statement import BoundStatement, Statement, unnest_json
+from todo.db.documents import as_bytes, parse_snapshot, parse_task
+from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, task, task_list
 from todo.journal.current_documents import fetch_documents
 from todo.journal.irreversible import UNDOABLE, describe, render, separate
 from todo.journal.later_changes import find_later_changes
 from todo.journal.repository import View
-from todo.journal.undo_scope import Image, Run, UndoEntry, find_change, find_changes_by, find_run
-from todo.lists.repository import ListRepository
-from todo.tasks.document import as_bytes, find_fire_times, parse_document
+from todo.journal.restore import KINDS, Restore, sort_above_first, sum_up
+from todo.journal.undo_scope import Run, UndoEntry, find_change, find_changes_by, find_run
 from todo.tasks.repository import MAX_DEPTH, TaskRepository
 from todo.tasks.service import measure_height
 from todo.writes.unit_of_work import Account, UnitOfWork
@@ -60,93 +60,6 @@ def _astray(which: Any) -> Statement:  # noqa: ANN401 - a column
 
 
 _ASTRAY_BELOW, _ASTRAY_ABOVE = _astray(task.c.id), _astray(_parent.c.id)
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """What becomes of one thing.
-
-    Attributes:
-        first: The earliest of the entries that are undone; what was before it comes back.
-        last: The latest of them, after which nothing changed.
-    """
-
-    first: UndoEntry
-    last: UndoEntry
-
-    @property
-    def kind(self) -> str:
-        """Kind of the thing."""
-        return self.first.kind
-
-    @property
-    def id(self) -> str:
-        """Id of the thing."""
-        return self.first.entity_id
-
-    @property
-    def is_new(self) -> bool:
-        """Whether it is gone and comes back."""
-        return self.last.after is None
-
-    @property
-    def current(self) -> Image:
-        """What it is, or was when it went."""
-        return self.last.read_after() or self.last.read_before()
-
-    @property
-    def target(self) -> Image:
-        """What it is to be."""
-        target = self.first.read_before()
-        if "version" in target:
-            # A number that it never had: an entity tag never identifies two states.
-            target["version"] = self.current["version"] + 1
-        return target
-
-
-Restorer = Callable[[UnitOfWork, Account, Restore], list[BoundStatement]]
-Remove = Callable[[UnitOfWork, Restore], list[BoundStatement]]
-
-
-def _put_task(work: UnitOfWork, account: Account, restoration: Restore) -> list[BoundStatement]:
-    store = TaskRepository(work.session, work.caller)
-    document = restoration.target
-    times = find_fire_times(document, account.zone, work.now)
-    if restoration.is_new:
-        return store.add(document, times)
-    return store.change(restoration.current, document, times)
-
-
-def _remove_task(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
-    return [TaskRepository(work.session, work.caller).remove(restoration.id)]
-
-
-def _put_list(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
-    store = ListRepository(work.session, work.caller)
-    put = store.add if restoration.is_new else store.change
-    return [put(restoration.target)]
-
-
-def _remove_list(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
-    return ListRepository(work.session, work.caller).remove(restoration.id)
-
-
-def _put_share(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
-    return [ListRepository(work.session, work.caller).share(restoration.target)]
-
-
-def _remove_share(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
-    store = ListRepository(work.session, work.caller)
-    return [store.unshare(restoration.first.list_id or "", restoration.id)]
-
-
-# In this order they come, in the other they go: what others stand in is first.
-_KINDS: dict[str, tuple[Restorer, Remove]] = {
-    "list": (_put_list, _remove_list),
-    "share": (_put_share, _remove_share),
-    "task": (_put_task, _remove_task),
-}
-_ORDER = list(_KINDS)
 
 
 class Undo:
@@ -204,7 +117,7 @@ class Undo:
         self._refuse_kinds(chosen)
         session = self._work.session
         later = await find_later_changes(session, self._view.owner, chosen)
-        wanted = [each for each in _sum_up(later.wanted) if each.first.before or each.last.after]
+        wanted = [each for each in sum_up(later.wanted) if each.first.before or each.last.after]
         for entry, seq, operation in later.conflicts or ([] if wanted else later.undone):
             what = "was changed again" if later.conflicts else "is already undone"
             message = f"{what}: see entry {seq} ({operation})"
@@ -217,12 +130,12 @@ class Undo:
         self._raise_conflicts()
         things = [(each.kind, each.id) for each in wanted]
         self._documents = await fetch_documents(session, things)
-        for restoration in _above_first(back):
+        for restoration in sort_above_first(back):
             await self._put(account, restoration)
         await self._check_places([each for each in back if each.kind == "task"], gone)
         await self._find_stranded(gone)
         self._raise_conflicts()
-        for restoration in reversed(_above_first(gone)):
+        for restoration in reversed(sort_above_first(gone)):
             await self._remove(account, restoration)
         rest = b",".join(render(entry) for entry in lasting)
         return b'{"items":[%b],"not_undone":[%b]}' % (b",".join(self._shown), rest)
@@ -243,18 +156,18 @@ class Undo:
 
     async def _find_missing(self, back: list[Restore]) -> None:
         """Find what things stood in and is gone."""
-        there = {each.id for each in back}
-        for name, statement in (("list_id", _LISTS_THERE), ("parent_id", _TASKS_THERE)):
-            asked = {each.target.get(name) for each in back} - there - {None}
-            if not asked:
-                continue
+        lists = [(each, each.target_list_id) for each in back]
+        parents = [(each, each.target_parent_id) for each in back]
+        for what, places, statement in (
+            ("list", lists, _LISTS_THERE),
+            ("parent", parents, _TASKS_THERE),
+        ):
+            asked = {place for _, place in places if place is not None} - {each.id for each in back}
             found = {str(row[0]) for row in await self._fetch(statement, asked)}
-            for each in back:
-                missing = each.target.get(name)
-                if missing in asked and missing not in found:
-                    what = "list" if name == "list_id" else "parent"
+            for each, place in places:
+                if place in asked - found:
                     self._add_conflict(
-                        each.first, f"{what}-gone", f"its {what} {missing} no longer exists"
+                        each.first, f"{what}-gone", f"its {what} {place} no longer exists"
                     )
 
     async def _check_places(self, back: list[Restore], gone: list[Restore]) -> None:
@@ -271,12 +184,12 @@ class Undo:
                 message = "would be in another list than its parent or its subtasks"
                 self._add_conflict(each.first, "list-changed", message)
                 continue
-            parent_id = each.target["parent_id"]
-            if parent_id is None or (not each.is_new and parent_id == each.current["parent_id"]):
+            parent_id, before = each.target_parent_id, parse_task(each.current)
+            if parent_id is None or (not each.is_new and parent_id == before["parent_id"]):
                 continue
             above = await store.find_ancestors(each.id)
             if len(above) <= MAX_DEPTH:
-                below = _leave_out(going, map(parse_document, await store.find_subtree(each.id)))
+                below = _leave_out(going, map(parse_task, await store.find_subtree(each.id)))
                 if len(above) + measure_height(each.id, below) <= MAX_DEPTH:
                     continue
             self._add_conflict(
@@ -300,27 +213,25 @@ class Undo:
         return await self._work.session.fetch(statement, values)
 
     async def _put(self, account: Account, restoration: Restore) -> None:
-        put, _remove = _KINDS[restoration.kind]
-        calls = put(self._work, account, restoration)
+        calls = KINDS[restoration.kind].put(self._work, account, restoration)
         (rows, *_others) = await self._work.session.run(*calls)
         self._record(account, restoration, as_bytes(rows[0][0]))
 
     async def _remove(self, account: Account, restoration: Restore) -> None:
-        _put, remove = _KINDS[restoration.kind]
-        await self._work.session.run(*remove(self._work, restoration))
+        calls = KINDS[restoration.kind].remove(self._work, restoration)
+        await self._work.session.run(*calls)
         self._record(account, restoration, None)
 
     def _record(self, account: Account, restoration: Restore, after: bytes | None) -> None:
         before = self._documents.get((restoration.kind, restoration.id))
         if before is None and restoration.last.after is not None:
             before = restoration.last.after.encode()
-        document = parse_document(after) if after else restoration.current
         self._work.record(
             self._view.owner,
             "restore",
             restoration.kind,
             restoration.id,
-            list_id=document["id"] if restoration.kind == "list" else document["list_id"],
+            list_id=_find_list_id(restoration.kind, after or restoration.current),
             before=before,
             after=after,
         )
@@ -353,42 +264,20 @@ class Undo:
             raise UndoConflictError(errors=self._conflicts[:MAX_CONFLICTS])
 
 
-def _sum_up(chosen: list[UndoEntry]) -> list[Restore]:
-    """Return what becomes of each thing, in the order of their first entries."""
-    found: dict[tuple[str, ...], Restore] = {}
-    for entry in chosen:
-        known = found.get(entry.entity)
-        found[entry.entity] = Restore(known.first if known else entry, entry)
-    return list(found.values())
+def _find_list_id(kind: str, document: bytes | str) -> str | None:
+    """Return the list of a task or share, the list itself for a list."""
+    snapshot = parse_snapshot(kind, document)
+    if snapshot is None:
+        return None
+    return snapshot["list_id"] if "list_id" in snapshot else snapshot["id"]
 
 
-def _leave_out(ids: set[str], documents: Iterable[Image]) -> list[Image]:
+def _leave_out(ids: set[str], tasks: Iterable[Task]) -> list[Task]:
     """Return a subtree, parents first, without some of its tasks and what is below them."""
     left_out, kept = set(ids), []
-    for document in documents:
-        if document["id"] in left_out or document["parent_id"] in left_out:
-            left_out.add(document["id"])
+    for each in tasks:
+        if each["id"] in left_out or each["parent_id"] in left_out:
+            left_out.add(each["id"])
         else:
-            kept.append(document)
+            kept.append(each)
     return kept
-
-
-def _above_first(restorations: list[Restore]) -> list[Restore]:
-    """Sort: lists before shares before tasks, those that come back before others, parents first."""
-    parents = {
-        each.id: (each.target or each.current)["parent_id"]
-        for each in restorations
-        if each.kind == "task"
-    }
-
-    def depth(task_id: str | None) -> int:
-        deep = 0
-        while task_id in parents and deep <= MAX_DEPTH:
-            task_id = parents[task_id]
-            deep += 1
-        return deep
-
-    return sorted(
-        restorations,
-        key=lambda each: (_ORDER.index(each.kind), not each.is_new, depth(each.id), each.first.seq),
-    )

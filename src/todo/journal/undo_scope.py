@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import orjson
 from sqlalchemy import (
     Select,
     String,
@@ -21,8 +20,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from todo.core.caller import Caller
+from todo.core.domain import Snapshot
 from todo.core.errors import NotFoundError, StateConflictError, UndoConflictError
 from todo.core.timestamps import format_timestamp
+from todo.db.documents import parse_snapshot
 from todo.db.session import Session
 from todo.db.statement import Row, Statement
 from todo.db.tables import Id, Time, journal, list_share, task_list
@@ -30,8 +31,6 @@ from todo.journal.repository import View, is_task_of_list, list_params
 
 MAX_ENTRIES = 1000
 _MAX_SHOWN_TOKENS = 20
-
-Image = dict[str, Any]
 
 _OWNER = journal.c.owner == bindparam("owner")
 ENTRY_COLUMNS = (
@@ -159,13 +158,13 @@ class UndoEntry:
             return (self.kind, self.entity_id, self.list_id or "")
         return (self.kind, self.entity_id)
 
-    def read_before(self) -> Image:
-        """Return what the document before says, nothing where there is none."""
-        return orjson.loads(self.before) if self.before else {}
+    def parse_before(self) -> Snapshot | None:
+        """Return the task, list or share before the change, None if there was none."""
+        return parse_snapshot(self.kind, self.before)
 
-    def read_after(self) -> Image:
-        """Return what the document after says, nothing where there is none."""
-        return orjson.loads(self.after) if self.after else {}
+    def parse_after(self) -> Snapshot | None:
+        """Return the task, list or share after the change, None if there is none."""
+        return parse_snapshot(self.kind, self.after)
 
 
 async def _find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
@@ -326,8 +325,10 @@ def _is_one_request(one: UndoEntry, other: UndoEntry) -> bool:
 
 def _is_inside(entry: UndoEntry, list_id: str) -> bool:
     """Whether a change is about a task that was and stayed in a list."""
-    documents = [document for document in (entry.read_before(), entry.read_after()) if document]
-    return entry.kind == "task" and all(document["list_id"] == list_id for document in documents)
+    snapshots = [each for each in (entry.parse_before(), entry.parse_after()) if each is not None]
+    return entry.kind == "task" and all(
+        "list_id" in each and each["list_id"] == list_id for each in snapshots
+    )
 
 
 def _find_caused(cause: UndoEntry, group: Iterable[UndoEntry]) -> list[UndoEntry]:
@@ -358,21 +359,29 @@ def _causes(entry: UndoEntry) -> list[tuple[str, str]]:
 
 def _follows_from(entry: UndoEntry) -> list[tuple[str, str]]:
     """Of what an entry would be a part: the delete above, the completed one before, the move."""
-    before, after = entry.read_before(), entry.read_after()
-    if entry.operation in {"delete", "unshare"}:
-        above = [before.get("parent_id"), before.get("list_id")]
-        return [("delete", each) for each in above if each]
-    if entry.operation == "create" and after.get("previous_id"):
-        return [("complete", after["previous_id"])]
-    if _is_moved(entry) and before["parent_id"]:
+    before, after = entry.parse_before(), entry.parse_after()
+    if before is not None and entry.operation in {"delete", "unshare"}:
+        return [("delete", each) for each in _find_above(before) if each]
+    if entry.operation == "create" and after is not None and "previous_id" in after:
+        return [("complete", after["previous_id"])] if after["previous_id"] else []
+    if _is_moved(entry) and before is not None and "parent_id" in before and before["parent_id"]:
         return [("move", before["parent_id"])]
     return []
 
 
+def _find_above(snapshot: Snapshot) -> list[str | None]:
+    """Return the parent and the list of a task, the list of a share."""
+    if "parent_id" in snapshot:
+        return [snapshot["parent_id"], snapshot["list_id"]]
+    return [snapshot["list_id"]] if "list_id" in snapshot else []
+
+
 def _is_moved(entry: UndoEntry) -> bool:
-    if entry.kind != "task" or not entry.before or not entry.after:
+    """Whether a task was moved into another list, or into one or out of one."""
+    before, after = entry.parse_before(), entry.parse_after()
+    if before is None or after is None or "parent_id" not in before or "parent_id" not in after:
         return False
-    return bool(entry.read_before()["list_id"] != entry.read_after()["list_id"])
+    return before["list_id"] != after["list_id"]
 
 
 def _refuse_many(chosen: list[UndoEntry]) -> list[UndoEntry]:

@@ -1,6 +1,6 @@
 """SQL statements for lists and their shares."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     FromClause,
@@ -22,11 +22,18 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.visibility import can_see, visibility_params
 from todo.core.caller import Caller
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_document, select_document
+from todo.core.domain import Access, Share, TaskList
+from todo.db.documents import (
+    LIST_FIELDS,
+    SHARE_FIELDS,
+    VISIBLE_LIST_FIELDS,
+    as_bytes,
+    return_document,
+    select_document,
+)
 from todo.db.session import Session
 from todo.db.statement import SQLITE, BoundStatement, Statement
 from todo.db.tables import Id, list_share, task, task_list
-from todo.tasks.document import Document, as_bytes
 from todo.tasks.repository import MAX_SUBTREE
 from todo.tasks.text_fields import normalize_list
 
@@ -46,9 +53,24 @@ _ACCESS = case((task_list.c.owner == _USER, _BY_OWNER), else_=_HIS_ACCESS)
 _BY_ID = (task_list.c.id == _OF) & can_see(task_list.c.owner, task_list.c.id)
 _IS_SHARE = (list_share.c.list_id == _OF) & (list_share.c.user_id == bindparam("with"))
 
-_FIND = Statement(
+_FIND_OWNER = Statement(select(task_list.c.owner).where(_BY_ID))
+_FIND_TO_WRITE = Statement(
     lambda d: select_document(d, task_list, lambda s: s.where(_BY_ID), LIST_FIELDS, [_ACCESS])
 )
+
+
+def _find(dialect: str) -> Select[Any]:
+    found = select(task_list, _ACCESS.label("access")).where(_BY_ID).subquery("l")
+    return select_document(
+        dialect,
+        found,
+        lambda s: s,
+        VISIBLE_LIST_FIELDS,
+        repeated=["owner", "version", "access"],
+    )
+
+
+_FIND = Statement(_find)
 
 
 def _page(dialect: str, *, after: bool) -> Select[Any]:
@@ -75,8 +97,8 @@ def _page(dialect: str, *, after: bool) -> Select[Any]:
         dialect,
         found,
         lambda s: s.order_by(found.c.id).limit(bindparam("limit")),
-        LIST_FIELDS,
-        [found.c.access, found.c.id],
+        VISIBLE_LIST_FIELDS,
+        repeated=["id"],
     )
 
 
@@ -127,6 +149,22 @@ _SHARE = Statement(_share)
 _UNSHARE = Statement(delete(list_share).where(_IS_SHARE))
 
 
+class FoundList(NamedTuple):
+    """A list that the caller sees.
+
+    Attributes:
+        owner: Its owner.
+        version: Its version.
+        access: What the caller may do with its tasks.
+        body: Its document, a `VisibleTaskList`.
+    """
+
+    owner: str
+    version: int
+    access: Access
+    body: bytes
+
+
 class ListRepository:
     """The lists that a caller may see, within one session."""
 
@@ -134,27 +172,42 @@ class ListRepository:
         self._session = session
         self._sight = visibility_params(caller)
 
-    def find(self, list_id: str) -> BoundStatement:
-        """Read the document of a list that the caller sees, and the caller's access to it."""
-        return (_FIND, {"id": list_id, **self._sight})
+    async def find(self, list_id: str) -> FoundList | None:
+        """Return a list that the caller sees."""
+        row = await self._session.find(_FIND, {"id": list_id, **self._sight})
+        if row is None:
+            return None
+        body, owner, version, access = row
+        return FoundList(owner, version, access, as_bytes(body))
 
-    async def find_page(self, after: str | None, limit: int) -> list[tuple[bytes, str, str]]:
-        """Return document, access and id of the lists that the caller sees, oldest first."""
+    async def find_owner(self, list_id: str) -> str | None:
+        """Return the owner of a list that the caller sees."""
+        row = await self._session.find(_FIND_OWNER, {"id": list_id, **self._sight})
+        return None if row is None else row[0]
+
+    def find_to_write(self, list_id: str) -> BoundStatement:
+        """Return the statement that reads a list's document and the caller's access to it."""
+        return (_FIND_TO_WRITE, {"id": list_id, **self._sight})
+
+    async def find_page(self, after: str | None, limit: int) -> list[tuple[bytes, str]]:
+        """Return the lists that the caller sees, oldest first.
+
+        Each as the document of a `VisibleTaskList`, with its id.
+        """
         values = {"limit": limit, **self._sight}
         statement = _FIRST_PAGE if after is None else _NEXT_PAGE
         if after is not None:
             values["after"] = after
         rows = await self._session.fetch(statement, values)
-        return [(as_bytes(row[0]), row[1], str(row[2])) for row in rows]
+        return [(as_bytes(document), str(list_id)) for document, list_id in rows]
 
-    def add(self, document: Document) -> BoundStatement:
+    def add(self, new: TaskList) -> BoundStatement:
         """Store a list, and return its document."""
-        return (_ADD, normalize_list(document))
+        return (_ADD, normalize_list(new))
 
-    def change(self, document: Document) -> BoundStatement:
+    def change(self, after: TaskList) -> BoundStatement:
         """Store a list that there is, and return its document."""
-        values = normalize_list(document)
-        return (_CHANGE, {"of": values.pop("id"), **values})
+        return (_CHANGE, {"of": after["id"], **normalize_list(after)})
 
     async def find_tasks(self, list_id: str) -> list[bytes]:
         """Return the documents of a list's tasks; one more than MAX_SUBTREE means too many."""
@@ -171,9 +224,9 @@ class ListRepository:
         rows = await self._session.fetch(_ALL_SHARES if user is None else _ONE_SHARE, values)
         return [as_bytes(row[0]) for row in rows]
 
-    def share(self, values: Document) -> BoundStatement:
+    def share(self, new: Share) -> BoundStatement:
         """Store a share, new or changed, and return its document."""
-        return (_SHARE, values)
+        return (_SHARE, new)
 
     def unshare(self, list_id: str, user: str) -> BoundStatement:
         """Delete a share."""

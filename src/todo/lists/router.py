@@ -1,11 +1,12 @@
 """HTTP routes of lists and their shares."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
-from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
@@ -14,6 +15,7 @@ from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
+from todo.db.documents import StoredDocument, parse_list
 from todo.lists.repository import ListRepository
 from todo.lists.schemas import (
     ListCreate,
@@ -28,9 +30,11 @@ from todo.lists.schemas import (
     UserId,
 )
 from todo.lists.service import ListService
-from todo.tasks.document import as_bytes, parse_document
 from todo.writes.account_lock import find_account_version
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.core.domain import ListChanges, NewList, VisibleTaskList
 
 PATH = "/api/v1/lists"
 router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)
@@ -48,12 +52,11 @@ User = Annotated[UserId, Path(description="ID of a user, as in the `sub` claim o
 )
 async def create_list(request: Request, caller: CallerDep, body: ListCreate) -> Response:
     """Create a list that belongs to the caller."""
-    fields = to_json_dict(body)
+    fields: NewList = to_json_dict(body)
 
     async def handler(work: UnitOfWork) -> StoredResponse:
-        document = await ListService(work).create(fields)
-        # The id is the first key of a document.
-        return _changed(document, 201, {"location": f"{PATH}/{document[7:43].decode()}"})
+        stored = await ListService(work).create(fields)
+        return _changed(stored, 201, {"location": f"{PATH}/{stored.id}"})
 
     return await run_write(request, caller, handler, changes_existing=False)
 
@@ -68,9 +71,8 @@ async def list_lists(
     async with database.reading(caller.user) as session:
         found = await ListRepository(session, caller).find_page(after, asked.limit + 1)
     shown = found[: asked.limit]
-    cursor = render_cursor(shown[-1][2]) if len(found) > len(shown) else None
-    items = [_show(document, access) for document, access, _id in shown]
-    return json_response(request, render_page(items, cursor))
+    cursor = render_cursor(shown[-1][1]) if len(found) > len(shown) else None
+    return json_response(request, render_page([document for document, _id in shown], cursor))
 
 
 @router.get("/{list_id}", response_model=ListRead)
@@ -78,13 +80,12 @@ async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Respo
     """Return a list that the caller owns or that is shared with the caller."""
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        (rows,) = await session.run(ListRepository(session, caller).find(str(list_id)))
-    if not rows:
+        found = await ListRepository(session, caller).find(str(list_id))
+    if found is None:
         raise NotFoundError
-    document, access = as_bytes(rows[0][0]), rows[0][1]
     # What others may do changes without a new version of the list.
-    tag = etag_for(version_of(document)) if access == "owner" else None
-    return json_response(request, _show(document, access), tag)
+    tag = etag_for(found.version) if found.access == "owner" else None
+    return json_response(request, found.body, tag)
 
 
 @router.patch(
@@ -97,7 +98,8 @@ async def update_list(
     request: Request, caller: CallerDep, list_id: UUID, body: ListUpdate
 ) -> Response:
     """Change a list. Absent fields keep their value. Only the owner may do this."""
-    changes, expected = to_json_dict(body), read_if_match(request)
+    changes: ListChanges = to_json_dict(body)
+    expected = read_if_match(request)
 
     async def handler(work: UnitOfWork) -> StoredResponse:
         return _changed(await ListService(work).update(str(list_id), changes, expected))
@@ -128,14 +130,12 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         lists = ListRepository(session, caller)
-        (rows,) = await session.run(lists.find(str(list_id)))
-        if not rows:
+        found = await lists.find(str(list_id))
+        if found is None:
             raise NotFoundError
         # Before what it tags: a tag that is too old only makes a change fail.
-        tag = etag_for(
-            await find_account_version(session, parse_document(as_bytes(rows[0][0]))["owner"])
-        )
-        user = None if rows[0][1] == "owner" else caller.user
+        tag = etag_for(await find_account_version(session, found.owner))
+        user = None if found.access == "owner" else caller.user
         shares = await lists.find_shares(str(list_id), user)
     body = b'{"items":[%b]}' % b",".join(shares)
     return json_response(request, body, tag, is_number_of_account=True)
@@ -177,12 +177,10 @@ async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user:
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-def _show(document: bytes, access: str) -> bytes:
-    return b'%b,"access":"%b"}' % (document[:-1], access.encode())
-
-
 def _changed(
-    document: bytes, code: int = 200, headers: dict[str, str] | None = None
+    stored: StoredDocument, code: int = 200, headers: dict[str, str] | None = None
 ) -> StoredResponse:
-    tag = etag_for(version_of(document))
-    return StoredResponse(code, _show(document, "owner"), {"etag": tag, **(headers or {})})
+    """Return the response to a change of a list, which only its owner can make."""
+    visible: VisibleTaskList = {**parse_list(stored.body), "access": "owner"}
+    tag = etag_for(stored.version)
+    return StoredResponse(code, orjson.dumps(visible), {"etag": tag, **(headers or {})})

@@ -14,10 +14,10 @@ from pydantic import (
 
 from todo.api.examples import LIST_ID, show_example, show_examples
 from todo.api.schemas import Position, ResponseSchema, drop_defaults, refuse_nul
+from todo.core.domain import Access, ShareAccess
 from todo.db.tables import LIST_NAME_LENGTH, USER_LENGTH
 from todo.text.normalization import nfc_validator
 
-Access = Literal["owner", "write", "read"]
 Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LIST_NAME_LENGTH),
@@ -139,7 +139,7 @@ class ShareChange(BaseModel):
         ),
     )
 
-    access: Literal["read", "write"]
+    access: ShareAccess
 
 
 class ShareRead(ResponseSchema):
@@ -158,7 +158,7 @@ class ShareRead(ResponseSchema):
 
     list_id: UUID
     user_id: str
-    access: Literal["read", "write"]
+    access: ShareAccess
     created_at: datetime
 
 

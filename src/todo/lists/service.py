@@ -5,8 +5,9 @@ allows it. Only the owner changes the list itself and its shares.
 """
 
 import time
-from typing import Any
+from dataclasses import dataclass
 
+from todo.core.domain import Access, ListChanges, NewList, Share, ShareAccess, Task, TaskList
 from todo.core.errors import (
     ListNotEmptyError,
     NotFoundError,
@@ -16,10 +17,25 @@ from todo.core.errors import (
 )
 from todo.core.ids import new_uuid7
 from todo.core.validation_errors import field_error
+from todo.db.documents import StoredDocument, as_bytes, parse_list, parse_share, parse_task
 from todo.lists.repository import MAX_SHARES, ListRepository
-from todo.tasks.document import Document, as_bytes, parse_document
 from todo.tasks.repository import MAX_SUBTREE
 from todo.writes.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class LockedList:
+    """A list, while its owner's account is locked.
+
+    Attributes:
+        access: What the caller may do.
+        document: The list as it is stored.
+        task_list: The same, parsed.
+    """
+
+    access: Access
+    document: bytes
+    task_list: TaskList
 
 
 class ListService:
@@ -30,11 +46,11 @@ class ListService:
         self._caller = work.caller
         self._store = ListRepository(work.session, work.caller)
 
-    async def create(self, fields: dict[str, Any], list_id: str | None = None) -> bytes:
+    async def create(self, fields: NewList, list_id: str | None = None) -> StoredDocument:
         """Store a new list of the caller and return its document.
 
         Args:
-            fields: Of `ListCreate`.
+            fields: Those that are given.
             list_id: Its id, if it has one already.
 
         Raises:
@@ -43,7 +59,7 @@ class ListService:
         if self._caller.list_id is not None:
             raise ReadOnlyError("This token is restricted to one list and cannot create lists.")
         position = fields.get("position")
-        document: Document = {
+        new: TaskList = {
             "id": list_id or str(new_uuid7()),
             "owner": self._caller.user,
             "name": fields["name"],
@@ -53,14 +69,14 @@ class ListService:
             "updated_at": self._work.timestamp,
             "version": 1,
         }
-        _, (rows,) = await self._work.lock(self._caller.user, self._store.add(document))
-        text = as_bytes(rows[0][0])
-        self._record("create", document, None, text)
-        return text
+        _, (rows,) = await self._work.lock(self._caller.user, self._store.add(new))
+        document = as_bytes(rows[0][0])
+        self._record("create", new, None, document)
+        return StoredDocument(new["id"], new["version"], document)
 
     async def update(
-        self, list_id: str, changes: dict[str, Any], expected: frozenset[int] | None = None
-    ) -> bytes:
+        self, list_id: str, changes: ListChanges, expected: frozenset[int] | None = None
+    ) -> StoredDocument:
         """Change the fields that are given; return the list's document.
 
         Raises:
@@ -68,17 +84,16 @@ class ListService:
             ReadOnlyError: It is another's.
             VersionMismatchError: It has none of the expected versions.
         """
-        before = await self._lock_own(list_id, expected)
-        found = parse_document(before)
-        document = found | changes
-        if document == found:
-            return before
-        document["version"] += 1
-        document["updated_at"] = self._work.timestamp
-        (rows,) = await self._work.session.run(self._store.change(document))
-        text = as_bytes(rows[0][0])
-        self._record("update", document, before, text)
-        return text
+        found = await self._lock_own(list_id, expected)
+        after: TaskList = {**found.task_list, **changes}
+        document = found.document
+        if after != found.task_list:
+            after["version"] += 1
+            after["updated_at"] = self._work.timestamp
+            (rows,) = await self._work.session.run(self._store.change(after))
+            document = as_bytes(rows[0][0])
+            self._record("update", after, found.document, document)
+        return StoredDocument(list_id, after["version"], document)
 
     async def delete(
         self, list_id: str, expected: frozenset[int] | None = None, *, with_tasks: bool = False
@@ -90,7 +105,7 @@ class ListService:
             StateConflictError: There are more than MAX_SUBTREE.
             ProblemError: As `update`.
         """
-        before = await self._lock_own(list_id, expected)
+        found = await self._lock_own(list_id, expected)
         tasks = await self._store.find_tasks(list_id)
         if tasks and not with_tasks:
             raise ListNotEmptyError
@@ -98,20 +113,19 @@ class ListService:
             raise StateConflictError(
                 f"The list has more than {MAX_SUBTREE} tasks; delete some of them first."
             )
-        document = parse_document(before)
-        owner = document["owner"]
+        owner = found.task_list["owner"]
         # In reverse order each finds its place again: the list, its shares, parents, children.
-        for task, text in _deepest_first(tasks):
+        for task, document in _deepest_first(tasks):
             self._work.record(
-                owner, "delete", "task", task["id"], list_id=list_id, before=text, after=None
+                owner, "delete", "task", task["id"], list_id=list_id, before=document, after=None
             )
         for share in await self._store.find_shares(list_id):
             self._record_share(owner, "unshare", share, None)
-        self._record("delete", document, before, None)
+        self._record("delete", found.task_list, found.document, None)
         await self._work.session.run(*self._store.remove(list_id))
 
     async def share(
-        self, list_id: str, user: str, access: str, expected: frozenset[int] | None = None
+        self, list_id: str, user: str, access: ShareAccess, expected: frozenset[int] | None = None
     ) -> bytes:
         """Let a user see a list, or also change its tasks; return the share's document.
 
@@ -126,29 +140,29 @@ class ListService:
             StateConflictError: It is shared with MAX_SHARES others.
             ProblemError: As `update`.
         """
-        owner = parse_document(await self._lock_own(list_id))["owner"]
+        owner = (await self._lock_own(list_id)).task_list["owner"]
         await self._require_version(owner, expected)
         if user == owner:
             raise field_error("user", "is the owner of the list", place="path")
         shares = await self._store.find_shares(list_id)
-        before = next((each for each in shares if parse_document(each)["user_id"] == user), None)
-        if before is not None and parse_document(before)["access"] == access:
+        before = next((each for each in shares if parse_share(each)["user_id"] == user), None)
+        if before is not None and parse_share(before)["access"] == access:
             return before
         if before is None and len(shares) >= MAX_SHARES:
             raise StateConflictError(
                 "The list is already shared with the maximum of "
                 f"{MAX_SHARES} users; remove a share first."
             )
-        values = {
+        new: Share = {
             "list_id": list_id,
             "user_id": user,
             "access": access,
             "created_at": self._work.timestamp,
         }
-        (rows,) = await self._work.session.run(self._store.share(values))
-        text = as_bytes(rows[0][0])
-        self._record_share(owner, "share", before, text)
-        return text
+        (rows,) = await self._work.session.run(self._store.share(new))
+        document = as_bytes(rows[0][0])
+        self._record_share(owner, "share", before, document)
+        return document
 
     async def unshare(
         self, list_id: str, user: str, expected: frozenset[int] | None = None
@@ -165,9 +179,9 @@ class ListService:
             ReadOnlyError: Neither the list nor the share is the caller's.
             VersionMismatchError: The owner's account has none of the expected versions.
         """
-        document, access = await self._lock(list_id)
-        owner = parse_document(document)["owner"]
-        if access != "owner" and user != self._caller.user:
+        found = await self._lock(list_id)
+        owner = found.task_list["owner"]
+        if found.access != "owner" and user != self._caller.user:
             raise ReadOnlyError
         shares = await self._store.find_shares(list_id, user)
         if not shares:
@@ -180,37 +194,36 @@ class ListService:
         account, _ = await self._work.lock(owner)
         account.require_version(expected)
 
-    async def _lock(self, list_id: str) -> tuple[bytes, str]:
-        """Lock the account of a list's owner; return its document and the caller's access to it."""
-        find = self._store.find(list_id)
-        (rows,) = await self._work.session.run(find)
+    async def _lock(self, list_id: str) -> LockedList:
+        """Find a list, and lock its owner's account."""
+        owner = await self._store.find_owner(list_id)
+        if owner is None:
+            raise NotFoundError
+        # Read only now: until then, others could change it.
+        _, (rows,) = await self._work.lock(owner, self._store.find_to_write(list_id))
         if not rows:
             raise NotFoundError
-        # Read again: until now, others could change it.
-        owner = parse_document(as_bytes(rows[0][0]))["owner"]
-        _, (rows,) = await self._work.lock(owner, find)
-        if not rows:
-            raise NotFoundError
-        return as_bytes(rows[0][0]), rows[0][1]
+        document, access = as_bytes(rows[0][0]), rows[0][1]
+        return LockedList(access, document, parse_list(document))
 
-    async def _lock_own(self, list_id: str, expected: frozenset[int] | None = None) -> bytes:
-        document, access = await self._lock(list_id)
-        if access != "owner":
+    async def _lock_own(self, list_id: str, expected: frozenset[int] | None = None) -> LockedList:
+        found = await self._lock(list_id)
+        if found.access != "owner":
             raise ReadOnlyError("Only the owner of a list can change it.")
-        if expected is not None and parse_document(document)["version"] not in expected:
+        if expected is not None and found.task_list["version"] not in expected:
             raise VersionMismatchError
-        return document
+        return found
 
     def _record(
-        self, operation: str, document: Document, before: bytes | None, after: bytes | None
+        self, operation: str, task_list: TaskList, before: bytes | None, after: bytes | None
     ) -> None:
-        of_list = document["id"]
+        list_id = task_list["id"]
         self._work.record(
-            document["owner"],
+            task_list["owner"],
             operation,
             "list",
-            of_list,
-            list_id=of_list,
+            list_id,
+            list_id=list_id,
             before=before,
             after=after,
         )
@@ -218,26 +231,25 @@ class ListService:
     def _record_share(
         self, owner: str, operation: str, before: bytes | None, after: bytes | None
     ) -> None:
-        document = parse_document(after or before or b"")
+        share = parse_share(after or before or b"")
         self._work.record(
             owner,
             operation,
             "share",
-            document["user_id"],
-            list_id=document["list_id"],
+            share["user_id"],
+            list_id=share["list_id"],
             before=before,
             after=after,
         )
 
 
-def _deepest_first(texts: list[bytes]) -> list[tuple[Document, bytes]]:
-    """Return the tasks of a list, those below before those above."""
-    tasks = {
-        document["id"]: (document, text) for text in texts for document in [parse_document(text)]
-    }
+def _deepest_first(documents: list[bytes]) -> list[tuple[Task, bytes]]:
+    """Return the tasks of a list with their documents, those below before those above."""
+    tasks = [(parse_task(document), document) for document in documents]
+    by_id: dict[str | None, Task] = {task["id"]: task for task, _ in tasks}
 
-    def depth(document: Document) -> int:
-        parent = tasks.get(document["parent_id"])
-        return 0 if parent is None else depth(parent[0]) + 1
+    def depth(task: Task) -> int:
+        parent = by_id.get(task["parent_id"])
+        return 0 if parent is None else depth(parent) + 1
 
-    return sorted(tasks.values(), key=lambda task: (-depth(task[0]), task[0]["id"]))
+    return sorted(tasks, key=lambda pair: (-depth(pair[0]), pair[0]["id"]))

@@ -4,6 +4,7 @@ Otherwise two users who plan changes in each other's lists would wait for each o
 have locked the own account and need the other one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from sqlalchemy import Select, select, union
 from todo.auth.visibility import can_see, visibility_params
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, task, task_list
+from todo.plans.operation import PlanOperation
 from todo.writes.unit_of_work import UnitOfWork
 
 
@@ -28,7 +30,7 @@ def _owners(dialect: str) -> Any:  # noqa: ANN401 - a union has a type of its ow
 _OWNERS = Statement(_owners)
 
 
-async def lock_accounts(work: UnitOfWork, operations: list[dict[str, Any]]) -> None:
+async def lock_accounts(work: UnitOfWork, operations: Sequence[PlanOperation]) -> None:
     """Lock the accounts of the tasks and lists that operations name, and of new tasks.
 
     Raises:
@@ -49,7 +51,11 @@ async def lock_accounts(work: UnitOfWork, operations: list[dict[str, Any]]) -> N
         await work.lock(owner)
 
 
-def _find_ids(operation: dict[str, Any]) -> set[str]:
-    fields = operation.get("task", {})
-    named = (operation.get("id"), fields.get("list_id"), fields.get("parent_id"))
+def _find_ids(operation: PlanOperation) -> set[str]:
+    named: list[str | None] = []
+    if "id" in operation:
+        named.append(operation["id"])
+    if "task" in operation:
+        fields = operation["task"]
+        named += [fields.get("list_id"), fields.get("parent_id")]
     return {each for each in named if each is not None}

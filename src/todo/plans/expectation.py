@@ -21,6 +21,10 @@ _NAME = "name"
 _DEPENDS_ON_DAY = ("due_date", "due_at", "recurrence")
 
 
+Predicted = Mapping[str, object]
+"""Fields of a task, list or share."""
+
+
 class Expected(NamedTuple):
     """One change.
 
@@ -39,12 +43,12 @@ class Expected(NamedTuple):
     digest: str
 
 
-def predict(entry: Entry) -> dict[str, Any] | None:
-    """Return the document after a change, without what is known only when that happens."""
+def predict(entry: Entry) -> Predicted | None:
+    """Return the state after a change, without what is known only when that happens."""
     if entry.after is None:
         return None
     decided_later = _TIMES if entry.before else (*_TIMES, *_MADE)
-    after: dict[str, Any] = orjson.loads(entry.after)
+    after: Predicted = orjson.loads(entry.after)
     return {name: value for name, value in after.items() if name not in decided_later}
 
 

@@ -1,11 +1,12 @@
 """Operations of a plan: those of a batch, and those about lists and their shares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from todo.lists.service import ListService
 from todo.plans.accounts import lock_accounts
 from todo.plans.list_names import fetch_list_names
+from todo.plans.operation import PlanOperation
 from todo.tasks.batch import run_each, run_operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
@@ -44,13 +45,13 @@ class Outcome:
     named: set[int] = field(default_factory=set)
 
 
-def list_scopes(operations: list[dict[str, Any]]) -> list[str]:
+def list_scopes(operations: Sequence[PlanOperation]) -> list[str]:
     """Return the scopes that a token needs to run operations, in alphabetical order."""
     return sorted({_SCOPES.get(operation["op"], "write") for operation in operations})
 
 
 async def run_operations(
-    work: UnitOfWork, rules: RuleEvaluation, operations: list[dict[str, Any]]
+    work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[PlanOperation]
 ) -> Outcome:
     """Run the operations in their order.
 
@@ -59,11 +60,11 @@ async def run_operations(
         TooManyChangesError: They change too much.
     """
     await lock_accounts(work, operations)
-    of_lists = {each["id"] for each in operations if each["op"] in _KINDS}
+    of_lists = {each["id"] for each in operations if "id" in each and each["op"] in _KINDS}
     outcome = Outcome(await fetch_list_names(work, of_lists))
     tasks, lists = TaskService(work, rules), ListService(work)
 
-    async def run_one(operation: dict[str, Any]) -> bytes | None:
+    async def run_one(operation: PlanOperation) -> bytes | None:
         start = len(work.recorded)
         document = await _run_one(tasks, lists, operation)
         made = enumerate(work.recorded[start:], start)
@@ -76,16 +77,15 @@ async def run_operations(
     return outcome
 
 
-def _is_named(operation: dict[str, Any], entry: Entry) -> bool:
+def _is_named(operation: PlanOperation, entry: Entry) -> bool:
     """Whether a change that an operation made is the one that it names."""
-    op: str = operation["op"]
-    if op in _KINDS:
-        return entry.kind == _KINDS[op]
-    return op == "create" or entry.entity_id == operation["id"]
+    if operation["op"] in _KINDS:
+        return entry.kind == _KINDS[operation["op"]]
+    return "id" not in operation or entry.entity_id == operation["id"]
 
 
 async def _run_one(
-    tasks: TaskService, lists: ListService, operation: dict[str, Any]
+    tasks: TaskService, lists: ListService, operation: PlanOperation
 ) -> bytes | None:
     match operation["op"]:
         case "delete_list":

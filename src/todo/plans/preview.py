@@ -2,12 +2,27 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import Any
+from typing import TypedDict
 
 import orjson
 
-from todo.plans.expectation import predict
+from todo.core.domain import Snapshot, get_name
+from todo.db.documents import parse_snapshot
+from todo.plans.expectation import Predicted, predict
 from todo.writes.hash_chain import Entry
+
+
+class RenderedChange(TypedDict):
+    """A change as a plan shows it."""
+
+    operation: str
+    kind: str
+    id: str | None
+    list_id: str | None
+    title: str | None
+    before: Snapshot | None
+    after: Predicted | None
+
 
 MAX_SHOWN = 100
 """Maximum number of changes that a plan shows; its summary counts all changes."""
@@ -59,13 +74,13 @@ def render_summary(entries: Iterable[Entry]) -> str:
     ).decode()
 
 
-def _render_change(entry: Entry, list_names: Mapping[str, str]) -> dict[str, Any]:
-    before = orjson.loads(entry.before) if entry.before else None
-    after = predict(entry)
-    shown: dict[str, Any] = after or before or {}
-    title = shown.get("title") or shown.get("name")
-    if entry.kind == "share" and entry.list_id is not None:
-        title = list_names.get(entry.list_id)
+def _render_change(entry: Entry, list_names: Mapping[str, str]) -> RenderedChange:
+    before, after = parse_snapshot(entry.kind, entry.before), predict(entry)
+    shown = parse_snapshot(entry.kind, entry.after) or before
+    if entry.kind == "share":
+        title = None if entry.list_id is None else list_names.get(entry.list_id)
+    else:
+        title = None if shown is None else get_name(shown)
     return {
         "operation": entry.operation,
         "kind": entry.kind,

@@ -1,7 +1,7 @@
 """HTTP routes of plans."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
@@ -21,10 +21,12 @@ from todo.plans.document import render_plan
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
 from todo.plans.schemas import PlanCreate, PlanPage, PlanQuery, PlanRead, PlanResults
-from todo.plans.service import PlanService, prepare_apply
-from todo.tasks.batch import prepare_batch
+from todo.plans.service import PlanService, prepare_apply, prepare_operations
 from todo.tasks.recurrence import RuleEvaluation
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.plans.operation import PlanOperation
 
 router = APIRouter(prefix=PLANS_PATH, tags=["plans"], route_class=ApiRoute)
 
@@ -42,9 +44,9 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
     owner only. The token needs `read` as well as `write`, because the plan shows documents. If an
     operation cannot be done, there is no plan, and `errors` names every operation that failed.
     """
-    operations = [to_json_dict(operation) for operation in body.operations]
+    operations: list[PlanOperation] = [to_json_dict(each) for each in body.operations]
     rules = RuleEvaluation()
-    await prepare_batch(rules, operations)
+    await prepare_operations(rules, operations)
 
     async def create(work: UnitOfWork) -> StoredResponse:
         plan = await PlanService(work, rules).create(

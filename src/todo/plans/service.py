@@ -3,9 +3,9 @@
 For HTTP, the tools of agents and the assistant.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import orjson
 
@@ -23,6 +23,7 @@ from todo.plans.errors import (
     TooManyPlansError,
 )
 from todo.plans.expectation import decode_expected, encode_expected, expect, find_differences
+from todo.plans.operation import PlanOperation
 from todo.plans.operations import (
     MAX_CHANGES,
     TooManyChangesError,
@@ -50,7 +51,18 @@ async def prepare_apply(
     """Evaluate the rules of a plan before its write begins; see `prepare_batch`."""
     plan = await PlanRepository(session, caller).find(plan_id)
     if plan is not None and plan.applied_at is None:
-        await prepare_batch(rules, orjson.loads(plan.operations))
+        await prepare_operations(rules, parse_operations(plan.operations))
+
+
+async def prepare_operations(rules: RuleEvaluation, operations: Iterable[PlanOperation]) -> None:
+    """Evaluate the rules of operations before their write begins; see `prepare_batch`."""
+    await prepare_batch(rules, [each["task"] for each in operations if "task" in each])
+
+
+def parse_operations(stored: str) -> list[PlanOperation]:
+    """Return the operations of a plan from what is stored of them."""
+    operations: list[PlanOperation] = orjson.loads(stored)
+    return operations
 
 
 class PlanService:
@@ -69,7 +81,7 @@ class PlanService:
 
     async def create(
         self,
-        operations: list[dict[str, Any]],
+        operations: Sequence[PlanOperation],
         *,
         reason: str | None = None,
         expires_in_minutes: int = DEFAULT_LIFETIME_MINUTES,
@@ -77,7 +89,7 @@ class PlanService:
         """Describe what operations would change, change nothing, and return the plan.
 
         Args:
-            operations: Of `PlanCreate`, as JSON has them.
+            operations: In their order.
             reason: Why, for whom applies it.
             expires_in_minutes: Until when it can be applied.
 
@@ -144,7 +156,7 @@ class PlanService:
         plan = await self._store.find(plan_id, to_apply=True)
         if plan is None:
             raise NotFoundError
-        operations = orjson.loads(plan.operations)
+        operations = parse_operations(plan.operations)
         for scope in list_scopes(operations):
             work.caller.require(scope)
         self._require_open(plan)
@@ -181,7 +193,7 @@ class PlanService:
         if get_status(plan, self._work.timestamp) == "expired":
             raise PlanExpiredError(plan.expires_at)
 
-    async def _run(self, plan: Plan, operations: list[dict[str, Any]]) -> list[bytes]:
+    async def _run(self, plan: Plan, operations: Sequence[PlanOperation]) -> list[bytes]:
         try:
             outcome = await run_operations(self._work, self._rules, operations)
         except BatchFailedError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
+from todo.core.domain import RecurrenceFrom
 from todo.quickadd.days.model import NamedDay
 from todo.quickadd.days.present import Present
 from todo.quickadd.doubts.alternatives import ask_alternatives, ask_clauses, ask_last, ask_range
@@ -35,7 +36,6 @@ from todo.quickadd.times.clock import Clock, DayPart, Meridiem
 from todo.quickadd.times.instants import instant_of
 from todo.quickadd.tokens.line import Line
 from todo.schedule.rule import Rule
-from todo.schedule.series import Basis
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Assembled:
 
     due: date | datetime | None = None
     rule: Rule | None = None
-    basis: Basis = "schedule"
+    basis: RecurrenceFrom = "schedule"
     reminders: tuple[int, ...] = ()
     spans: tuple[Span, ...] = ()
     questions: tuple[Question, ...] = ()
@@ -170,7 +170,7 @@ def _schedule_series(parts: _Parts, placed: _Placed[Repeat]) -> Assembled | None
         return made
     first = made.due.date() if isinstance(made.due, datetime) else made.due
     rule, questions = _end(parts, repeat.rule, first)
-    basis: Basis = "completion" if completions else repeat.basis
+    basis: RecurrenceFrom = "completion" if completions else repeat.basis
     return replace(made, rule=rule, basis=basis, questions=(*made.questions, *questions))
 
 

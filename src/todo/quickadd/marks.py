@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from todo.quickadd.result import Kind, Priority, Span
+from todo.core.domain import Priority
+from todo.quickadd.result import Kind, Span
 
 # Letters with their combining marks, digits, and what names have within them. Beyond ASCII, only
 # blanks and punctuation end a name.

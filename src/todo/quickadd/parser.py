@@ -9,6 +9,7 @@ together at the end (`assembly.py`). Words are whole words, and what has an ordi
 from collections.abc import Collection
 from datetime import date, datetime, tzinfo
 
+from todo.core.domain import RecurrenceFrom
 from todo.quickadd.assembly import assemble
 from todo.quickadd.days.present import Present, make_present
 from todo.quickadd.doubts.questions import settle_days
@@ -23,7 +24,6 @@ from todo.quickadd.scan import scan
 from todo.quickadd.title import render_title
 from todo.quickadd.tokens.line import Line
 from todo.schedule.rule import Rule, read_rule
-from todo.schedule.series import Basis
 
 
 def parse_quick_add(
@@ -87,7 +87,7 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
     return due
 
 
-def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Basis]:
+def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, RecurrenceFrom]:
     """Read a recurrence, in words or as an RRULE; the text must not have anything else.
 
     Args:
@@ -116,7 +116,7 @@ def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Basis
 
 def _read_words(
     repeat: Repeat, bounds: list[Bound], line: Line, present: Present
-) -> tuple[str, Basis]:
+) -> tuple[str, RecurrenceFrom]:
     basis, rule = repeat.basis, repeat.rule
     for bound in bounds:
         match bound:
@@ -142,7 +142,7 @@ def _end(rule: Rule, end: End, line: Line, present: Present) -> Rule:
             return end_after(rule, end, find_first_day(rule, present.today) or present.today)
 
 
-def _read_rrule(text: str) -> tuple[str, Basis]:
+def _read_rrule(text: str) -> tuple[str, RecurrenceFrom]:
     plain = " ".join(text.split())
     for words in COMPLETION:
         if plain.casefold().endswith(f" {words}"):

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
 
-from todo.schedule.series import Basis
+from todo.core.domain import Priority, RecurrenceFrom
 
 MAX_TEXT = 1_000
 """Characters of a text."""
 
 Kind = Literal["due", "recurrence", "priority", "tag", "list", "reminder", "literal"]
-Priority = Literal["none", "low", "medium", "high"]
 QuestionCode = Literal[
     "weekday-mismatch", "ambiguous-date", "several-dues", "past-due", "no-due", "ends-before-start"
 ]
@@ -72,7 +71,7 @@ class QuickAdd:
     due_date: date | None = None
     due_at: datetime | None = None
     recurrence: str | None = None
-    recurrence_from: Basis = "schedule"
+    recurrence_from: RecurrenceFrom = "schedule"
     priority: Priority = "none"
     tags: tuple[str, ...] = ()
     list_name: str | None = None

@@ -7,11 +7,11 @@ that nobody says in words, such as lists of BYSETPOS, are rendered as an RRULE.
 from collections.abc import Iterable
 from datetime import date, datetime
 
+from todo.core.domain import RecurrenceFrom
 from todo.quickadd.days.present import days_of_month
 from todo.quickadd.vocabulary import MONTH_NAMES, WEEKDAY_NAMES
 from todo.schedule.due import EARLIEST, LATEST
 from todo.schedule.rule import Frequency, Rule
-from todo.schedule.series import Basis
 
 _UNITS = {
     Frequency.DAILY: "day",
@@ -25,7 +25,7 @@ _WORKING_DAYS = ((0, 0), (0, 1), (0, 2), (0, 3), (0, 4))
 _SETS = {_WORKING_DAYS: "weekday", ((0, 5), (0, 6)): "weekend"}
 
 
-def describe_rule(rule: Rule, recurrence_from: Basis = "schedule") -> str:
+def describe_rule(rule: Rule, recurrence_from: RecurrenceFrom = "schedule") -> str:
     """Return a rule in words, such as "every 2 weeks on Monday until 31 March 2027".
 
     Args:

@@ -3,13 +3,11 @@
 import contextlib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from typing import Literal
 
+from todo.core.domain import RecurrenceFrom
 from todo.schedule.days import NeverOccursError, find_next
 from todo.schedule.due import at_wall_time
 from todo.schedule.rule import Frequency, Rule, read_rule
-
-Basis = Literal["schedule", "completion"]
 
 # Every weekday meets every day of the year in the 28 years from here.
 _ANY_DAY = date(1999, 12, 31)
@@ -45,7 +43,7 @@ def normalise(
     due_date: date | None,
     due_at: datetime | None,
     due_zone: tzinfo | None,
-    basis: Basis,
+    basis: RecurrenceFrom,
 ) -> Rule:
     """Return the rule as it is stored with an instance of this due.
 
@@ -89,7 +87,7 @@ def next_due(
     due_date: date | None,
     due_at: datetime | None,
     due_zone: tzinfo | None,
-    basis: Basis,
+    basis: RecurrenceFrom,
     completed_at: datetime,
     account_zone: tzinfo,
 ) -> NextDue | None:

@@ -5,11 +5,10 @@ from typing import Any
 from sqlalchemy import CompoundSelect, Select, bindparam, func, select
 from sqlalchemy.sql.elements import ColumnElement
 
-from todo.db.documents import select_document
+from todo.db.documents import as_bytes, select_document
 from todo.db.session import Session
 from todo.db.statement import BoundStatement, Statement
 from todo.db.tables import task, task_tag
-from todo.tasks.document import as_bytes
 
 MAX_TASKS = 1000
 
@@ -73,6 +72,6 @@ def find_tagged(owner: str, tag: str) -> BoundStatement:
     return (_TAGGED, {"owner": owner, "tag": tag})
 
 
-def read_images(rows: list[tuple[Any, ...]]) -> list[bytes]:
+def read_documents(rows: list[tuple[Any, ...]]) -> list[bytes]:
     """Return the documents that `find_tagged` found."""
     return [as_bytes(row[0]) for row in rows]

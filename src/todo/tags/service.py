@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from todo.core.domain import Task
 from todo.core.errors import NotFoundError, ReadOnlyError, StateConflictError
-from todo.tags.repository import MAX_TASKS, find_tagged, read_images
-from todo.tasks.document import Document, as_bytes, parse_document
+from todo.db.documents import as_bytes, parse_task
+from todo.tags.repository import MAX_TASKS, find_tagged, read_documents
 from todo.tasks.repository import TaskRepository
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -63,33 +64,32 @@ class TagService:
             )
         if name == tag:
             return 0
-        texts = read_images(rows)
-        for start in range(0, len(texts), _AT_ONCE):
-            await self._change(texts[start : start + _AT_ONCE], tag, name)
-        return len(texts)
+        documents = read_documents(rows)
+        for start in range(0, len(documents), _AT_ONCE):
+            await self._change(documents[start : start + _AT_ONCE], tag, name)
+        return len(documents)
 
-    async def _change(self, texts: list[bytes], tag: str, name: str | None) -> None:
+    async def _change(self, documents: list[bytes], tag: str, name: str | None) -> None:
         calls: list[BoundStatement] = []
-        places: list[int] = []
-        for text in texts:
-            before = parse_document(text)
-            places.append(len(calls))
-            calls += self._store.change(before, self._retag(before, tag, name))
+        changes: list[tuple[bytes, Task, int]] = []
+        for document in documents:
+            before = parse_task(document)
+            task = self._retag(before, tag, name)
+            changes.append((document, task, len(calls)))
+            calls += self._store.change(before, task)
         results = await self._work.session.run(*calls)
-        for text, place in zip(texts, places, strict=True):
-            after = as_bytes(results[place][0][0])
-            document = parse_document(after)
+        for document, task, index in changes:
             self._work.record(
-                document["owner"],
+                task["owner"],
                 "update",
                 "task",
-                document["id"],
-                list_id=document["list_id"],
-                before=text,
-                after=after,
+                task["id"],
+                list_id=task["list_id"],
+                before=document,
+                after=as_bytes(results[index][0][0]),
             )
 
-    def _retag(self, before: Document, tag: str, name: str | None) -> Document:
+    def _retag(self, before: Task, tag: str, name: str | None) -> Task:
         tags = [name if each == tag else each for each in before["tags"]]
         return before | {
             "tags": [each for each in dict.fromkeys(tags) if each is not None],

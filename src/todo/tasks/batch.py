@@ -1,32 +1,69 @@
 """Batches: several changes of tasks in one transaction, all or none."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Literal, NotRequired, TypedDict, TypeVar, final
 
+from todo.core.domain import NewTask, TaskChanges
 from todo.core.errors import BatchFailedError, ProblemError, ValidationFailedError
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 
+T = TypeVar("T", bound=Mapping[str, object])
 
-async def prepare_batch(rules: RuleEvaluation, operations: list[dict[str, Any]]) -> None:
+
+@final
+class Creation(TypedDict):
+    """Create a task."""
+
+    op: Literal["create"]
+    task: NewTask
+
+
+@final
+class Update(TypedDict):
+    """Change a task, which must have the version `if_match` if there is one."""
+
+    op: Literal["update"]
+    id: str
+    if_match: NotRequired[int | None]
+    task: TaskChanges
+
+
+@final
+class Action(TypedDict):
+    """Complete, reopen or delete a task; otherwise as `Update`."""
+
+    op: Literal["complete", "reopen", "delete"]
+    id: str
+    if_match: NotRequired[int | None]
+
+
+Operation = Creation | Update | Action
+
+
+async def prepare_batch(rules: RuleEvaluation, given: Iterable[NewTask | TaskChanges]) -> None:
     """Evaluate the rules of a batch before its transaction begins.
 
     Those that are refused fail with all others in `run_batch`, which names every operation that
     fails.
+
+    Args:
+        rules: Those of the request.
+        given: The fields that the operations set.
     """
-    for operation in operations:
+    for fields in given:
         with contextlib.suppress(ValidationFailedError):
-            await rules.prepare(operation.get("task", {}))
+            await rules.prepare(fields)
 
 
-async def run_batch(tasks: TaskService, operations: Sequence[dict[str, Any]]) -> bytes:
+async def run_batch(tasks: TaskService, operations: Sequence[Operation]) -> bytes:
     """Do the operations in their order and return their results as JSON.
 
     Args:
         tasks: The tasks, within the one transaction.
-        operations: Each with `op`, and `id`, `if_match`, `task` where it has them.
+        operations: The operations.
 
     Raises:
         BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
@@ -36,8 +73,8 @@ async def run_batch(tasks: TaskService, operations: Sequence[dict[str, Any]]) ->
 
 
 async def run_each(
-    operations: Sequence[dict[str, Any]],
-    run_one: Callable[[dict[str, Any]], Awaitable[bytes | None]],
+    operations: Sequence[T],
+    run_one: Callable[[T], Awaitable[bytes | None]],
     not_of_tasks: Container[str] = (),
 ) -> list[bytes]:
     """Run operations in their order and return the result of each as JSON.
@@ -53,7 +90,7 @@ async def run_each(
     results: list[bytes] = []
     errors: list[dict[str, object]] = []
     for index, operation in enumerate(operations):
-        name: str = operation["op"]
+        name = str(operation["op"])
         try:
             document = await run_one(operation)
         except ProblemError as error:
@@ -65,24 +102,24 @@ async def run_each(
     return results
 
 
-async def run_operation(tasks: TaskService, operation: dict[str, Any]) -> bytes | None:
+async def run_operation(tasks: TaskService, operation: Operation) -> bytes | None:
     """Run one operation and return the task's document, None when it was deleted.
 
     Raises:
         ProblemError: It cannot be done.
     """
+    if operation["op"] == "create":
+        return (await tasks.create(operation["task"])).body
     version = operation.get("if_match")
     expected = None if version is None else frozenset({version})
     match operation["op"]:
-        case "create":
-            return await tasks.create(operation["task"])
         case "update":
-            return await tasks.update(operation["id"], operation["task"], expected)
+            return (await tasks.update(operation["id"], operation["task"], expected)).body
         case "complete":
-            return await tasks.complete(operation["id"], expected)
+            return (await tasks.complete(operation["id"], expected)).body
         case "reopen":
-            return await tasks.reopen(operation["id"], expected)
-        case _:
+            return (await tasks.reopen(operation["id"], expected)).body
+        case "delete":
             await tasks.delete(operation["id"], expected)
             return None
 

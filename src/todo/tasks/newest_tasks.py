@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import orjson
 
+from todo.db.documents import as_bytes
 from todo.db.session import Session
-from todo.tasks.document import as_bytes
 from todo.tasks.page_sql import SCAN_BUDGET, newest_statement
 from todo.tasks.visible_lists import VisibleList
 

@@ -3,23 +3,24 @@
 import contextlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import orjson
 
 from todo.api.pagination import decode_cursor, encode_cursor, render_page
 from todo.core.caller import Caller
+from todo.core.domain import PRIORITIES, Priority
 from todo.core.errors import NotFoundError, ProblemError
 from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
-from todo.db.documents import TASK_FIELDS
+from todo.db.documents import TASK_FIELDS, as_bytes, parse_task
 from todo.db.session import Session
 from todo.db.statement import Row
-from todo.db.tables import MAX_POSITION, NO_DUE, PRIORITIES
+from todo.db.tables import MAX_POSITION, NO_DUE
 from todo.schedule.due import DueWindow, check_zone, day_bounds, due_key, first_day
 from todo.tasks.account_zone import fetch_zone
-from todo.tasks.document import Document, as_bytes, parse_document, read_due, read_rank
+from todo.tasks.document import read_due, read_rank
 from todo.tasks.page_sql import (
     NARROW,
     boundary_statement,
@@ -33,6 +34,9 @@ from todo.tasks.query_shape import QueryShape, Sort
 from todo.tasks.repository import TaskRepository
 from todo.tasks.search import search_params
 from todo.text.search_words import parse_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # A day's midnight anywhere is within this of its midnight in UTC, by which days are sorted.
 _ZONES = timedelta(hours=15)
@@ -66,7 +70,7 @@ class Query:
     """
 
     status: Literal["open", "completed"] | None = None
-    priority: str | None = None
+    priority: Priority | None = None
     tags: tuple[str, ...] = ()
     list_id: str | None = None
     parent_id: str | None = None
@@ -291,26 +295,27 @@ def _with_keys(shape: QueryShape) -> QueryShape:
 
 
 def _cut(item: bytes, fields: tuple[str, ...]) -> bytes:
-    document = parse_document(item)
-    return orjson.dumps({name: document[name] for name in fields})
+    part: Mapping[str, Any] = parse_task(item)
+    return orjson.dumps({name: part[name] for name in fields})
 
 
 def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
-    document: Document = parse_document(item)
+    last = parse_task(item)
     if shape.key == "due_key":
-        key = due_key(*read_due(document))
-        return NO_DUE if key is None else _render(key), document["id"]
+        key = due_key(*read_due(last))
+        return NO_DUE if key is None else _render(key), last["id"]
     if shape.key == "priority":
-        return read_rank(document["priority"]), document["id"]
-    return document[shape.key], document["id"]
+        return read_rank(last["priority"]), last["id"]
+    fields: Mapping[str, Any] = last
+    return fields[shape.key], last["id"]
 
 
 def render_due_cursor(item: bytes) -> str:
     """Return the cursor after a task of a page in order of due."""
-    document = parse_document(item)
-    key = due_key(*read_due(document))
+    last = parse_task(item)
+    key = due_key(*read_due(last))
     place = NO_DUE if key is None else _render(key)
-    return encode_cursor(_CURSOR_VERSION, "due", False, place, document["id"])  # noqa: FBT003 - JSON
+    return encode_cursor(_CURSOR_VERSION, "due", False, place, last["id"])  # noqa: FBT003 - JSON
 
 
 def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number

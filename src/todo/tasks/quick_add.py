@@ -1,14 +1,14 @@
 """Quick add: the fields of a new task from one line of text, in an account's zone and lists."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 from pydantic import ValidationError
 
 from todo.api.schemas import to_json_dict
 from todo.core.caller import Caller
+from todo.core.domain import NewTask
 from todo.core.errors import AmbiguousTextError, ValidationFailedError
 from todo.core.validation_errors import field_error, word_error
 from todo.db.session import Session
@@ -37,16 +37,23 @@ class QuickAddContext:
     lists: VisibleLists
 
 
+class TaskPlace(TypedDict, total=False):
+    """Where a new task goes, whatever its text says."""
+
+    list_id: str
+    parent_id: str
+
+
 @dataclass(frozen=True, slots=True)
 class QuickAddFields:
     """The fields of a new task, and the result of the parser.
 
     Attributes:
-        task: The fields of `TaskCreate` that the text gives, as JSON has them.
+        task: The fields that the text gives.
         parsed: The spans and questions.
     """
 
-    task: dict[str, Any]
+    task: NewTask
     parsed: QuickAdd
 
 
@@ -70,7 +77,7 @@ def parse_fields(
     text: str,
     context: QuickAddContext,
     now: datetime,
-    more: Mapping[str, str],
+    more: TaskPlace,
     list_argument: str = "`list_id`",
 ) -> QuickAddFields:
     """Turn a text into the fields of a new task; nothing is validated as a task yet.
@@ -93,7 +100,7 @@ def parse_fields(
         parsed = parse_quick_add(text, now, check_zone(context.zone), context.lists.names)
     except ValueError as error:
         raise field_error("text", str(error)) from None
-    task: dict[str, Any] = {"title": parsed.title}
+    task: NewTask = {"title": parsed.title}
     if parsed.due_date is not None:
         task["due_date"] = parsed.due_date.isoformat()
     if parsed.due_at is not None:
@@ -124,7 +131,7 @@ def _choose_list(name: str, context: QuickAddContext, argument: str) -> str:
     return ids[0]
 
 
-def complete_fields(found: QuickAddFields) -> dict[str, Any]:
+def complete_fields(found: QuickAddFields) -> NewTask:
     """Return the validated fields of a new task, as `TaskService.create` takes them.
 
     Args:
@@ -140,7 +147,7 @@ def complete_fields(found: QuickAddFields) -> dict[str, Any]:
             errors=errors
         )
     try:
-        return to_json_dict(TaskCreate.model_validate(found.task))
+        fields: NewTask = to_json_dict(TaskCreate.model_validate(found.task))
     except ValidationError as error:
         items = error.errors(include_url=False)
         errors = [
@@ -153,6 +160,7 @@ def complete_fields(found: QuickAddFields) -> dict[str, Any]:
             for item in items
         ]
         raise ValidationFailedError(errors=errors) from None
+    return fields
 
 
 def find_faults(parsed: QuickAdd) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response, status
@@ -12,11 +12,13 @@ from todo.api.responses import JSON, StoredResponse
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
+from todo.core.domain import NewTask
 from todo.core.errors import ProblemError
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks.quick_add import (
     QuickAddContext,
     QuickAddFields,
+    TaskPlace,
     complete_fields,
     describe_question,
     describe_recurrence,
@@ -25,7 +27,7 @@ from todo.tasks.quick_add import (
 )
 from todo.tasks.quick_add_schemas import QuickAddPreview, QuickAddRequest, QuickAddResult
 from todo.tasks.recurrence import RuleEvaluation
-from todo.tasks.router import changed
+from todo.tasks.router import created
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -54,14 +56,17 @@ async def quick_add(
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
         context = await fetch_context(session, caller, body.text)
-    given = {"list_id": body.list_id, "parent_id": body.parent_id}
-    overrides = {name: str(value) for name, value in given.items() if value is not None}
+    place: TaskPlace = {}
+    if body.list_id is not None:
+        place["list_id"] = str(body.list_id)
+    if body.parent_id is not None:
+        place["parent_id"] = str(body.parent_id)
     if preview:
         # A key without a meaning here must still be one, as for the creation that follows.
         find_key(request)
-        return _render_preview(parse_fields(body.text, context, now, overrides), context)
+        return _render_preview(parse_fields(body.text, context, now, place), context)
     rules = RuleEvaluation()
-    meaning = await _find_meaning(body.text, context, now, overrides, rules)
+    meaning = await _find_meaning(body.text, context, now, place, rules)
 
     async def create(work: UnitOfWork) -> StoredResponse:
         # Only now is it known that no earlier request with this key got through: the text may have
@@ -69,9 +74,8 @@ async def quick_add(
         if isinstance(meaning, ProblemError):
             raise meaning
         fields, spans = meaning
-        document = await TaskService(work, rules).create(fields)
-        body = b'{"task":%b,"spans":%b}' % (document, spans)
-        return replace(changed(document, 201), body=body)
+        stored = await TaskService(work, rules).create(fields)
+        return replace(created(stored), body=b'{"task":%b,"spans":%b}' % (stored.body, spans))
 
     return await run_write(request, caller, create, changes_existing=False)
 
@@ -80,12 +84,12 @@ async def _find_meaning(
     text: str,
     context: QuickAddContext,
     now: datetime,
-    overrides: dict[str, str],
+    place: TaskPlace,
     rules: RuleEvaluation,
-) -> tuple[dict[str, Any], bytes] | ProblemError:
+) -> tuple[NewTask, bytes] | ProblemError:
     """Return the fields of the new task and the spans as JSON, or why there are none."""
     try:
-        found = parse_fields(text, context, now, overrides)
+        found = parse_fields(text, context, now, place)
         fields = complete_fields(found)
         await rules.prepare(fields)
     except ProblemError as error:

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from todo.api.examples import EXAMPLE_TASK, show_example, show_examples
 from todo.api.schemas import ResponseSchema, refuse_nul
+from todo.core.domain import Priority, RecurrenceFrom
 from todo.quickadd.result import MAX_TEXT, Kind, QuestionCode
-from todo.tasks.schemas import Priority, RecurrenceFrom, TaskRead
+from todo.tasks.schemas import TaskRead
 
 
 class QuickAddRequest(BaseModel):

@@ -5,15 +5,16 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
-from typing import Any, TypeVar
+from typing import TypedDict, TypeVar
 
+from todo.core.domain import NewTask, Task, TaskChanges, TaskDue, TaskRule
 from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
 from todo.schedule.series import forget_start, next_due, normalise, parse_rule
-from todo.tasks.document import Document, read_due
+from todo.tasks.document import read_due
 from todo.text.search_words import join_words, render_words
 
 _Result = TypeVar("_Result")
@@ -27,6 +28,14 @@ _MAX_SHORT_LENGTH = 500
 # One thread for all requests, one rule at a time: whatever waits in it, the event loop has to share
 # the interpreter with one thread only, and no request waits for all rules of another.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
+
+
+class NextOccurrence(TypedDict):
+    """The fields that distinguish the next task of a series from the completed one."""
+
+    due_date: str | None
+    due_at: str | None
+    recurrence: str
 
 
 class RuleEvaluation:
@@ -48,15 +57,15 @@ class RuleEvaluation:
         message = "the rules of this request take too long to evaluate; send fewer at once"
         return await self._spend(self._budget, "recurrence", message, function, *arguments)
 
-    async def render_searched(self, document: Document) -> str:
+    async def render_searched(self, task: Task) -> str:
         """Return the text by which a task is found.
 
         Raises:
             ValidationFailedError: The request has spent its budget.
         """
-        title = await self._render_words("title", document["title"])
-        description = await self._render_words("description", document["description"] or "")
-        return join_words(document["owner"], title, description)
+        title = await self._render_words("title", task["title"])
+        description = await self._render_words("description", task["description"] or "")
+        return join_words(task["owner"], title, description)
 
     async def _render_words(self, field: str, text: str) -> str:
         words = self._words.get(text)
@@ -86,60 +95,78 @@ class RuleEvaluation:
         except TimeBudgetExceededError:
             raise field_error(field, message, code="too-costly") from None
 
-    async def prepare(self, fields: dict[str, Any]) -> None:
+    async def prepare(self, fields: NewTask | TaskChanges) -> None:
         """Evaluate rule and texts of a body before the write starts, whose locks others wait for.
 
         The results are remembered, so the write finds them at once.
 
         Args:
-            fields: Of `TaskCreate` or `TaskUpdate`, as JSON has them.
+            fields: Those that the body sets.
 
         Raises:
             ValidationFailedError: It is not a rule, it never occurs, or the budget is spent.
         """
-        for name in ("title", "description"):
-            await self._render_words(name, fields.get(name) or "")
-        if fields.get("recurrence") is None:
+        await self._render_words("title", fields.get("title") or "")
+        await self._render_words("description", fields.get("description") or "")
+        recurrence = fields.get("recurrence")
+        if recurrence is None:
             return
+        rule: TaskRule = {
+            "due_date": fields.get("due_date"),
+            "due_at": fields.get("due_at"),
+            "due_zone": fields.get("due_zone"),
+            "recurrence": recurrence,
+            "recurrence_from": fields.get("recurrence_from", "schedule"),
+        }
         try:
-            await self.run(_evaluate, fields)
+            await self.run(_evaluate, recurrence, rule)
         except ValueError as error:
             message = str(error)
             raise field_error("recurrence", message) from None
 
 
-def _evaluate(fields: dict[str, Any]) -> None:
-    parse_rule(fields["recurrence"])
+def _evaluate(recurrence: str, rule: TaskRule) -> None:
+    parse_rule(recurrence)
     # With the account's zone it may be another day: then the write evaluates that one.
-    absent: Document = dict.fromkeys(("due_date", "due_at", "due_zone"))
     with contextlib.suppress(ValueError):
-        normalize_rule({**absent, "recurrence_from": "schedule", **fields})
+        normalize_rule(recurrence, rule)
 
 
-def normalize_rule(document: Document) -> str:
+def normalize_rule(recurrence: str, rule: TaskRule) -> str:
     """Return a task's rule as it is stored with its due.
+
+    Args:
+        recurrence: The rule.
+        rule: The task, or its due and what its rule counts from.
 
     Raises:
         ValueError: It is not a rule, or never occurs.
     """
-    day, at = read_due(document)
-    rule = normalise(
-        parse_rule(document["recurrence"]),
+    day, at = read_due(rule)
+    normal = normalise(
+        parse_rule(recurrence),
         due_date=day,
         due_at=at,
-        due_zone=_zone(document),
-        basis=document["recurrence_from"],
+        due_zone=_zone(rule),
+        basis=rule["recurrence_from"],
     )
-    return str(rule)
+    return str(normal)
 
 
 def find_next(
-    done: Document, completed_at: datetime, account_zone: tzinfo
-) -> dict[str, Any] | None:
-    """Return what the task that follows a completed one has instead; None ends the series."""
+    done: Task, recurrence: str, completed_at: datetime, account_zone: tzinfo
+) -> NextOccurrence | None:
+    """Return what the task that follows a completed one has instead; None ends the series.
+
+    Args:
+        done: The completed task.
+        recurrence: Its rule.
+        completed_at: When it was completed.
+        account_zone: Zone of its owner's account.
+    """
     day, at = read_due(done)
     following = next_due(
-        read_rule(done["recurrence"]),
+        read_rule(recurrence),
         due_date=day,
         due_at=at,
         due_zone=_zone(done),
@@ -149,20 +176,20 @@ def find_next(
     )
     if following is None:
         return None
-    at = following.due_at
+    next_day, next_at = following.due_date, following.due_at
     return {
-        "due_date": following.due_date and following.due_date.isoformat(),
-        "due_at": at and format_timestamp(at),
+        "due_date": None if next_day is None else next_day.isoformat(),
+        "due_at": None if next_at is None else format_timestamp(next_at),
         "recurrence": str(following.rule),
     }
 
 
-def forget_start_days(document: Document) -> str:
-    """Return a task's rule without the days that its start had written into it."""
-    day, at = read_due(document)
-    rule = read_rule(document["recurrence"])
-    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(document)))
+def forget_start_days(recurrence: str, start: TaskDue) -> str:
+    """Return a rule without the days that its start had written into it."""
+    day, at = read_due(start)
+    rule = read_rule(recurrence)
+    return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(start)))
 
 
-def _zone(document: Document) -> tzinfo | None:
-    return document["due_zone"] and check_zone(document["due_zone"])
+def _zone(due: TaskDue) -> tzinfo | None:
+    return None if due["due_zone"] is None else check_zone(due["due_zone"])

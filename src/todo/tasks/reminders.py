@@ -19,13 +19,12 @@ from sqlalchemy import Select, bindparam, delete, func, select
 from todo.core.caller import Caller
 from todo.core.errors import DatabaseBusyError, UnavailableError
 from todo.core.timestamps import format_timestamp
-from todo.db.documents import select_document
+from todo.db.documents import as_bytes, parse_task, select_document
 from todo.db.errors import ConflictError
 from todo.db.pool_admission import AccountBusyError
 from todo.db.session import Session
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import Id, Time, reminder, task
-from todo.tasks.document import as_bytes, parse_document
 from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "reminders"
@@ -138,15 +137,15 @@ class Reminders:
                 # Another process was first.
                 return
             reminded = orjson.dumps(sorted({str(row[0]) for row in taken})).decode()
-            for (text,) in await session.fetch(_OPEN_TASKS, {"ids": reminded}):
-                document = parse_document(as_bytes(text))
+            for (document,) in await session.fetch(_OPEN_TASKS, {"ids": reminded}):
+                open_task = parse_task(document)
                 work.record(
                     owner,
                     "remind",
                     "task",
-                    document["id"],
-                    list_id=document["list_id"],
-                    after=as_bytes(text),
+                    open_task["id"],
+                    list_id=open_task["list_id"],
+                    after=as_bytes(document),
                 )
             await work.commit()
         self._notify(work.changed)

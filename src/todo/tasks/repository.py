@@ -1,6 +1,7 @@
 """SQL statements for tasks."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -24,11 +25,18 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from todo.auth.visibility import can_see, can_write, visibility_params
 from todo.core.caller import Caller
-from todo.db.documents import TASK_FIELDS, return_document, select_document
+from todo.core.domain import Task
+from todo.db.documents import (
+    TASK_FIELDS,
+    StoredDocument,
+    as_bytes,
+    return_document,
+    select_document,
+)
 from todo.db.session import Session
 from todo.db.statement import POSTGRESQL, SQLITE, BoundStatement, Statement, unnest_json
 from todo.db.tables import Id, reminder, task, task_list, task_tag
-from todo.tasks.document import COLUMNS, SEARCHED, Document, as_bytes, to_row, to_row_without_words
+from todo.tasks.document import COLUMNS, SEARCHED, has_other, to_row, to_row_without_words
 from todo.tasks.text_fields import normalize_task
 from todo.writes.account_lock import LOCKED
 from todo.writes.append import appending
@@ -40,18 +48,30 @@ _VALUES: dict[str, ColumnElement[Any]] = {name: bindparam(name) for name in COLU
 _BY_ID = task.c.id == bindparam("id")
 
 
-def find_statement(fields: tuple[str, ...] = TASK_FIELDS) -> Statement:
-    """Make the statement that reads one task that the caller sees."""
-    seen = can_see(task.c.owner, task.c.list_id)
-    return Statement(lambda d: select_document(d, task, lambda s: s.where(_BY_ID, seen), fields))
+_SEEN = (_BY_ID, can_see(task.c.owner, task.c.list_id))
 
 
-_FIND = find_statement()
+@lru_cache(256)
+def _find(fields: tuple[str, ...]) -> Statement:
+    """Make the statement that reads fields of one task that the caller sees, and its version."""
+    if "version" in fields:
+        # Cheaper than another column.
+        return Statement(
+            lambda d: select_document(
+                d, task, lambda s: s.where(*_SEEN), fields, repeated=["version"]
+            )
+        )
+    return Statement(
+        lambda d: select_document(d, task, lambda s: s.where(*_SEEN), fields, [task.c.version])
+    )
+
+
+_FIND_OWNER = Statement(select(task.c.owner).where(*_SEEN))
 _FIND_TO_WRITE = Statement(
     lambda d: select_document(
         d,
         task,
-        lambda s: s.where(_BY_ID, can_see(task.c.owner, task.c.list_id)),
+        lambda s: s.where(*_SEEN),
         extra=[can_write(task.c.owner, task.c.list_id)],
     )
 )
@@ -173,10 +193,17 @@ class TaskRepository:
         self._session = session
         self._sight = visibility_params(caller)
 
-    async def find(self, task_id: str, statement: Statement = _FIND) -> bytes | None:
-        """Return the document of a task that the caller sees."""
-        row = await self._session.find(statement, {"id": task_id, **self._sight})
-        return None if row is None else as_bytes(row[0])
+    async def find(
+        self, task_id: str, fields: tuple[str, ...] = TASK_FIELDS
+    ) -> StoredDocument | None:
+        """Return the document of a task that the caller sees, or some of its fields."""
+        row = await self._session.find(_find(fields), {"id": task_id, **self._sight})
+        return None if row is None else StoredDocument(task_id, row[1], as_bytes(row[0]))
+
+    async def find_owner(self, task_id: str) -> str | None:
+        """Return the owner of a task that the caller sees."""
+        row = await self._session.find(_FIND_OWNER, {"id": task_id, **self._sight})
+        return None if row is None else row[0]
 
     def find_to_write(self, task_id: str) -> BoundStatement:
         """Return the statement that reads a task and whether the caller may change it."""
@@ -214,20 +241,20 @@ class TaskRepository:
         return [found[task_id] for task_id in task_ids if task_id in found]
 
     def add(
-        self, document: Document, fire_times: Iterable[str], words: str | None = None
+        self, new: Task, fire_times: Iterable[str], words: str | None = None
     ) -> list[BoundStatement]:
         """Store a task; the first of the calls returns its document."""
-        document = normalize_task(document)
-        return [(_ADD, to_row(document, words)), *_derive(document, fire_times)]
+        new = normalize_task(new)
+        return [(_ADD, to_row(new, words)), *_derive(new, new["tags"], fire_times)]
 
-    def add_recording(self, document: Document, words: str | None = None) -> BoundStatement:
+    def add_recording(self, new: Task, words: str | None = None) -> BoundStatement:
         """Store a task without reminders, for `UnitOfWork.execute_and_record`."""
-        return (_ADD_RECORDING, to_row(normalize_task(document), words))
+        return (_ADD_RECORDING, to_row(normalize_task(new), words))
 
     def change(
         self,
-        before: Document,
-        document: Document,
+        before: Task,
+        after: Task,
         fire_times: Iterable[str] | None = None,
         words: str | None = None,
     ) -> list[BoundStatement]:
@@ -235,39 +262,37 @@ class TaskRepository:
 
         Args:
             before: As it is stored.
-            document: As it is to be.
+            after: As it is to be.
             fire_times: When to remind, None to leave that as it is.
             words: Those that it is found by, where they are known.
         """
-        document = normalize_task(document)
-        if all(document[name] == before[name] for name in SEARCHED):
-            statement, row = _CHANGE_WITHOUT_WORDS, to_row_without_words(document)
+        after = normalize_task(after)
+        if has_other(after, before, SEARCHED):
+            statement, row = _CHANGE, to_row(after, words)
         else:
-            statement, row = _CHANGE, to_row(document, words)
+            statement, row = _CHANGE_WITHOUT_WORDS, to_row_without_words(after)
         calls: list[BoundStatement] = [(statement, {"of": row.pop("id"), **row})]
-        of_task = {"task_id": document["id"]}
-        tags = document["tags"] if document["tags"] != before["tags"] else None
+        of_task = {"task_id": after["id"]}
+        tags = after["tags"] if after["tags"] != before["tags"] else None
         if tags is not None:
             calls.append((_UNTAG, of_task))
         if fire_times is not None:
             calls.append((_FORGET, of_task))
-        return calls + _derive(document | {"tags": tags or []}, fire_times or ())
+        return calls + _derive(after, tags or [], fire_times or ())
 
-    def remind(self, document: Document, fire_times: Iterable[str]) -> list[BoundStatement]:
+    def remind(self, reminded: Task, fire_times: Iterable[str]) -> list[BoundStatement]:
         """Replace the reminder times of a task."""
-        return [
-            (_FORGET, {"task_id": document["id"]}),
-            *_derive(document | {"tags": []}, fire_times),
-        ]
+        return [(_FORGET, {"task_id": reminded["id"]}), *_derive(reminded, [], fire_times)]
 
     def remove(self, task_id: str) -> BoundStatement:
         """Delete a task and all below it."""
         return (_REMOVE, {"id": task_id})
 
 
-def _derive(document: Document, fire_times: Iterable[str]) -> list[BoundStatement]:
-    of_task = {"owner": document["owner"], "task_id": document["id"]}
+def _derive(stored: Task, tags: Sequence[str], fire_times: Iterable[str]) -> list[BoundStatement]:
+    """Return the statements that store new tags and reminder times of a task."""
+    of_task = {"owner": stored["owner"], "task_id": stored["id"]}
     calls: list[BoundStatement] = []
-    if document["tags"]:
-        calls.append((_TAG, {**of_task, "tags": orjson.dumps(document["tags"]).decode()}))
+    if tags:
+        calls.append((_TAG, {**of_task, "tags": orjson.dumps(tags).decode()}))
     return calls + [(_REMIND, {**of_task, "fire_at": at}) for at in fire_times]

@@ -1,13 +1,12 @@
 """HTTP routes of tasks."""
 
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.conditional import IF_MATCH, etag_for, read_if_match, version_of
+from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.query import describe_query, read_query
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
@@ -16,11 +15,11 @@ from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
 from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.db.documents import TASK_FIELDS
+from todo.db.documents import TASK_FIELDS, StoredDocument
 from todo.tasks import query as tasks_query
-from todo.tasks.batch import prepare_batch, run_batch
+from todo.tasks.batch import Operation, prepare_batch, run_batch
 from todo.tasks.recurrence import RuleEvaluation
-from todo.tasks.repository import TaskRepository, find_statement
+from todo.tasks.repository import TaskRepository
 from todo.tasks.schemas import (
     FIELDS_DESCRIPTION,
     Batch,
@@ -34,6 +33,9 @@ from todo.tasks.schemas import (
 )
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.core.domain import NewTask, TaskChanges
 
 PATH = "/api/v1/tasks"
 router = APIRouter(prefix=PATH, tags=["tasks"], route_class=ApiRoute)
@@ -50,12 +52,12 @@ Fields = Annotated[str | None, Query(max_length=400, description=FIELDS_DESCRIPT
 )
 async def create_task(request: Request, caller: CallerDep, body: TaskCreate) -> Response:
     """Create a task, on its own, in a list or below another task."""
-    fields, rules = to_json_dict(body), RuleEvaluation()
+    fields: NewTask = to_json_dict(body)
+    rules = RuleEvaluation()
     await rules.prepare(fields)
 
     async def handler(work: UnitOfWork) -> StoredResponse:
-        document = await TaskService(work, rules).create(fields)
-        return changed(document, 201)
+        return created(await TaskService(work, rules).create(fields))
 
     return await run_write(request, caller, handler, changes_existing=False)
 
@@ -97,7 +99,7 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
 
     If an operation fails, nothing changes and `errors` names every operation that failed.
     """
-    operations = [to_json_dict(operation) for operation in body.operations]
+    operations: list[Operation] = [to_json_dict(operation) for operation in body.operations]
     if any(operation["op"] == "delete" for operation in operations):
         caller.require("delete")
     if caller.require_match and any(map(_is_unconditional, operations)):
@@ -105,7 +107,7 @@ async def change_tasks(request: Request, caller: CallerDep, body: Batch) -> Resp
             "This token requires `if_match` in every operation that changes a task."
         )
     rules = RuleEvaluation()
-    await prepare_batch(rules, operations)
+    await prepare_batch(rules, [each["task"] for each in operations if "task" in each])
 
     async def handler(work: UnitOfWork) -> StoredResponse:
         return StoredResponse(200, await run_batch(TaskService(work, rules), operations))
@@ -121,12 +123,12 @@ async def read_task(
     wanted = _read_fields(fields)
     database: Database = request.app.state.database
     async with database.reading(caller.user) as session:
-        document = await TaskRepository(session, caller).find(str(task_id), _find(wanted))
-    if document is None:
+        stored = await TaskRepository(session, caller).find(str(task_id), wanted)
+    if stored is None:
         raise NotFoundError
-    # Parts of a task have no version in them to make a tag of.
-    tag = etag_for(version_of(document)) if wanted == TASK_FIELDS else None
-    return json_response(request, document, tag)
+    # Parts of a task have a tag of their own, which names the fields as well.
+    tag = etag_for(stored.version) if wanted == TASK_FIELDS else None
+    return json_response(request, stored.body, tag)
 
 
 @router.patch("/{task_id}", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH)
@@ -134,7 +136,8 @@ async def update_task(
     request: Request, caller: CallerDep, task_id: UUID, body: TaskUpdate
 ) -> Response:
     """Change a task. Absent fields keep their value."""
-    changes, expected, rules = to_json_dict(body), read_if_match(request), RuleEvaluation()
+    changes: TaskChanges = to_json_dict(body)
+    expected, rules = read_if_match(request), RuleEvaluation()
     await rules.prepare(changes)
 
     async def handler(work: UnitOfWork) -> StoredResponse:
@@ -187,16 +190,18 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-def changed(document: bytes, code: int = 200) -> StoredResponse:
-    """Answer a write with the document that it led to."""
-    headers = {"etag": etag_for(version_of(document))}
-    if code == status.HTTP_201_CREATED:
-        # The id is the first key of a document.
-        headers["location"] = f"{PATH}/{document[7:43].decode()}"
-    return StoredResponse(code, document, headers)
+def changed(stored: StoredDocument) -> StoredResponse:
+    """Return the response to a change: the task as it is now."""
+    return StoredResponse(200, stored.body, {"etag": etag_for(stored.version)})
 
 
-def _is_unconditional(operation: dict[str, Any]) -> bool:
+def created(stored: StoredDocument) -> StoredResponse:
+    """Return the response to a creation: the new task and its address."""
+    headers = {"etag": etag_for(stored.version), "location": f"{PATH}/{stored.id}"}
+    return StoredResponse(201, stored.body, headers)
+
+
+def _is_unconditional(operation: Operation) -> bool:
     return operation["op"] != "create" and operation.get("if_match") is None
 
 
@@ -215,6 +220,3 @@ def _read_fields(fields: str | None) -> tuple[str, ...]:
         raise ValidationFailedError(errors=[error])
     # In one order, so that the same fields are the same statement.
     return tuple(name for name in TASK_FIELDS if name in wanted)
-
-
-_find: Any = lru_cache(256)(find_statement)

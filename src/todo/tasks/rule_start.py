@@ -6,10 +6,11 @@ the due before that.
 
 from sqlalchemy import bindparam, literal_column, select
 
+from todo.core.domain import Task
+from todo.db.documents import parse_task
 from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import journal
-from todo.tasks.document import Document, as_bytes, parse_document
 
 # Newest first; a task with more changes than that keeps the days of its rule.
 _MAX_ENTRIES = 100
@@ -25,18 +26,18 @@ _STATES = Statement(
 )
 
 
-async def find_rule_start(session: Session, document: Document) -> Document:
+async def find_rule_start(session: Session, task: Task) -> Task:
     """Return the earliest state of a task that had the rule that it has now.
 
     Args:
         session: Reads.
-        document: The task.
+        task: The task.
     """
-    start = document
-    rows = await session.fetch(_STATES, {"owner": document["owner"], "id": document["id"]})
+    start = task
+    rows = await session.fetch(_STATES, {"owner": task["owner"], "id": task["id"]})
     for (after,) in rows:
-        state = None if after is None else parse_document(as_bytes(after))
-        if state is None or state["recurrence"] != document["recurrence"]:
+        state = None if after is None else parse_task(after)
+        if state is None or state["recurrence"] != task["recurrence"]:
             break
         start = state
     return start

@@ -33,6 +33,7 @@ from todo.api.schemas import (
     drop_defaults,
     refuse_nul,
 )
+from todo.core.domain import Priority, RecurrenceFrom
 from todo.db.tables import DESCRIPTION_LENGTH, TAG_LENGTH, TITLE_LENGTH
 from todo.tasks.query_shape import Sort
 from todo.text.normalization import nfc_validator, normalize_text
@@ -43,9 +44,6 @@ MAX_TAGS = 10
 MAX_REMINDERS = 5
 MAX_REMINDER_MINUTES = 366 * 24 * 60
 MAX_BATCH = 100
-
-Priority = Literal["none", "low", "medium", "high"]
-RecurrenceFrom = Literal["schedule", "completion"]
 
 
 def _distinct(items: list[Any]) -> list[Any]:

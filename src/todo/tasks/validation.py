@@ -2,35 +2,35 @@
 
 import time
 from datetime import date, datetime
-from typing import Any
 
+from todo.core.domain import NewTask, Task
 from todo.core.ids import new_uuid7
 from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
 from todo.schedule.due import EARLIEST, LATEST, check_zone
-from todo.tasks.document import Document
 from todo.tasks.recurrence import normalize_rule
 
 
-def new_image(fields: dict[str, Any], owner: str, at: str) -> Document:
+def make_task(fields: NewTask, owner: str, at: str) -> Task:
     """Return a new task with the fields that are given, in no list and below none."""
-    document: Document = {
-        "id": str(new_uuid7()),
+    position = fields.get("position")
+    return {
+        "id": fields.get("id") or str(new_uuid7()),
         "owner": owner,
         "list_id": None,
         "parent_id": None,
         "title": fields["title"],
-        "description": None,
-        "priority": "none",
-        "tags": [],
-        "due_date": None,
-        "due_at": None,
-        "due_zone": None,
-        "recurrence": None,
-        "recurrence_from": "schedule",
-        "reminders": [],
+        "description": fields.get("description"),
+        "priority": fields.get("priority", "none"),
+        "tags": fields.get("tags", []),
+        "due_date": fields.get("due_date"),
+        "due_at": fields.get("due_at"),
+        "due_zone": fields.get("due_zone"),
+        "recurrence": fields.get("recurrence"),
+        "recurrence_from": fields.get("recurrence_from", "schedule"),
+        "reminders": fields.get("reminders", []),
         # After all others: new ones are later.
-        "position": round(time.time(), 3),
+        "position": round(time.time(), 3) if position is None else position,
         "is_completed": False,
         "completed_at": None,
         "created_at": at,
@@ -38,47 +38,41 @@ def new_image(fields: dict[str, Any], owner: str, at: str) -> Document:
         "previous_id": None,
         "version": 1,
     }
-    placed = {"list_id", "parent_id"}
-    given = {k: v for k, v in fields.items() if k not in placed}
-    if given.get("position", 0) is None:
-        del given["position"]
-    return document | given
 
 
-def needs_account(document: Document) -> bool:
+def needs_account(task: Task) -> bool:
     """Whether the task depends on the zone of its owner."""
     return (
-        document["recurrence"] is not None
-        or document["due_date"] is not None
-        or (document["due_at"] is not None)
+        task["recurrence"] is not None or task["due_date"] is not None or task["due_at"] is not None
     )
 
 
-def validate_due(document: Document, account_zone: str) -> None:
+def validate_due(task: Task, account_zone: str) -> None:
     """Check due time, zone and rule, and write each in its one form.
 
     Raises:
         ValidationFailedError: One of them is not acceptable.
     """
-    day, at = document["due_date"], document["due_at"]
+    day, at = task["due_date"], task["due_at"]
     if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:
         raise field_error("due_date", f"must be from {EARLIEST} to {LATEST}")
     if at is None:
-        if document["due_zone"] is not None:
+        if task["due_zone"] is not None:
             raise field_error("due_zone", "requires due_at")
     else:
         instant = datetime.fromisoformat(at)
         if not EARLIEST.year < instant.year < LATEST.year:
             raise field_error("due_at", f"must be after {EARLIEST} and before {LATEST}")
-        document["due_at"] = format_timestamp(instant)
-        zone = document["due_zone"] or account_zone
+        task["due_at"] = format_timestamp(instant)
+        zone = task["due_zone"] or account_zone
         try:
             check_zone(zone)
         except ValueError as error:
             raise field_error("due_zone", str(error)) from None
-        document["due_zone"] = zone
-    if document["recurrence"] is not None:
+        task["due_zone"] = zone
+    recurrence = task["recurrence"]
+    if recurrence is not None:
         try:
-            document["recurrence"] = normalize_rule(document)
+            task["recurrence"] = normalize_rule(recurrence, task)
         except ValueError as error:
             raise field_error("recurrence", str(error)) from None

@@ -6,11 +6,10 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, insert, update
 
-from todo.db.documents import CONVERSATION_FIELDS, MESSAGE_FIELDS, select_document
+from todo.db.documents import CONVERSATION_FIELDS, MESSAGE_FIELDS, as_bytes, select_document
 from todo.db.session import Session
 from todo.db.statement import Statement, unnest_json
 from todo.db.tables import MESSAGE_ROW_BYTES, Id, conversation, message
-from todo.tasks.document import as_bytes
 from todo.transfer.records import ConversationRecord, MessageRecord
 
 _BATCH = 50
@@ -41,7 +40,7 @@ _GROW = Statement(
     .values(size=conversation.c.size + bindparam("more"))
 )
 
-Compare = Callable[[int, dict[str, Any], bytes], None]
+Compare = Callable[[int, Mapping[str, object], Mapping[str, object]], None]
 Skip = Callable[[int, str], None]
 
 
@@ -71,7 +70,7 @@ class ConversationImporter:
 
     async def take(self, number: int, record: ConversationRecord | MessageRecord) -> None:
         """Import a line; messages are stored some at a time."""
-        document = record.document()
+        document: dict[str, Any] = record.render()
         if isinstance(record, ConversationRecord):
             await self._take_conversation(number, document)
             return
@@ -93,7 +92,7 @@ class ConversationImporter:
         grown: dict[str, int] = {}
         for number, document in pending:
             if document["id"] in stored:
-                self._compare(number, document, orjson.dumps(stored[document["id"]]))
+                self._compare(number, document, stored[document["id"]])
                 continue
             calls = orjson.dumps(document["tool_calls"]).decode()
             size = MESSAGE_ROW_BYTES + len(document["content"].encode()) + len(calls)
@@ -114,7 +113,7 @@ class ConversationImporter:
         if there["owner"] != document["owner"]:
             self._refused.add(document["id"])
         compared = {**document, "updated_at": there["updated_at"]}
-        self._compare(number, compared, as_bytes(row[0]))
+        self._compare(number, compared, there)
 
 
 def _read_message(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -20,12 +20,12 @@ from todo.db.documents import (
     MESSAGE_FIELDS,
     SHARE_FIELDS,
     TASK_FIELDS,
+    as_bytes,
     select_document,
 )
 from todo.db.session import Session
 from todo.db.statement import SQLITE, Statement, follows
 from todo.db.tables import Id, account, conversation, list_share, message, task, task_list
-from todo.tasks.document import as_bytes, parse_document
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
@@ -137,13 +137,14 @@ async def _read(
         documents = [as_bytes(row[0]) for row in rows]
         for document in documents:
             yield document
-        last = parse_document(documents[-1])
+        last: dict[str, str] = orjson.loads(documents[-1])
         values = {name: last[name] if name != "owner" else value for name, value in values.items()}
 
 
 def _write(document: bytes) -> bytes:
     """Render a record again: the databases write times, numbers and escapes differently."""
-    record = parse_document(document)
+    # A list, a share, a task, a conversation or a message.
+    record: dict[str, Any] = orjson.loads(document)
     for name in _TIMES & record.keys():
         if record[name] is not None:
             moment = datetime.fromisoformat(record[name])

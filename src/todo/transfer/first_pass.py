@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from todo.tasks.repository import MAX_DEPTH
 from todo.transfer.records import (
@@ -12,6 +13,9 @@ from todo.transfer.records import (
     TaskRecord,
     read_line,
 )
+
+if TYPE_CHECKING:
+    from todo.core.domain import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +87,13 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
 
 
 def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
-    document = record.document()
-    task_id = document["id"]
+    task: Task = record.render()
+    task_id = task["id"]
     if task_id in survey.tasks:
         survey.skipped[number] = f"duplicates the ID on line {survey.lines[task_id]}"
         return
     survey.lines[task_id] = number
-    survey.tasks[task_id] = TaskPlacement(
-        document["owner"], document["list_id"], document["parent_id"]
-    )
+    survey.tasks[task_id] = TaskPlacement(task["owner"], task["list_id"], task["parent_id"])
 
 
 def _note_message(survey: FileIndex, number: int, record: MessageRecord) -> None:

@@ -4,7 +4,7 @@ The file is read twice. The first pass checks each line and the references betwe
 a task whose parent is skipped is skipped too. The second pass stores the other lines.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,11 +13,21 @@ import orjson
 from sqlalchemy import bindparam, insert, select, text, update
 
 from todo.core.caller import Caller
-from todo.db.documents import LIST_FIELDS, SHARE_FIELDS, return_document, select_document
+from todo.core.domain import Share, Task, TaskList
+from todo.db.documents import (
+    LIST_FIELDS,
+    SHARE_FIELDS,
+    as_bytes,
+    parse_list,
+    parse_share,
+    parse_task,
+    return_document,
+    select_document,
+)
 from todo.db.session import Session
 from todo.db.statement import POSTGRESQL, SQLITE, Statement, follows, unnest_json
 from todo.db.tables import Id, account, list_share, task, task_list
-from todo.tasks.document import Document, as_bytes, find_fire_times, parse_document
+from todo.tasks.document import find_fire_times
 from todo.tasks.repository import TaskRepository
 from todo.transfer.conversation_importer import ConversationImporter
 from todo.transfer.first_pass import FileIndex, TaskPlacement, settle, survey_lines
@@ -27,7 +37,6 @@ from todo.transfer.records import (
     ListRecord,
     MessageRecord,
     Record,
-    ShareRecord,
     TaskRecord,
     read_line,
 )
@@ -39,7 +48,7 @@ _PROGRESS = 10_000
 _IDS_AT_ONCE = 10_000
 
 
-_IMAGES = Statement(
+_TASKS = Statement(
     lambda d: select_document(d, task, lambda s: s.where(task.c.id.in_(unnest_json(d, "ids", Id))))
 )
 _PLACES = Statement(
@@ -128,7 +137,7 @@ class Importer:
         self._works: dict[str, UnitOfWork] = {}
         self._accounts: dict[str, Account] = {}
         self._zones: dict[str, str] = {}
-        self._pending: list[tuple[int, Document]] = []
+        self._pending: list[tuple[int, Task]] = []
         self._compares = True
         self.report = Report()
         self._conversations = ConversationImporter(
@@ -159,15 +168,15 @@ class Importer:
             await work.flush()
         return self.report
 
-    async def take_images(self, documents: Iterable[tuple[int, Document]]) -> Report:
+    async def take_tasks(self, tasks: Iterable[tuple[int, Task]]) -> Report:
         """Take in tasks that stand by themselves or below one another, with their lines.
 
         One whose id is there already counts as the same, whatever became of it since.
         """
         self._compares = False
         await self._session.run((_DEFER[self._session.dialect], {}))
-        for number, document in documents:
-            self._pending.append((number, document))
+        for number, task_ in tasks:
+            self._pending.append((number, task_))
             if len(self._pending) >= _BATCH:
                 await self._store_pending()
         await self._store_pending()
@@ -220,21 +229,20 @@ class Importer:
         return self._works[owner]
 
     async def _take(self, number: int, record: Record, survey: FileIndex) -> None:
-        document = record.document()
         if isinstance(record, TaskRecord):
-            self._pending.append((number, document))
+            self._pending.append((number, record.render()))
             if len(self._pending) >= _BATCH:
                 await self._store_pending()
         elif isinstance(record, AccountRecord):
             await self._take_account(number, record)
         elif isinstance(record, ListRecord):
-            await self._take_list(number, document)
+            await self._take_list(number, record.render())
         elif isinstance(record, ConversationRecord | MessageRecord):
             if isinstance(record, ConversationRecord):
                 await self._work(record.owner)
             await self._conversations.take(number, record)
         else:
-            await self._take_share(number, record, survey)
+            await self._take_share(number, record.render(), survey)
 
     async def _take_account(self, number: int, record: AccountRecord) -> None:
         await self._work(record.owner)
@@ -248,44 +256,43 @@ class Importer:
             zone = self._zones[record.owner]
             self.report.skipped[number] = f"the account already exists, with the zone {zone}"
 
-    async def _take_list(self, number: int, document: Document) -> None:
-        work = await self._work(document["owner"])
-        row = await self._session.find(_FIND_LIST, {"id": document["id"]})
+    async def _take_list(self, number: int, new: TaskList) -> None:
+        work = await self._work(new["owner"])
+        row = await self._session.find(_FIND_LIST, {"id": new["id"]})
         if row is not None:
-            self._compare(number, document, as_bytes(row[0]))
+            self._compare(number, new, parse_list(row[0]))
             return
-        (row,) = await self._session.fetch(_ADD_LIST, document)
+        (row,) = await self._session.fetch(_ADD_LIST, new)
         work.record(
-            document["owner"],
+            new["owner"],
             "create",
             "list",
-            document["id"],
-            list_id=document["id"],
+            new["id"],
+            list_id=new["id"],
             after=as_bytes(row[0]),
         )
         self.report.take("list")
 
-    async def _take_share(self, number: int, record: ShareRecord, survey: FileIndex) -> None:
-        document = record.document()
-        owner = survey.lists.get(document["list_id"])
-        if owner is None or owner == record.user_id:
+    async def _take_share(self, number: int, new: Share, survey: FileIndex) -> None:
+        owner = survey.lists.get(new["list_id"])
+        if owner is None or owner == new["user_id"]:
             self.report.skipped[number] = (
                 "list_id: the list is not in this file and is not the user's own"
             )
             return
         work = await self._work(owner)
-        where = {"list_id": document["list_id"], "user": record.user_id}
+        where = {"list_id": new["list_id"], "user": new["user_id"]}
         row = await self._session.find(_FIND_SHARE, where)
         if row is not None:
-            self._compare(number, document, as_bytes(row[0]))
+            self._compare(number, new, parse_share(row[0]))
             return
-        (row,) = await self._session.fetch(_ADD_SHARE, document)
+        (row,) = await self._session.fetch(_ADD_SHARE, new)
         work.record(
             owner,
             "share",
             "share",
-            record.user_id,
-            list_id=document["list_id"],
+            new["user_id"],
+            list_id=new["list_id"],
             after=as_bytes(row[0]),
         )
         self.report.take("share")
@@ -294,38 +301,33 @@ class Importer:
         pending, self._pending = self._pending, []
         if not pending:
             return
-        ids = [document["id"] for _, document in pending]
-        stored = {
-            parse_document(as_bytes(row[0]))["id"]: as_bytes(row[0])
-            for row in await self._fetch(_IMAGES, ids)
-        }
+        found = await self._fetch(_TASKS, [imported["id"] for _, imported in pending])
+        stored = {there["id"]: there for there in (parse_task(row[0]) for row in found)}
         new = []
-        for number, document in pending:
-            if document["id"] in stored:
-                self._compare(number, document, stored[document["id"]])
+        for number, imported in pending:
+            if imported["id"] in stored:
+                self._compare(number, imported, stored[imported["id"]])
             else:
-                new.append(document)
+                new.append(imported)
         by_statement: dict[Statement, list[Any]] = {}
-        for document in new:
-            work = await self._work(document["owner"])
-            times = find_fire_times(document, self._zones[document["owner"]], self._now)
-            for statement, values in TaskRepository(self._session, work.caller).add(
-                document, times
-            ):
+        for imported in new:
+            work = await self._work(imported["owner"])
+            times = find_fire_times(imported, self._zones[imported["owner"]], self._now)
+            calls = TaskRepository(self._session, work.caller).add(imported, times)
+            for statement, values in calls:
                 by_statement.setdefault(statement, []).append(values)
         for statement, rows in by_statement.items():
             await self._session.run_many(statement, rows)
-        for row in await self._fetch(_IMAGES, [document["id"] for document in new]):
-            text_ = as_bytes(row[0])
-            document = parse_document(text_)
-            work = self._works[document["owner"]]
-            work.record(
-                document["owner"],
+        for row in await self._fetch(_TASKS, [imported["id"] for imported in new]):
+            document = as_bytes(row[0])
+            created = parse_task(document)
+            self._works[created["owner"]].record(
+                created["owner"],
                 "create",
                 "task",
-                document["id"],
-                list_id=document["list_id"],
-                after=text_,
+                created["id"],
+                list_id=created["list_id"],
+                after=document,
             )
             self.report.take("task")
         for work in self._works.values():
@@ -334,21 +336,24 @@ class Importer:
     def _skip(self, number: int, reason: str) -> None:
         self.report.skipped[number] = reason
 
-    def _compare(self, number: int, document: Document, stored: bytes) -> None:
-        """Tell whether what is there is the same; times may be written in two ways."""
-        there = parse_document(stored)
-        if not self._compares or all(_same(there[name], value) for name, value in document.items()):
+    def _compare(
+        self, number: int, given: Mapping[str, object], stored: Mapping[str, object]
+    ) -> None:
+        """Report whether what is there is the same; times may be written in two ways."""
+        if not self._compares or all(_same(stored[name], value) for name, value in given.items()):
             self.report.present += 1
         else:
             self.report.skipped[number] = "another entity with this ID already exists"
 
 
-def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - of any field
+def _same(one: object, other: object) -> bool:
     if one == other:
         return True
+    if not isinstance(one, str) or not isinstance(other, str):
+        return False
     try:
         return datetime.fromisoformat(one) == datetime.fromisoformat(other)
-    except (TypeError, ValueError):
+    except ValueError:
         return False
 
 

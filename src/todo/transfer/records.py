@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from todo.api.schemas import Position, refuse_nul
+from todo.core.domain import Priority, RecurrenceFrom, ShareAccess
 from todo.core.timestamps import format_timestamp
 from todo.db.tables import (
     CONVERSATION_TITLE_LENGTH,
@@ -26,7 +27,7 @@ from todo.db.tables import (
     USER_LENGTH,
 )
 from todo.schedule.due import check_zone
-from todo.tasks.schemas import Description, Priority, RecurrenceFrom, Reminders, Rule, Tags, Title
+from todo.tasks.schemas import Description, Reminders, Rule, Tags, Title
 from todo.text.normalization import nfc_validator
 
 # One line of a file can be wrong in a hundred thousand ways.
@@ -40,10 +41,9 @@ Version = Annotated[int, Field(ge=1, lt=2**31)]
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    def document(self) -> dict[str, Any]:
-        """Return the record as a document has it."""
-        fields = dict(self)
-        return {name: to_plain(value) for name, value in fields.items()}
+    def render(self) -> Any:  # noqa: ANN401 - the caller names its TypedDict
+        """Return the record as its document has it."""
+        return {name: to_plain(value) for name, value in self}
 
 
 class AccountRecord(_Record):
@@ -79,7 +79,7 @@ class ShareRecord(_Record):
 
     list_id: UUID
     user_id: User
-    access: Literal["read", "write"]
+    access: ShareAccess
     created_at: AwareDatetime
 
 

@@ -31,6 +31,7 @@ from todo.assistant.turn.runner import Assistant
 from todo.auth.tokens import TokenVerifier
 from todo.config.settings import Settings
 from todo.core.caller import Caller
+from todo.core.domain import ShareAccess
 from todo.journal.repository import Filter, View, read_history
 from todo.lists.service import ListService
 from todo.mcp.tool import ToolCall
@@ -203,16 +204,16 @@ class Desk:
 
         async def act(work: UnitOfWork) -> StoredResponse:
             lists = ListService(work)
-            document = orjson.loads(await lists.create({"name": name}))
+            stored = await lists.create({"name": name})
             if share_with is not None:
-                await lists.share(document["id"], share_with, "write")
-            return StoredResponse(201, orjson.dumps(document))
+                await lists.share(stored.id, share_with, "write")
+            return StoredResponse(201, stored.body)
 
         made = self.runner.run(execute_write(self.state, caller, act))
         list_id: str = orjson.loads(made.body or b"")["id"]
         return list_id
 
-    def share(self, caller: Caller, list_id: str, user: str, access: str) -> None:
+    def share(self, caller: Caller, list_id: str, user: str, access: ShareAccess) -> None:
         """Share a list."""
 
         async def act(work: UnitOfWork) -> StoredResponse:

@@ -5,6 +5,7 @@ import pytest
 from tests.integration.assistant.desk import Desk, note
 from todo.assistant.turn.answer import EarlierMessage
 from todo.core.caller import Caller
+from todo.core.domain import ShareAccess
 
 
 @pytest.mark.parametrize("access", ["write", "read"])
@@ -18,7 +19,7 @@ from todo.core.caller import Caller
     ],
 )
 def test_a_shared_list_of_the_same_name_stays_as_it_is(
-    desk: Desk, ann: Caller, ben: Caller, message: str, access: str
+    desk: Desk, ann: Caller, ben: Caller, message: str, access: ShareAccess
 ) -> None:
     own, theirs = desk.make_list(ann, "Shopping"), desk.make_list(ben, "Shopping")
     desk.share(ben, theirs, ann.user, access)

@@ -250,7 +250,7 @@ class TurnWorld:
         """Change something in the run of a turn, as a tool does."""
 
         async def act(work: UnitOfWork) -> StoredResponse:
-            return StoredResponse(201, await TaskService(work).create({"title": title}))
+            return StoredResponse(201, (await TaskService(work).create({"title": title})).body)
 
         stored = await execute_write(self.state, call.caller, act)
         return ToolUse(

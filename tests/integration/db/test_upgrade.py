@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -39,6 +39,9 @@ from todo.tags.repository import find_names
 from todo.tasks import query as tasks_query
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.core.domain import TaskChanges
 
 COUNT = 2400
 EACH = COUNT // len(OWNERS)
@@ -141,7 +144,7 @@ def _check_texts(world: World, owner: str) -> None:
         async with world.database.reading() as session:
             tags = await find_names(session, owner, None, 100)
             lists = await ListRepository(session, Caller(owner)).find_page(None, 100)
-            return tags, [orjson.loads(image)["name"] for image, _access, _id in lists]
+            return tags, [orjson.loads(document)["name"] for document, _id in lists]
 
     tags, names = world.run(find)
     assert sorted(tags) == sorted({"home", COMPOSED})
@@ -185,7 +188,7 @@ def _check_words(world: World, owner: str) -> None:
         assert {task["id"] for task in read(world, owner, search=words)} == wanted
     # What is written from now on keeps the index of words in step.
     caller, first = Caller(owner), tasks[0]
-    change = {"title": "entirely other"}
+    change: TaskChanges = {"title": "entirely other"}
     world.write(caller, NOW, lambda work: TaskService(work).update(first["id"], change))
     assert [task["id"] for task in read(world, owner, search="entirely oth")] == [first["id"]]
     world.write(caller, NOW, lambda work: TaskService(work).delete(first["id"]))

@@ -18,6 +18,7 @@ from tests.integration.writes.test_crossed_writes import read_deadlocks
 from todo.core.caller import Caller
 from todo.db.statement import Statement
 from todo.plans.errors import PlanOutdatedError, PlanTooLargeError
+from todo.plans.operation import PlanOperation
 from todo.plans.repository import Plan
 from todo.plans.service import PlanService
 from todo.tasks.service import TaskService
@@ -255,7 +256,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
         yield world
 
 
-def plan_in(world: World, *operations: Json) -> str:
+def plan_in(world: World, *operations: PlanOperation) -> str:
     async def make(work: UnitOfWork) -> Plan:
         return await PlanService(work).create(list(operations), expires_in_minutes=10080)
 
@@ -263,8 +264,8 @@ def plan_in(world: World, *operations: Json) -> str:
 
 
 def create_in(world: World, **fields: Any) -> str:  # noqa: ANN401 - JSON
-    made = world.write(CALLER, NOW, lambda work: TaskService(work).create(fields))
-    return str(orjson.loads(made)["id"])
+    new: Any = fields
+    return world.write(CALLER, NOW, lambda work: TaskService(work).create(new)).id
 
 
 @pytest.mark.parametrize("basis", ["schedule", "completion"])
@@ -307,7 +308,7 @@ def test_a_plan_and_its_application_stop_at_a_number_of_changes(
     parents = [create_in(world, title=title) for title in ("a", "b")]
     for parent_id in parents:
         create_in(world, title="child", parent_id=parent_id)
-    delete = [{"op": "delete", "id": parent_id} for parent_id in parents]
+    delete: list[PlanOperation] = [{"op": "delete", "id": each} for each in parents]
     plan_id = plan_in(world, *delete)
     monkeypatch.setattr("todo.plans.operations.MAX_CHANGES", 3)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -15,6 +15,9 @@ from todo.config.settings import Settings
 from todo.core.caller import Caller
 from todo.db.migrate import migrate
 from todo.plans.service import PlanService
+
+if TYPE_CHECKING:
+    from todo.plans.operation import PlanOperation
 
 NOW = datetime(2027, 1, 5, 12, tzinfo=UTC)
 BEFORE_PLANS = "0010"
@@ -49,7 +52,7 @@ def test_tasks_from_before_can_be_planned_and_nothing_else_changed(url: str) -> 
     owner = Caller(OWNERS[0])
     mine = f"FROM task WHERE owner = '{owner.user}'"
     ids = [str(row[0]) for row in fetch(engine, f"SELECT id {mine}")]
-    operations = [{"op": "delete", "id": ids[0]}]
+    operations: list[PlanOperation] = [{"op": "delete", "id": ids[0]}]
     with open_database(url) as world:
         plan = world.write(owner, NOW, lambda work: PlanService(work).create(operations))
         world.write(owner, NOW, lambda work: PlanService(work).apply(plan.id))

@@ -41,7 +41,7 @@ from tests.integration.model_fields import (
 from tests.integration.model_machine import ModelMachine
 from tests.integration.worlds import World, open_world
 from todo.core.errors import BatchFailedError
-from todo.db.documents import TASK_FIELDS
+from todo.db.documents import TASK_FIELDS, StoredDocument
 from todo.db.statement import Statement
 from todo.lists.service import ListService
 from todo.tags.service import TagService
@@ -83,21 +83,20 @@ class Machine(ModelMachine):
 
     @rule(target=lists, name=TEXTS)
     def create_list(self, name: str) -> str:
-        image = self.write(lambda work: ListService(work).create({"name": name}))
-        made = orjson.loads(image)
+        made = orjson.loads(self.write(lambda work: ListService(work).create({"name": name})).body)
         self.model.lists[made["id"]] = made
         return str(made["id"])
 
     @rule(list_id=lists, name=TEXTS)
     def rename_list(self, list_id: str, name: str) -> None:
-        def act() -> bytes:
+        def act() -> StoredDocument:
             return self.write(lambda work: ListService(work).update(list_id, {"name": name}))
 
         known = self.model.lists.get(list_id)
         if known is None:
             self.expect("not-found", act)
             return
-        assert orjson.loads(act())["version"] == known["version"] + (known["name"] != name)
+        assert act().version == known["version"] + (known["name"] != name)
         known |= {"name": name, "version": known["version"] + (known["name"] != name)}
 
     @rule(list_id=lists, with_tasks=st.booleans())
@@ -122,7 +121,7 @@ class Machine(ModelMachine):
         fields = {**fields, "parent_id": parent, "list_id": within}
 
         def act() -> bytes:
-            return self.write_tasks(lambda tasks: tasks.create(render(fields)))
+            return self.write_tasks(lambda tasks: tasks.create(render(fields))).body
 
         try:
             task = self.model.create(fields)
@@ -142,7 +141,9 @@ class Machine(ModelMachine):
         expected = None if version is None else frozenset({version})
 
         def act() -> bytes:
-            return self.write_tasks(lambda tasks: tasks.update(task_id, render(changes), expected))
+            return self.write_tasks(
+                lambda tasks: tasks.update(task_id, render(changes), expected)
+            ).body
 
         self.change(act, lambda: self.model.update(task_id, changes, version))
 
@@ -160,10 +161,10 @@ class Machine(ModelMachine):
     @rule(task_id=tasks, parent=st.none() | tasks, within=st.none() | lists, how=st.integers(0, 2))
     def move(self, task_id: str, parent: str | None, within: str | None, how: int) -> None:
         whole = {"parent_id": parent, "list_id": within}
-        changes = (whole, {"parent_id": parent}, {"list_id": within})[how]
+        changes: Any = (whole, {"parent_id": parent}, {"list_id": within})[how]
 
         def act() -> bytes:
-            return self.write_tasks(lambda tasks: tasks.update(task_id, changes))
+            return self.write_tasks(lambda tasks: tasks.update(task_id, changes)).body
 
         self.change(act, lambda: self.model.update(task_id, changes, None))
 
@@ -171,8 +172,8 @@ class Machine(ModelMachine):
     def complete(self, task_id: str, *, done: bool) -> None:
         def act() -> bytes:
             if done:
-                return self.write_tasks(lambda tasks: tasks.complete(task_id))
-            return self.write_tasks(lambda tasks: tasks.reopen(task_id))
+                return self.write_tasks(lambda tasks: tasks.complete(task_id)).body
+            return self.write_tasks(lambda tasks: tasks.reopen(task_id)).body
 
         self.change(act, lambda: self.model.update(task_id, {"is_completed": done}, None))
 
@@ -227,7 +228,7 @@ class Machine(ModelMachine):
                 operation["id"] = known[number] if number < len(known) else known[-1]
             if operation["op"] == "update":
                 operation["task"] = self.keep_rule(operation["id"], operation["task"])
-        asked = [
+        asked: Any = [
             {**each, "task": render(each["task"])} if "task" in each else each
             for each in operations
         ]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.integration.users import TASKS, MakePerson, read
 from tests.integration.worlds import World, open_world
 from todo.core.caller import Caller
+from todo.core.domain import NewTask
 from todo.lists.service import ListService
 from todo.tasks import query as tasks_query
 from todo.tasks.query_shape import Sort
@@ -88,28 +89,26 @@ def sort_key(sort: Sort, task: dict[str, Any]) -> Any:  # noqa: ANN401 - of any 
     return "" if sort == "created" else task[sort]
 
 
-def make(
-    fields: dict[str, Any], *, is_done: bool
-) -> Callable[[UnitOfWork], Awaitable[dict[str, Any]]]:
+def make(fields: NewTask, *, is_done: bool) -> Callable[[UnitOfWork], Awaitable[dict[str, Any]]]:
     """Return what stores a task."""
 
     async def write(work: UnitOfWork) -> dict[str, Any]:
-        image = orjson.loads(await TaskService(work).create(fields))
+        stored = await TaskService(work).create(fields)
         if is_done:
-            image = orjson.loads(await TaskService(work).complete(image["id"]))
-        return dict(image)
+            stored = await TaskService(work).complete(stored.id)
+        return dict(orjson.loads(stored.body))
 
     return write
 
 
 def fill(world: World, caller: Caller, rows: list[Any]) -> tuple[str, list[dict[str, Any]]]:
     """Store tasks; return the list that some are in, and all of them."""
-    image = world.write(caller, NOW, lambda work: ListService(work).create({"name": "one"}))
-    list_id = orjson.loads(image)["id"]
+    stored = world.write(caller, NOW, lambda work: ListService(work).create({"name": "one"}))
+    list_id = stored.id
     tasks = []
     for fields, due, is_listed, is_done, microseconds in rows:
         place = {"list_id": list_id} if is_listed else {}
-        given = {**fields, **due, **place}
+        given: Any = {**fields, **due, **place}
         now = NOW + timedelta(microseconds=microseconds)
         tasks.append(world.write(caller, now, make(given, is_done=is_done)))
     return list_id, tasks

@@ -168,7 +168,7 @@ def fill(
     async def create(work: UnitOfWork) -> list[dict[str, Any]]:
         tasks = TaskService(work)
         return [
-            orjson.loads(await tasks.create({"title": title, "description": description}))
+            orjson.loads((await tasks.create({"title": title, "description": description})).body)
             for title, description in texts
         ]
 

@@ -6,14 +6,15 @@ A person recognizes a wrong change only where the answer shows the old value.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from todo.core.domain import Task, TaskDue, TaskRule
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.task_view import render_due
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
+from todo.tasks.document import has_other
 
 _ARROW = " \u2192 "
 _NONE = "none"
@@ -27,11 +28,11 @@ class Updates:
     """The updates of a turn.
 
     Attributes:
-        documents: Of each task that was updated, by id: its document before and after all of them.
+        tasks: Of each task that was updated, by id: before and after all of them.
         list_names: Names of the lists by id.
     """
 
-    documents: Mapping[str, tuple[Json, Json]] = field(default_factory=dict)
+    tasks: Mapping[str, tuple[Task, Task]] = field(default_factory=dict)
     list_names: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, task_id: str, zone: str) -> str | None:
@@ -44,21 +45,21 @@ class Updates:
         Returns:
             Such as `"old title" → "new title" (priority none → high)`; None without an update.
         """
-        if task_id not in self.documents:
+        if task_id not in self.tasks:
             return None
-        before, after = self.documents[task_id]
+        before, after = self.tasks[task_id]
         titles = (quote(each["title"], _LENGTH) for each in (before, after))
         name = _ARROW.join(dict.fromkeys(titles))
         parts = [
             _describe(label, show(before), show(after))
             for label, names, show in self._find_fields(zone)
-            if any(before[each] != after[each] for each in names)
+            if has_other(after, before, names)
         ]
         return f"{name} ({', '.join(parts)})" if parts else name
 
     def _find_fields(
         self, zone: str
-    ) -> tuple[tuple[str, tuple[str, ...], Callable[[Json], str]], ...]:
+    ) -> tuple[tuple[str, tuple[str, ...], Callable[[Task], str]], ...]:
         """Return for each field its label, its names in a document, and what shows its value."""
         return (
             ("due", ("due_date", "due_at", "due_zone"), lambda task: show_due(task, zone)),
@@ -75,7 +76,7 @@ class Updates:
             ("task above", ("parent_id",), lambda task: "another" if task["parent_id"] else _NONE),
         )
 
-    def _show_list(self, task: Json) -> str:
+    def _show_list(self, task: Task) -> str:
         list_id = task["list_id"]
         return _NONE if list_id is None else quote(self.list_names.get(list_id, "unknown"), _LENGTH)
 
@@ -95,9 +96,9 @@ def _describe(label: str, old: str, new: str) -> str:
     return f"{label} {old}{_ARROW}{new}" if old != new else f"{label} changed"
 
 
-def show_due(task: Json, zone: str = "") -> str:
+def show_due(task: TaskDue, zone: str = "") -> str:
     """Return the due of a task in words; its zone is named where it is another one than `zone`."""
-    shown: dict[str, Any] = {}
+    shown: Json = {}
     if task["due_date"] is not None:
         shown = {"due_date": task["due_date"]}
     elif task["due_at"] is not None:
@@ -107,7 +108,7 @@ def show_due(task: Json, zone: str = "") -> str:
     return render_due(shown, zone) or _NONE
 
 
-def show_rule(task: Json) -> str:
+def show_rule(task: TaskRule) -> str:
     """Return in words how a task repeats."""
     if task["recurrence"] is None:
         return _NONE

@@ -8,10 +8,11 @@ from typing import Any
 from todo.assistant.rules.decision import RuleContext, TaskName
 from todo.assistant.turn.shared_lists import fetch_shared_lists
 from todo.core.caller import Caller
+from todo.core.domain import Task
+from todo.db.documents import parse_task
 from todo.db.session import Session
 from todo.mcp.tools.account_time import AccountTime
 from todo.tasks.account_zone import fetch_zone
-from todo.tasks.document import Document, parse_document
 from todo.tasks.newest_tasks import fetch_newest
 from todo.tasks.query import Query, read_page
 from todo.tasks.visible_lists import VisibleLists, fetch_visible_lists
@@ -103,7 +104,7 @@ async def _read_tasks(
     named = {each[0].id for each in lists.by_name.values() if len(each) == 1}
     read_only = {each.id for each in lists.all if each.access == "read"}
     found: dict[str, TaskName] = {}
-    for task in map(parse_document, items):
+    for task in map(parse_task, items):
         owner, list_id = task["owner"], task["list_id"]
         found[task["id"]] = replace(
             _name(task, lists, time),
@@ -115,7 +116,7 @@ async def _read_tasks(
     return list(found.values())
 
 
-def _name(task: Document, lists: VisibleLists, time: AccountTime) -> TaskName:
+def _name(task: Task, lists: VisibleLists, time: AccountTime) -> TaskName:
     list_id = task["list_id"]
     return TaskName(
         id=task["id"],

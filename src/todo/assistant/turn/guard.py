@@ -7,9 +7,10 @@ holds for every tool and whatever a model was made to say. See docs/adr/0069.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from todo.assistant.turn.planned_operations import derive_operations, read_document
+from todo.assistant.turn.planned_operations import derive_operations, find_task
 from todo.assistant.turn.shared_lists import fetch_shared_lists
-from todo.mcp.tool import Json
+from todo.core.domain import Task
+from todo.tasks.batch import Operation
 from todo.writes.hash_chain import Entry
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -31,7 +32,7 @@ class ConfirmationNeededError(Exception):
         operations: The same changes as operations of a plan.
     """
 
-    def __init__(self, reasons: Sequence[str], operations: Sequence[Json]) -> None:
+    def __init__(self, reasons: Sequence[str], operations: Sequence[Operation]) -> None:
         super().__init__(", ".join(reasons))
         self.reasons = tuple(reasons)
         self.operations = tuple(operations)
@@ -49,14 +50,14 @@ class Guard:
         by_model: Whether a model decides. What the person's own words name may be in shared lists.
         is_group: The words name a group of tasks, so not each of those that others see.
         changed: Ids of what the turn has changed so far.
-        updates: Of each task that it has updated so far, the document before and after.
+        updates: Each task that it has updated so far, before and after.
         max_changed: How many things the turn changes without the person's confirmation.
     """
 
     by_model: bool
     is_group: bool = False
     changed: set[str] = field(default_factory=set)
-    updates: dict[str, tuple[Json, Json]] = field(default_factory=dict)
+    updates: dict[str, tuple[Task, Task]] = field(default_factory=dict)
     max_changed: int = MAX_CHANGED
 
     async def check(self, work: UnitOfWork) -> None:
@@ -86,14 +87,16 @@ class Guard:
         self.changed |= changed
         for _, entry in recorded:
             if entry.operation == "update":
-                before, after = read_document(entry.before), read_document(entry.after)
-                first, _ = self.updates.get(entry.entity_id, (before, after))
-                self.updates[entry.entity_id] = (first, after)
+                before, after = find_task(entry.before), find_task(entry.after)
+                if before is not None and after is not None:
+                    first, _ = self.updates.get(entry.entity_id, (before, after))
+                    self.updates[entry.entity_id] = (first, after)
 
 
 def _is_named(entry: Entry) -> bool:
     """Whether an entry is a change by itself, and not the next task of a series."""
-    return entry.operation != "create" or not read_document(entry.after).get("previous_id")
+    after = find_task(entry.after)
+    return entry.operation != "create" or after is None or after["previous_id"] is None
 
 
 async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> bool:
@@ -102,8 +105,8 @@ async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> boo
     for owner, entry in recorded:
         if owner != work.caller.user:
             return True
-        documents = (read_document(entry.before), read_document(entry.after))
-        lists |= {entry.list_id, *(document.get("list_id") for document in documents)}
+        states = (find_task(entry.before), find_task(entry.after))
+        lists |= {entry.list_id, *(task["list_id"] for task in states if task is not None)}
     lists.discard(None)
     return bool(lists) and not lists.isdisjoint(
         await fetch_shared_lists(work.session, work.caller.user)

@@ -17,10 +17,11 @@ from todo.core.timestamps import format_timestamp
 from todo.mcp.tool import Json
 from todo.plans.document import get_status, render_plan
 from todo.plans.errors import PlanOutdatedError
+from todo.plans.operation import PlanOperation
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
-from todo.plans.service import PlanService, prepare_apply
-from todo.tasks.batch import prepare_batch
+from todo.plans.service import PlanService, parse_operations, prepare_apply, prepare_operations
+from todo.tasks.batch import Operation
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import MAX_BATCH
 from todo.writes.unit_of_work import UnitOfWork
@@ -49,7 +50,7 @@ class PendingPlans:
         self._caller = caller
         self._key = key
 
-    async def make(self, parts: Sequence[Sequence[Json]], reason: str) -> Json:
+    async def make(self, parts: Sequence[Sequence[Operation]], reason: str) -> Json:
         """Make one plan of the operations of several writes; return what the person decides by.
 
         What cannot be done is left out: it must not keep the person from the rest.
@@ -72,9 +73,9 @@ class PendingPlans:
             made = await self._make(others, reason, "smaller-plan")
         return {name: made[name] for name in _SHOWN}
 
-    async def _make(self, operations: list[Json], reason: str, key: str) -> Json:
+    async def _make(self, operations: list[Operation], reason: str, key: str) -> Json:
         rules = RuleEvaluation()
-        await prepare_batch(rules, operations)
+        await prepare_operations(rules, operations)
 
         async def act(work: UnitOfWork) -> StoredResponse:
             plan = await PlanService(work, rules).create(operations, reason=reason)
@@ -88,7 +89,7 @@ class PendingPlans:
         """Return what the operations of a plan do, such as "delete"; nothing without a plan."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
-        operations = [] if plan is None else orjson.loads(plan.operations)
+        operations = [] if plan is None else parse_operations(plan.operations)
         return frozenset(each["op"] for each in operations)
 
     async def show(self, plan_id: str, now: datetime) -> Json | None:
@@ -127,7 +128,7 @@ class PendingPlans:
             try:
                 return await self._write(act, "apply")
             except PlanOutdatedError as error:
-                _name_tasks(error, [] if plan is None else orjson.loads(plan.operations))
+                _name_tasks(error, [] if plan is None else parse_operations(plan.operations))
                 raise
 
     async def delete(self, plan_id: str) -> None:
@@ -152,7 +153,7 @@ class PendingPlans:
         return found
 
 
-def _name_tasks(error: ProblemError, operations: Sequence[Json]) -> None:
+def _name_tasks(error: ProblemError, operations: Sequence[PlanOperation]) -> None:
     """Name tasks in the fields of an error, instead of numbers of operations."""
     errors = [dict(each) for each in error.errors or ()]
     for each in errors:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from todo.assistant.turn.answer_text import hint_undo, quote_list
 from todo.assistant.turn.change_text import show_due, show_rule
 from todo.core.caller import Caller
+from todo.core.domain import TaskRule
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
+from todo.tasks.document import select_fields
 
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
@@ -210,10 +212,9 @@ def _describe_fields(
 
 def _show_value(after: Json, field: str, length: int) -> str:
     value = after[field]
-    if field == "recurrence":
-        return show_rule(after)
-    if field == "due_date":
-        return show_due(after)
+    if field in {"recurrence", "due_date"}:
+        rule: TaskRule = select_fields(after, TaskRule.__annotations__)
+        return show_rule(rule) if field == "recurrence" else show_due(rule)
     if isinstance(value, list):
         return " ".join(quote(str(each), min(length, _TAG_LENGTH)) for each in value) or "none"
     return "none" if value is None else quote(str(value), length)

@@ -4,82 +4,96 @@ The journal says what would have happened, whichever tool it was, so the plan de
 effect, such as the next task of a series or a subtask that follows, comes out again by itself.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-import orjson
-
-from todo.mcp.tool import Json
+from todo.core.domain import NewTask, Task, TaskChanges
+from todo.db.documents import parse_task
+from todo.tasks.batch import Operation
+from todo.tasks.document import has_other, select_fields
 from todo.writes.hash_chain import Entry
 
 _PLAIN = ("title", "description", "priority", "tags", "list_id", "parent_id", "reminders")
 _RULE = ("recurrence", "recurrence_from")
 _DUE = ("due_date", "due_at", "due_zone")
-_NO_DUE: Json = {"due_date": None, "due_at": None}
 _EMPTY: tuple[object, ...] = (None, [], "none")
 
 
-def derive_operations(recorded: Sequence[tuple[str, Entry]]) -> list[Json]:
-    """Return the operations that lead to the same changes."""
+def derive_operations(recorded: Sequence[tuple[str, Entry]]) -> list[Operation]:
+    """Return the operations that lead to the same changes, which are all of tasks."""
     entries = [entry for _, entry in recorded]
     deleted = {entry.entity_id for entry in entries if entry.operation == "delete"}
     moved = {entry.entity_id for entry in entries if _is_moved(entry)}
-    operations: list[Json] = []
+    operations: list[Operation] = []
     for entry in entries:
-        before, after = read_document(entry.before), read_document(entry.after)
-        of_task = {"id": entry.entity_id, "if_match": before.get("version")}
-        match entry.operation:
-            case "create" if not after.get("previous_id"):
+        before, after, task_id = find_task(entry.before), find_task(entry.after), entry.entity_id
+        if before is None:
+            if entry.operation == "create" and after is not None and not after["previous_id"]:
                 operations.append({"op": "create", "task": _describe_new(after)})
-            case "complete" | "reopen":
-                operations.append({"op": entry.operation, **of_task})
-            case "delete" if before.get("parent_id") not in deleted:
-                operations.append({"op": "delete", **of_task})
-            case "update" if not (_is_moved(entry) and before["parent_id"] in moved):
-                operations.append({"op": "update", "task": _compare(before, after), **of_task})
+            continue
+        version = before["version"]
+        match entry.operation:
+            case "complete":
+                operations.append({"op": "complete", "id": task_id, "if_match": version})
+            case "reopen":
+                operations.append({"op": "reopen", "id": task_id, "if_match": version})
+            case "delete" if before["parent_id"] not in deleted:
+                operations.append({"op": "delete", "id": task_id, "if_match": version})
+            case "update" if after is not None and not (
+                _is_moved(entry) and before["parent_id"] in moved
+            ):
+                changes = _compare(before, after)
+                operations.append(
+                    {"op": "update", "task": changes, "id": task_id, "if_match": version}
+                )
     return operations
 
 
-def join_operations(parts: Iterable[Sequence[Json]]) -> list[Json]:
+def join_operations(parts: Iterable[Sequence[Operation]]) -> list[Operation]:
     """Return the operations of several writes as those of one plan.
 
     A task that comes twice has another version after the first of its operations. An operation that
     comes twice is meant once.
     """
-    joined: list[Json] = []
+    joined: list[Operation] = []
     seen: set[str] = set()
     for operation in (each for part in parts for each in part):
         if operation in joined:
             continue
-        task_id = operation.get("id")
-        joined.append({**operation, "if_match": None} if task_id in seen else operation)
-        if task_id is not None:
-            seen.add(task_id)
+        joined.append(operation)
+        if "id" in operation:
+            if operation["id"] in seen:
+                joined[-1] = without_version = operation.copy()
+                without_version["if_match"] = None
+            seen.add(operation["id"])
     return joined
 
 
-def _describe_new(after: Json) -> Json:
-    fields = {name: after[name] for name in (*_PLAIN, *_DUE) if after[name] not in _EMPTY}
-    if after["recurrence"] is not None:
-        fields |= {name: after[name] for name in _RULE}
+def _describe_new(after: Task) -> NewTask:
+    values: Mapping[str, object] = after
+    names = [name for name in (*_PLAIN, *_DUE) if values[name] not in _EMPTY]
+    fields: NewTask = select_fields(
+        after, names if after["recurrence"] is None else [*names, *_RULE]
+    )
     return fields
 
 
-def _compare(before: Json, after: Json) -> Json:
+def _compare(before: Task, after: Task) -> TaskChanges:
     """Return the fields of an update."""
-    names = (*_PLAIN, *_RULE)
-    fields = {name: after[name] for name in names if before[name] != after[name]}
-    if any(before[name] != after[name] for name in _DUE):
-        due = {name: after[name] for name in _DUE if after[name] is not None}
-        fields |= due or _NO_DUE
+    olds: Mapping[str, object] = before
+    news: Mapping[str, object] = after
+    names = [name for name in (*_PLAIN, *_RULE) if olds[name] != news[name]]
+    due: list[str] = []
+    if has_other(after, before, _DUE):
+        due = [name for name in _DUE if news[name] is not None] or ["due_date", "due_at"]
+    fields: TaskChanges = select_fields(after, [*names, *due])
     return fields
 
 
 def _is_moved(entry: Entry) -> bool:
-    before, after = read_document(entry.before), read_document(entry.after)
-    return bool(before and after and before["list_id"] != after["list_id"])
+    before, after = find_task(entry.before), find_task(entry.after)
+    return before is not None and after is not None and before["list_id"] != after["list_id"]
 
 
-def read_document(document: str | None) -> Json:
-    """Return a document of the journal; an empty one for what was not there."""
-    found: Json = orjson.loads(document) if document else {}
-    return found
+def find_task(document: str | None) -> Task | None:
+    """Return the task of a document of the journal, None without one."""
+    return None if document is None else parse_task(document)

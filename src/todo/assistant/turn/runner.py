@@ -392,7 +392,7 @@ class _Turn:
         except ProblemError as error:
             await self._response.say(failure_text.say_refused(error, self._find_titles()))
         else:
-            updates = self._tools.updates.documents
+            updates = self._tools.updates.tasks
             old = {task_id: before["title"] for task_id, (before, _) in updates.items()}
             await self._response.say(self._say_plan(plan, reasons, old))
             add_old_titles(plan, old)

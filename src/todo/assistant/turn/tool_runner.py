@@ -20,6 +20,7 @@ from todo.core.errors import ForbiddenError, ProblemError, UnavailableError
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult, render_failure
 from todo.mcp.tools import TOOLS
 from todo.mcp.tools.failure_texts import FAILURE_TEXTS
+from todo.tasks.batch import Operation
 
 DELETE = "delete_tasks"
 _PLANNED = "needs-confirmation"
@@ -66,7 +67,7 @@ class ToolRunner:
     budget: TurnBudget
     events: Events
     uses: list[ToolUse] = field(default_factory=list)
-    proposed: list[Sequence[Json]] = field(default_factory=list)
+    proposed: list[Sequence[Operation]] = field(default_factory=list)
     reasons: dict[str, None] = field(default_factory=dict)
     changed: bool = False
     run_id: str = ""
@@ -161,7 +162,7 @@ class ToolRunner:
             return render_failure(_NO_ID)
         if not ids:
             return render_failure(_NO_ID)
-        operations = [
+        operations: list[Operation] = [
             {"op": "delete", "id": task_id, "if_match": task.get("version")}
             for task_id, task in zip(ids, tasks, strict=True)
         ]

@@ -4,9 +4,10 @@ import re
 from collections.abc import Sequence
 from functools import partial
 
+from todo.core.domain import PRIORITIES, NewTask
 from todo.core.errors import ValidationFailedError
 from todo.core.ids import new_uuid7
-from todo.db.tables import LIST_NAME_LENGTH, PRIORITIES
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.quoting import quote
@@ -34,7 +35,7 @@ from todo.mcp.tools.write import (
     render_run,
     run_tool_write,
 )
-from todo.tasks.batch import prepare_batch
+from todo.tasks.batch import Creation, prepare_batch
 from todo.tasks.quick_add import find_faults, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.schemas import TaskCreate
@@ -42,7 +43,8 @@ from todo.tasks.visible_lists import VisibleList, fetch_visible_lists
 from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
-_NOTHING: Json = {}
+_NOTHING: NewTask = {"title": ""}
+"""For an item with errors: then no task is created."""
 _MAX_LISTS = 10
 _OF_CALL = re.compile(r"tasks\.(\d+)")
 _PLAIN = ("title", "description", "priority", "reminders")
@@ -96,17 +98,17 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         missing += _find_missing(call, items, given)
     ids = [str(new_uuid7()) for _ in given]
     tasks = await read_items(rules, partial(_read, ids), given, items, _NOTHING)
-    await prepare_batch(rules, [{"task": task} for task in tasks])
+    await prepare_batch(rules, tasks)
 
     async def write(work: UnitOfWork) -> Json:
         raise_for_items(items.errors)
         await _create_lists(work, missing)
-        operations = [
+        operations: list[Creation] = [
             {"op": "create", "task": {**task, "id": task_id}}
             for task, task_id in zip(tasks, ids, strict=True)
         ]
-        documents = await run_task_operations(work, rules, operations)
-        shown = [view_task(document, items.clock, items.lists) for document in documents]
+        created = await run_task_operations(work, rules, operations)
+        shown = [view_task(task, items.clock, items.lists) for task in created]
         more = {"created_lists": [each.name for each in missing]} if missing else {}
         return {**items.clock.render(), "tasks": shown, **more}
 
@@ -168,7 +170,7 @@ async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
         await ListService(work).create({"name": new.name}, new.id)
 
 
-def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> Json:
+def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> NewTask:
     """Return the fields of a new task.
 
     Args:
@@ -179,8 +181,8 @@ def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> Json:
     """
     if ("text" in item) == ("title" in item):
         items.add_error(path, "needs either text or title")
-        return {}
-    fields = _read_text(item["text"], items, f"{path}.text") if "text" in item else {}
+        return _NOTHING
+    fields: Json = _read_text(item["text"], items, f"{path}.text") if "text" in item else {}
     fields |= {name: item[name] for name in _PLAIN if name in item}
     if "tags" in item:
         fields["tags"] = list(map(read_tag, item["tags"]))
@@ -189,17 +191,18 @@ def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> Json:
     if "due" in item:
         fields = {name: value for name, value in fields.items() if name not in DUE}
         if not is_removed(item["due"]):
-            fields |= items.read_due(item["due"], f"{path}.due")
+            fields.update(items.read_due(item["due"], f"{path}.due"))
     if "recurrence" in item and is_removed(item["recurrence"]):
         fields = {name: value for name, value in fields.items() if name not in RULE}
     elif "recurrence" in item:
         has_due = "due" in item or bool(DUE & fields.keys())
         read = items.read_recurrence if has_due else items.read_series
-        fields |= read(item["recurrence"], f"{path}.recurrence")
+        fields.update(read(item["recurrence"], f"{path}.recurrence"))
     if "list" in item:
         goes = is_removed(item["list"])
         fields["list_id"] = None if goes else items.resolve_list(item["list"], f"{path}.list")
-    return items.validate(TaskCreate, fields, path) if "title" in fields else {}
+    task: NewTask = items.validate(TaskCreate, fields, path) if "title" in fields else _NOTHING
+    return task
 
 
 def _read_parent(ids: Sequence[str], given: str, items: Items, path: str) -> str | None:
@@ -228,7 +231,7 @@ def _read_text(given: str, items: Items, path: str) -> Json:
         start, end = fault.pop("start", None), fault.pop("end", None)
         more = {} if start is None else {"part": given[start:end]}
         items.add_error(path, **fault, **more)
-    return {} if faults else found.task
+    return {} if faults else dict(found.task)
 
 
 def _render(structured: Json) -> str:

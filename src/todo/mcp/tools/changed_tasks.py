@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from todo.core.domain import Task
 from todo.db.tables import LIST_NAME_LENGTH
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
@@ -11,7 +12,6 @@ from todo.mcp.tools.items import Items
 from todo.mcp.tools.schema import array
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
 from todo.mcp.tools.write import RESULT, render_run
-from todo.tasks.document import Document
 
 CHANGED: Json = {
     **CLOCK,
@@ -23,10 +23,10 @@ CHANGED: Json = {
 ALWAYS = [*CLOCK, "tasks", "run_id"]
 
 
-def show_changed(items: Items, documents: Sequence[Document]) -> Json:
-    """Return the result for some documents."""
-    tasks = [view_task(document, items.clock, items.lists) for document in documents]
-    return {**items.clock.render(), "tasks": tasks}
+def show_changed(items: Items, tasks: Sequence[Task]) -> Json:
+    """Return the result for some tasks."""
+    shown = [view_task(task, items.clock, items.lists) for task in tasks]
+    return {**items.clock.render(), "tasks": shown}
 
 
 def render_changed(verb: str, structured: Json, *more: str) -> str:

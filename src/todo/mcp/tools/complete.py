@@ -1,7 +1,9 @@
 """complete_tasks: completes or reopens tasks, and shows the next ones of their series."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
+from todo.db.documents import parse_task
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED, render_changed, show_changed
 from todo.mcp.tools.definition import define_tool
@@ -16,10 +18,12 @@ from todo.mcp.tools.write import (
     require_versions,
     run_tool_write,
 )
-from todo.tasks.document import parse_document
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.repository import TaskRepository
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.tasks.batch import Action
 
 NAME = "complete_tasks"
 
@@ -39,27 +43,25 @@ _RESULT: Json = {
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     require_versions(call.caller, arguments["tasks"])
     rules = RuleEvaluation()
-    operation = "reopen" if arguments.get("reopen") else "complete"
+    operation: Literal["complete", "reopen"] = "reopen" if arguments.get("reopen") else "complete"
     items = await open_items(call)
     given = enumerate(arguments["tasks"])
     targets = [items.identify(item, f"tasks.{index}") for index, item in given]
-    operations = [{"op": operation, **target} for target in targets]
+    operations: list[Action] = [{"op": operation, **target} for target in targets]
 
     async def write(work: UnitOfWork) -> Json:
         await raise_for_tasks(work, replace(items, errors=list(items.errors)), targets)
-        documents = await run_task_operations(work, rules, operations)
-        done = show_changed(items, documents)
+        tasks = await run_task_operations(work, rules, operations)
+        done = show_changed(items, tasks)
         store = TaskRepository(work.session, work.caller)
         following = await store.find_following(
             [
-                document["id"]
-                for document in documents
-                if document["recurrence"] is not None and document["is_completed"]
+                task["id"]
+                for task in tasks
+                if task["recurrence"] is not None and task["is_completed"]
             ]
         )
-        done["next"] = [
-            view_task(parse_document(text), items.clock, items.lists) for text in following
-        ]
+        done["next"] = [view_task(parse_task(each), items.clock, items.lists) for each in following]
         return done
 
     verb = "Reopened" if operation == "reopen" else "Completed"

@@ -1,10 +1,13 @@
 """delete_tasks: describes first what would be deleted, and deletes only when that is confirmed."""
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import orjson
 
+from todo.core.domain import Task
 from todo.core.errors import BatchFailedError, NotFoundError
+from todo.db.documents import parse_task
 from todo.db.tables import LIST_NAME_LENGTH
 from todo.journal.current_documents import fetch_documents
 from todo.mcp.quoting import quote
@@ -25,11 +28,14 @@ from todo.mcp.tools.write import (
     run_tool_write,
     translate_batch_error,
 )
+from todo.plans.operation import PlanOperation
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
-from todo.plans.service import PlanService
-from todo.tasks.document import Document, parse_document
+from todo.plans.service import PlanService, parse_operations
 from todo.writes.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from todo.plans.preview import RenderedChange
 
 NAME = "delete_tasks"
 _MAX_LISTS = 10
@@ -73,7 +79,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         # As the service does, before the name of a list is looked for.
         call.caller.require("read")
     items = await open_items(call)
-    operations = [] if is_confirmed else _read(arguments, items)
+    operations: list[PlanOperation] = [] if is_confirmed else _read(arguments, items)
 
     async def write(work: UnitOfWork) -> Json:
         raise_for_items(items.errors)
@@ -89,20 +95,22 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         return await run_tool_write(call, NAME, arguments, write, _render)
 
 
-def _read(arguments: Json, items: Items) -> list[Json]:
+def _read(arguments: Json, items: Items) -> list[PlanOperation]:
     """Return the operations of a deletion."""
-    operations = [
+    operations: list[PlanOperation] = [
         {"op": "delete", **items.identify(item, f"tasks.{index}")}
         for index, item in enumerate(arguments.get("tasks", ()))
     ]
-    operations += [
-        {"op": "delete_list", "id": items.resolve_list(given, f"lists.{index}")}
-        for index, given in enumerate(arguments.get("lists", ()))
-    ]
+    for index, given in enumerate(arguments.get("lists", ())):
+        # Empty where there are errors: then nothing is planned.
+        list_id = items.resolve_list(given, f"lists.{index}") or ""
+        operations.append({"op": "delete_list", "id": list_id})
     return operations
 
 
-async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: list[Json]) -> Json:
+async def _plan(
+    work: UnitOfWork, items: Items, plans: PlanService, operations: list[PlanOperation]
+) -> Json:
     """Make the plan of a deletion."""
     try:
         plan = await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES)
@@ -113,11 +121,9 @@ async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: 
         raise
     # A plan shows as many documents as it has room for. What the call names is shown in any case.
     named = await _fetch_tasks(work, operations)
-    below = [
-        change["before"]
-        for change in orjson.loads(plan.changes)
-        if (change["operation"], change["kind"]) == ("delete", "task") and change["id"] not in named
-    ]
+    changes: list[RenderedChange] = orjson.loads(plan.changes)
+    deleted = [change["before"] for change in changes if change["operation"] == "delete"]
+    below = [each for each in deleted if each and "title" in each and each["id"] not in named]
     shown = [*named.values(), *below][: max(_MAX_SHOWN, len(named))]
     return {
         **items.clock.render(),
@@ -130,14 +136,14 @@ async def _plan(work: UnitOfWork, items: Items, plans: PlanService, operations: 
     }
 
 
-async def _fetch_tasks(work: UnitOfWork, operations: list[Json]) -> dict[str, Document]:
+async def _fetch_tasks(work: UnitOfWork, operations: list[PlanOperation]) -> dict[str, Task]:
     """Return the tasks that operations name, which exist: there is a plan."""
     ids = [each["id"] for each in operations if each["op"] == "delete"]
     found = await fetch_documents(work.session, (("task", task_id) for task_id in ids))
-    return {task_id: parse_document(found["task", task_id]) for task_id in ids}
+    return {task_id: parse_task(found["task", task_id]) for task_id in ids}
 
 
-def _name_lists(operations: list[Json], items: Items) -> list[str]:
+def _name_lists(operations: list[PlanOperation], items: Items) -> list[str]:
     ids = [each["id"] for each in operations if each["op"] == "delete_list"]
     return [items.lists.find_name(list_id) or list_id for list_id in ids]
 
@@ -166,7 +172,7 @@ async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: st
     plan = await PlanRepository(work.session, work.caller).find(plan_id)
     if plan is None:
         raise NotFoundError
-    operations = orjson.loads(plan.operations)
+    operations = parse_operations(plan.operations)
     if not {operation["op"] for operation in operations} <= _DELETIONS:
         raise ToolError(
             "This plan does more than delete.",

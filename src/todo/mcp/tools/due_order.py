@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time
 
 from todo.core.caller import Caller
+from todo.db.documents import parse_task
 from todo.db.session import Session
 from todo.mcp.tools.account_time import AccountTime
 from todo.schedule.due import at_wall_time, due_key
-from todo.tasks.document import parse_document, read_due
+from todo.tasks.document import read_due
 from todo.tasks.query import Page, Query, read_page, render_due_cursor
 
 MAX_MORE = 50
@@ -67,7 +68,7 @@ async def _continue(
 
 
 def _due_of(item: bytes) -> tuple[date | None, datetime | None]:
-    return read_due(parse_document(item))
+    return read_due(parse_task(item))
 
 
 def _order(item: bytes, clock: AccountTime) -> tuple[date, bool, datetime]:

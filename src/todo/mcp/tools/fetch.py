@@ -6,13 +6,13 @@ Their text is the JSON of the result, and each result has a `url`.
 from uuid import UUID
 
 from todo.core.errors import NotFoundError
+from todo.db.documents import parse_task
 from todo.mcp.quoting import render_json
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.account_time import AccountTime, render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
 from todo.mcp.tools.schema import text
 from todo.mcp.tools.task_view import KEYS, render_task, view_task
-from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
 from todo.tasks.quick_add import fetch_context
 from todo.tasks.repository import TaskRepository
@@ -32,19 +32,21 @@ async def _search(call: ToolCall, arguments: Json) -> ToolResult:
     )
     async with call.state.database.reading(call.caller.user) as session:
         page = await read_page(session, call.caller, query, call.now)
-    found = [parse_document(item) for item in page.items]
-    return _render_result({"results": [each | {"url": _link(each["id"])} for each in found]})
+    found = map(parse_task, page.items)
+    results = [
+        {"id": each["id"], "title": each["title"], "url": _link(each["id"])} for each in found
+    ]
+    return _render_result({"results": results})
 
 
 async def _fetch(call: ToolCall, arguments: Json) -> ToolResult:
     caller = call.caller
     async with call.state.database.reading(caller.user) as session:
-        document = await TaskRepository(session, caller).find(_read_id(arguments["id"]))
-        if document is None:
+        stored = await TaskRepository(session, caller).find(_read_id(arguments["id"]))
+        if stored is None:
             raise NotFoundError
-        task = parse_document(document)
         context = await fetch_context(session, caller)
-    clock = AccountTime(call.now, context.zone)
+    task, clock = parse_task(stored.body), AccountTime(call.now, context.zone)
     shown = view_task(task, clock, context.lists, _SHOWN)
     lines = [render_heading(clock.render()), render_task(shown, clock.name)]
     if task["description"]:

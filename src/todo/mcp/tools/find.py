@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from todo.db.documents import TASK_FIELDS
-from todo.db.tables import LIST_NAME_LENGTH, PRIORITIES
+from todo.core.domain import PRIORITIES
+from todo.db.documents import TASK_FIELDS, parse_task
+from todo.db.tables import LIST_NAME_LENGTH
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import render_heading
@@ -16,7 +17,6 @@ from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import KEYS, TASK, render_tasks, view_task
 from todo.quickadd.windows import parse_window
 from todo.schedule.due import at_wall_time
-from todo.tasks.document import parse_document
 from todo.tasks.query import Query, read_page
 from todo.tasks.schemas import MAX_TAGS, TaskQuery
 
@@ -80,7 +80,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     limit = arguments.get("limit", DEFAULT_PAGE)
     wanted = arguments.get("fields")
     tasks = [
-        view_task(parse_document(item), items.clock, items.lists, wanted)
+        view_task(parse_task(item), items.clock, items.lists, wanted)
         for item in (page.items[:limit] if query.sort == "relevance" else page.items)
     ]
     structured: Json = {**items.clock.render(), "tasks": tasks}

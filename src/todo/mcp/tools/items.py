@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 from uuid import UUID
 
 import orjson
 from pydantic import BaseModel, ValidationError
 
 from todo.api.schemas import to_json_dict
+from todo.core.domain import Task, TaskChanges
 from todo.core.errors import BatchFailedError, ValidationFailedError
 from todo.core.validation_errors import word_errors
 from todo.db.session import Session
@@ -20,7 +21,8 @@ from todo.mcp.tools.list_lookup import ListLookup, ListNameError
 from todo.mcp.tools.write import FIELDS, explain, raise_for_items, translate_batch_error
 from todo.quickadd.parser import parse_due, parse_quick_add, parse_recurrence
 from todo.quickadd.result import MAX_TEXT
-from todo.tasks.batch import run_batch
+from todo.tasks.batch import Operation, run_batch
+from todo.tasks.document import select_fields
 from todo.tasks.quick_add import QuickAddContext, fetch_context, parse_fields
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
@@ -30,6 +32,14 @@ from todo.writes.unit_of_work import UnitOfWork
 DUE = frozenset({"due_date", "due_at", "due_zone"})
 RULE = frozenset({"recurrence", "recurrence_from"})
 T = TypeVar("T")
+
+
+class TargetedTask(TypedDict):
+    """Id of a task that there is, and the version that it must have."""
+
+    id: str
+    if_match: int | None
+
 
 _REMOVED = {"", "none"}
 # What the grammar reads; it takes a few milliseconds for the longest of them.
@@ -119,7 +129,7 @@ class Items:
         number = str(error["field"]).removeprefix("tasks.").partition(".")[0]
         return int(number) if number.isdecimal() else -1
 
-    def identify(self, item: Json, path: str) -> Json:
+    def identify(self, item: Json, path: str) -> TargetedTask:
         """Return id and version of an operation on a task that there is."""
         task_id = self.read_id(item["id"], f"{path}.id") or item["id"]
         if task_id in self._ids:
@@ -127,7 +137,7 @@ class Items:
         self._ids.add(task_id)
         return {"id": task_id, "if_match": item.get("version")}
 
-    def read_due(self, given: str, path: str) -> Json:
+    def read_due(self, given: str, path: str) -> TaskChanges:
         """Return the fields of a due that is given as text; none where it is not one."""
         try:
             found = parse_due(given, self.clock.now, self.clock.zone)
@@ -159,7 +169,7 @@ class Items:
             self.add_error(path, "is not an id; find it with find_tasks")
             return None
 
-    def read_recurrence(self, given: str, path: str) -> Json:
+    def read_recurrence(self, given: str, path: str) -> TaskChanges:
         """Return the fields of a recurrence that is given as text; none where it is not one."""
         try:
             rule, basis = parse_recurrence(given, self.clock.now, self.clock.zone)
@@ -168,7 +178,7 @@ class Items:
             return {}
         return {"recurrence": rule, "recurrence_from": basis}
 
-    def read_series(self, given: str, path: str) -> Json:
+    def read_series(self, given: str, path: str) -> TaskChanges:
         """Return the fields of a recurrence with its first due; none where it is not one."""
         try:
             found = parse_fields(given, self.quick_add, self.clock.now, {})
@@ -178,7 +188,8 @@ class Items:
         has_more = parsed.title or any(span.kind not in _SERIES_KINDS for span in parsed.spans)
         if parsed.recurrence is None or parsed.questions or has_more:
             return self.read_recurrence(given, path)
-        return {name: value for name, value in found.task.items() if name in RULE | DUE}
+        series: TaskChanges = select_fields(found.task, RULE | DUE)
+        return series
 
     def resolve_list(self, given: str, path: str) -> str | None:
         """Return the ID of a list from its name or ID; add an error if it does not exist."""
@@ -193,10 +204,10 @@ class Items:
     def validate(
         self,
         model: type[BaseModel],
-        fields: Json,
+        fields: Mapping[str, object],
         path: str,
         names: Mapping[str, str] = FIELDS,
-    ) -> Json:
+    ) -> Any:  # noqa: ANN401 - the caller names its TypedDict
         """Return fields as the services accept them; none where they are not valid.
 
         Args:
@@ -268,8 +279,8 @@ async def open_items(call: ToolCall) -> Items:
 
 
 async def run_task_operations(
-    work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[Json]
-) -> list[Json]:
+    work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[Operation]
+) -> list[Task]:
     """Run operations as the batch does, and return the tasks that they led to.
 
     Raises:

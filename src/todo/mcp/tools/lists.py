@@ -4,6 +4,8 @@ from uuid import UUID
 
 from todo.api.pagination import decode_cursor, encode_cursor
 from todo.core.caller import Caller
+from todo.core.domain import VisibleTaskList
+from todo.db.documents import parse_visible_list
 from todo.db.session import Session
 from todo.db.tables import TAG_LENGTH
 from todo.lists.repository import ListRepository
@@ -13,7 +15,6 @@ from todo.mcp.tools.definition import define_tool
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list
 from todo.mcp.tools.schema import array, text
 from todo.tags.repository import find_names
-from todo.tasks.document import Document, parse_document
 from todo.tasks.visible_lists import VisibleList
 
 _MAX_LISTS = 50
@@ -33,29 +34,28 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         following = await _fetch_lists(session, caller, after_list)
         shown = following[:_MAX_LISTS]
         visible = [
-            VisibleList(each["id"], each["name"], each["owner"], access) for each, access in shown
+            VisibleList(each["id"], each["name"], each["owner"], each["access"]) for each in shown
         ]
         counted, _ = await count_lists(session, caller, visible)
         lists = [
-            entry | {"version": each["version"]}
-            for entry, (each, _) in zip(counted, shown, strict=True)
+            entry | {"version": each["version"]} for entry, each in zip(counted, shown, strict=True)
         ]
         tags = [] if no_tags else await _find_tags(session, caller, after_tag)
     structured: Json = {"lists": lists, "tags": tags[:_MAX_TAGS]}
     more_lists, more_tags = len(following) > len(shown), len(tags) > _MAX_TAGS
     if more_lists or more_tags:
         structured["next_cursor"] = encode_cursor(
-            shown[-1][0]["id"] if more_lists else _END,
+            shown[-1]["id"] if more_lists else _END,
             tags[_MAX_TAGS - 1] if more_tags else None,
             not more_tags,
         )
     return ToolResult(structured, _render(structured))
 
 
-async def _fetch_lists(session: Session, caller: Caller, after: str) -> list[tuple[Document, str]]:
-    """Return the lists after one, however many there are, with the access to each."""
+async def _fetch_lists(session: Session, caller: Caller, after: str) -> list[VisibleTaskList]:
+    """Return the lists after one, however many there are."""
     found = await ListRepository(session, caller).find_page(after or None, _MAX_LISTS + 1)
-    return [(parse_document(text), access) for text, access, _ in found]
+    return [parse_visible_list(document) for document, _ in found]
 
 
 async def _find_tags(session: Session, caller: Caller, after: str | None) -> list[str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
-from todo.mcp.tool import Json
+from todo.core.domain import Task, TaskChanges
 from todo.mcp.tools.account_time import AccountTime
 from todo.quickadd.moves import NewDue, Shift
 from todo.schedule.due import EARLIEST, LATEST, at_wall_time, check_zone
 from todo.schedule.rule import read_rule
-from todo.tasks.document import Document
+from todo.tasks.document import read_due
 
 _OUTSIDE = f"is outside of the years {EARLIEST.year} to {LATEST.year}; write another day"
 
@@ -32,20 +32,20 @@ class OldDue:
     zone: ZoneInfo
 
 
-def read_old_due(document: Document, account: AccountTime) -> OldDue:
+def read_old_due(task: Task, account: AccountTime) -> OldDue:
     """Return the due of a task.
 
     Args:
-        document: The task.
+        task: The task.
         account: Whose zone a due without a time has.
     """
-    if document["due_at"] is None:
-        day = document["due_date"]
-        return OldDue(day and date.fromisoformat(day), None, account.zone)
-    zone = check_zone(document["due_zone"])
-    local = datetime.fromisoformat(document["due_at"]).astimezone(zone)
+    day, at = read_due(task)
+    if at is None:
+        return OldDue(day, None, account.zone)
+    zone = check_zone(task["due_zone"] or account.name)
+    local = at.astimezone(zone)
     # Of an instance that a change of the clocks keeps off the time of its series.
-    clock = read_clock(document["recurrence"]) or local.time()
+    clock = read_clock(task["recurrence"]) or local.time()
     return OldDue(local.date(), clock, zone)
 
 
@@ -59,7 +59,7 @@ def keep_clock(rule: str, clock: time) -> str:
     return str(replace(read_rule(rule), clock=clock.replace(microsecond=0)))
 
 
-def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> Json:
+def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> TaskChanges:
     """Return the fields of a task that has a due and is moved.
 
     Args:
@@ -84,7 +84,7 @@ def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> Json:
     return _place(day, clock, old.zone, rule)
 
 
-def _shift(old: OldDue, shift: Shift, rule: str | None) -> Json:
+def _shift(old: OldDue, shift: Shift, rule: str | None) -> TaskChanges:
     if old.day is None:
         raise ValueError(
             "counts from the due, and the task has none; write a day, or in 1 hour, "
@@ -106,7 +106,7 @@ def _shift(old: OldDue, shift: Shift, rule: str | None) -> Json:
     return _render(at, old.zone)
 
 
-def _place(day: date, clock: time | None, zone: ZoneInfo, rule: str | None) -> Json:
+def _place(day: date, clock: time | None, zone: ZoneInfo, rule: str | None) -> TaskChanges:
     if clock is None:
         return {"due_date": day.isoformat()}
     at = at_wall_time(day, clock, zone)
@@ -116,5 +116,5 @@ def _place(day: date, clock: time | None, zone: ZoneInfo, rule: str | None) -> J
     return fields
 
 
-def _render(at: datetime, zone: ZoneInfo) -> Json:
+def _render(at: datetime, zone: ZoneInfo) -> TaskChanges:
     return {"due_at": at.isoformat(), "due_zone": zone.key}

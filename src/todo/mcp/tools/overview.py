@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from todo.db.documents import parse_task
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.account_time import render_heading
 from todo.mcp.tools.definition import CLOCK, define_tool
@@ -10,7 +11,6 @@ from todo.mcp.tools.items import open_view, raise_for_arguments
 from todo.mcp.tools.list_counts import LIST, count_lists, render_list, render_open
 from todo.mcp.tools.schema import array, flag, integer, text
 from todo.mcp.tools.task_view import TASK, render_tasks, view_task
-from todo.tasks.document import parse_document
 from todo.tasks.query import Query
 
 _DEFAULT_TASKS = 10
@@ -58,7 +58,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             )
             page = await read_due_page(session, caller, query, clock, call.now)
             shown = page.items[:limit]
-            tasks = [view_task(parse_document(item), clock, lists) for item in shown]
+            tasks = [view_task(parse_task(item), clock, lists) for item in shown]
             has_more = page.next_cursor is not None or len(page.items) > limit
             structured[name] = {"tasks": tasks, "has_more": has_more}
         if list_id is None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from todo.core.domain import Task, TaskChanges
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED
 from todo.mcp.tools.definition import define_tool
@@ -11,7 +12,6 @@ from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.task_changes import TaskChange, change_tasks
 from todo.mcp.tools.write import MAX_TASKS, REPEATABLE, VERSION
 from todo.quickadd.moves import parse_new_due
-from todo.tasks.document import Document
 
 NAME = "reschedule_tasks"
 
@@ -35,8 +35,8 @@ _ARGUMENTS: Json = {
     ),
     **REPEATABLE,
 }
-_NO_DUE: Json = {"due_date": None, "due_at": None}
-_NO_RULE: Json = {"recurrence": None}
+_NO_DUE: TaskChanges = {"due_date": None, "due_at": None}
+_NO_RULE: TaskChanges = {"recurrence": None}
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
@@ -48,7 +48,7 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
         items.add_error(path, "changes nothing; give a due or a recurrence")
     if "due" not in item:
         return _read_rule_alone(item, items, f"{path}.recurrence")
-    fields: Json = {}
+    fields: TaskChanges = {}
     if "recurrence" in item:
         is_gone = is_removed(item["recurrence"])
         given = f"{path}.recurrence"
@@ -61,7 +61,7 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
         items.add_due_error(item["due"], f"{path}.due", error)
         return TaskChange(fields)
 
-    def finish(before: Document, attempt: Items) -> Json:
+    def finish(before: Task, attempt: Items) -> TaskChanges:
         rule = fields.get("recurrence", before["recurrence"])
         try:
             return move(read_old_due(before, items.clock), new, rule)
@@ -82,16 +82,16 @@ def _read_rule_alone(item: Json, items: Items, path: str) -> TaskChange:
     # As for a new task: without a due, it would not be noticed.
     series = without_due.read_series(text_of_rule, path)
 
-    def finish(before: Document, attempt: Items) -> Json:
+    def finish(before: Task, attempt: Items) -> TaskChanges:
         if before["due_date"] is None and before["due_at"] is None:
             attempt.errors += without_due.errors
             return series
         attempt.errors += with_due.errors
-        clock = read_clock(before["recurrence"])
-        if not rule or clock is None:
+        clock, recurrence = read_clock(before["recurrence"]), rule.get("recurrence")
+        if recurrence is None or clock is None:
             return rule
         # The due was moved by a gap: only the rule before knows the time of its series.
-        return {**rule, "recurrence": keep_clock(rule["recurrence"], clock)}
+        return {**rule, "recurrence": keep_clock(recurrence, clock)}
 
     return TaskChange({}, finish)
 

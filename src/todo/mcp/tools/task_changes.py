@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from todo.core.domain import ListChanges, Task, TaskChanges
 from todo.core.errors import ProblemError
 from todo.lists.schemas import ListCreate
 from todo.lists.service import ListService
 from todo.mcp.tool import Json, ToolCall, ToolResult
 from todo.mcp.tools.changed_tasks import render_changed, show_changed
-from todo.mcp.tools.items import Items, open_items, read_items, run_task_operations
+from todo.mcp.tools.items import Items, TargetedTask, open_items, read_items, run_task_operations
 from todo.mcp.tools.write import explain, raise_for_items, require_versions, run_tool_write
-from todo.tasks.batch import prepare_batch
-from todo.tasks.document import Document, parse_document
+from todo.tasks.batch import Update, prepare_batch
 from todo.tasks.recurrence import RuleEvaluation
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
@@ -27,8 +28,16 @@ class TaskChange:
             faults to the items. None where there are none.
     """
 
-    fields: Json
-    finish: Callable[[Document, Items], Json] | None = None
+    fields: TaskChanges
+    finish: Callable[[Task, Items], TaskChanges] | None = None
+
+
+class Renaming(NamedTuple):
+    """A list to rename, its new name, and the version that it must have."""
+
+    list_id: str
+    name: str
+    version: int | None
 
 
 async def change_tasks(
@@ -55,12 +64,12 @@ async def change_tasks(
     targets = [items.identify(item, f"tasks.{index}") for index, item in enumerate(given)]
     changes = await read_items(rules, read, given, items, TaskChange({}))
     names = _read_lists(items, lists)
-    await prepare_batch(rules, [{"task": change.fields} for change in changes])
+    await prepare_batch(rules, [change.fields for change in changes])
 
     async def write(work: UnitOfWork) -> Json:
         # It may run again.
         attempt = replace(items, errors=list(items.errors))
-        operations = [
+        operations: list[Update] = [
             {"op": "update", "task": await _finish(work, attempt, number, target, change), **target}
             for number, (target, change) in enumerate(zip(targets, changes, strict=True))
         ]
@@ -74,47 +83,48 @@ async def change_tasks(
     )
 
 
-def _read_lists(items: Items, given: Sequence[Json]) -> list[Json]:
-    """Return the lists to rename, each with its id, its new name and its version."""
+def _read_lists(items: Items, given: Sequence[Json]) -> list[Renaming]:
+    """Return the lists to rename."""
     found = []
     for index, item in enumerate(given):
         path = f"lists.{index}"
-        list_id = items.resolve_list(item["list"], f"{path}.list")
-        fields = items.validate(ListCreate, {"name": item["name"]}, path)
-        found.append({"id": list_id, "if_match": item.get("version"), **fields})
+        # Empty where there are errors: then nothing is renamed.
+        list_id = items.resolve_list(item["list"], f"{path}.list") or ""
+        fields: ListChanges = items.validate(ListCreate, {"name": item["name"]}, path)
+        found.append(Renaming(list_id, fields.get("name", ""), item.get("version")))
     return found
 
 
-async def _rename_lists(work: UnitOfWork, items: Items, given: Sequence[Json]) -> list[str]:
+async def _rename_lists(work: UnitOfWork, items: Items, given: Sequence[Renaming]) -> list[str]:
     """Rename lists; return their new names.
 
     Raises:
         ToolError: Some cannot be renamed; nothing may be committed.
     """
     for index, item in enumerate(given):
-        version = item["if_match"]
-        expected = None if version is None else frozenset({version})
+        expected = None if item.version is None else frozenset({item.version})
         try:
-            await ListService(work).update(item["id"], {"name": item["name"]}, expected)
+            await ListService(work).update(item.list_id, {"name": item.name}, expected)
         except ProblemError as error:
             items.errors += explain(index, error, "lists")
     raise_for_items(items.errors)
-    return [item["name"] for item in given]
+    return [item.name for item in given]
 
 
 async def _finish(
-    work: UnitOfWork, items: Items, number: int, target: Json, change: TaskChange
-) -> Json:
+    work: UnitOfWork, items: Items, number: int, target: TargetedTask, change: TaskChange
+) -> TaskChanges:
     if change.finish is None or items.is_faulty(number):
         return change.fields
     try:
-        return change.fields | change.finish(await _get_to_change(work, target), items)
+        task = await _get_to_change(work, target)
     except ProblemError as error:
         items.errors += explain(number, error)
         return {}
+    return {**change.fields, **change.finish(task, items)}
 
 
-async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[Json]) -> None:
+async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[TargetedTask]) -> None:
     """Refuse a call in which some items cannot be done, and name each whose task is missing.
 
     Raises:
@@ -133,7 +143,7 @@ async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[Json
     raise_for_items(items.errors)
 
 
-async def _get_to_change(work: UnitOfWork, target: Json) -> Document:
+async def _get_to_change(work: UnitOfWork, target: TargetedTask) -> Task:
     version = target["if_match"]
     expected = None if version is None else frozenset({version})
-    return parse_document(await TaskService(work).get_to_change(target["id"], expected))
+    return await TaskService(work).get_to_change(target["id"], expected)

@@ -1,8 +1,9 @@
 """Tasks in tool results: JSON without empty fields, and one line of text."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 
+from todo.core.domain import Task
 from todo.db.tables import TAG_LENGTH, TITLE_LENGTH
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
@@ -12,7 +13,7 @@ from todo.quickadd.vocabulary import WEEKDAY_NAMES
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
-from todo.tasks.document import Document, read_due
+from todo.tasks.document import read_due
 from todo.tasks.visible_lists import VisibleLists
 
 KEYS = (
@@ -47,7 +48,7 @@ _DEFAULTS: Json = {"priority": "none", "recurrence_from": "schedule"}
 
 
 def view_task(
-    document: Document,
+    task: Task,
     clock: AccountTime,
     lists: VisibleLists,
     wanted: Collection[str] | None = None,
@@ -55,13 +56,13 @@ def view_task(
     """Return a task as JSON.
 
     Args:
-        document: The task's document.
+        task: The task.
         clock: Whose zone times are shown in, except for those that have a zone.
         lists: The names of the lists.
         wanted: Keys to return beside `id`; None for all that are not details.
     """
     shown: Json = {}
-    values = document | _derive(document, clock, lists)
+    values: Mapping[str, object] = {**task, **_derive(task, clock, lists)}
     for key in KEYS:
         if key != "id" and key not in wanted if wanted else key in DETAILS:
             continue
@@ -71,24 +72,27 @@ def view_task(
     return shown
 
 
-def _derive(document: Document, clock: AccountTime, lists: VisibleLists) -> Json:
-    day, at = read_due(document)
+def _derive(task: Task, clock: AccountTime, lists: VisibleLists) -> Json:
+    day, at = read_due(task)
     now = clock.now
-    zone = check_zone(document["due_zone"]) if document["due_zone"] else None
     derived: Json = {
-        name: clock.show(document[name], zone if name == "due_at" else None)
-        for name in TIMES
-        if document[name] is not None
+        "created_at": clock.show(task["created_at"]),
+        "updated_at": clock.show(task["updated_at"]),
     }
+    if task["due_at"] is not None:
+        zone = check_zone(task["due_zone"]) if task["due_zone"] else None
+        derived["due_at"] = clock.show(task["due_at"], zone)
+    if task["completed_at"] is not None:
+        derived["completed_at"] = clock.show(task["completed_at"])
     is_past = (day is not None and day < clock.today) or (at is not None and at < now)
-    derived["overdue"] = is_past and not document["is_completed"]
-    if document["recurrence"] is not None:
-        rule = read_rule(document["recurrence"])
-        derived["repeats"] = describe_rule(rule, document["recurrence_from"])
-    if document["list_id"] is not None:
-        derived["list"] = lists.find_name(document["list_id"]) or document["list_id"]
-    if document["description"]:
-        derived["description"] = cut(document["description"], DESCRIPTION_LENGTH)
+    derived["overdue"] = is_past and not task["is_completed"]
+    if task["recurrence"] is not None:
+        rule = read_rule(task["recurrence"])
+        derived["repeats"] = describe_rule(rule, task["recurrence_from"])
+    if task["list_id"] is not None:
+        derived["list"] = lists.find_name(task["list_id"]) or task["list_id"]
+    if task["description"]:
+        derived["description"] = cut(task["description"], DESCRIPTION_LENGTH)
     return derived
 
 

@@ -5,8 +5,10 @@ from uuid import UUID
 
 import orjson
 
+from todo.core.domain import Snapshot, get_name
 from todo.core.errors import NotFoundError, UndoConflictError, VersionMismatchError
 from todo.core.ids import new_uuid7
+from todo.db.documents import parse_snapshot
 from todo.journal.repository import MAX_SEQ, find_view
 from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run, find_changed_views
@@ -133,15 +135,14 @@ def show_undone(done: list[Json], work: UnitOfWork) -> Json:
     """Return the result of undos: of long ones the beginning, and how long they are."""
     items = [item for each in done for item in each["items"]]
     before = {
-        (entry.kind, entry.entity_id): orjson.loads(entry.before)
+        (entry.kind, entry.entity_id): parse_snapshot(entry.kind, entry.before)
         for _owner, entry in work.recorded
-        if entry.before is not None
     }
     undone = []
     for item in items[:_MAX_SHOWN]:
-        known = item["after"] or before.get((item["kind"], item["id"]), {})
-        name = known.get("title") or known.get("name") or known.get("user_id") or item["id"]
-        shown = {"kind": item["kind"], "id": item["id"], "name": cut(str(name), _NAME_LENGTH)}
+        known: Snapshot | None = item["after"] or before.get((item["kind"], item["id"]))
+        name = item["id"] if known is None else get_name(known)
+        shown = {"kind": item["kind"], "id": item["id"], "name": cut(name, _NAME_LENGTH)}
         if item["after"] is None:
             shown["gone"] = True
         undone.append(shown)

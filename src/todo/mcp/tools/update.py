@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from todo.db.tables import PRIORITIES, TAG_LENGTH
+from todo.core.domain import PRIORITIES, Task, TaskChanges
+from todo.db.tables import TAG_LENGTH
 from todo.mcp.tool import Json, ToolCall, ToolError, ToolResult
 from todo.mcp.tools.changed_tasks import ALWAYS, CHANGED
 from todo.mcp.tools.definition import define_tool
@@ -10,7 +11,6 @@ from todo.mcp.tools.items import Items, is_removed, read_tag
 from todo.mcp.tools.schema import array, record, text
 from todo.mcp.tools.task_changes import TaskChange, change_tasks
 from todo.mcp.tools.write import MAX_TASKS, REPEATABLE, VERSION
-from todo.tasks.document import Document
 from todo.tasks.schemas import TaskUpdate
 from todo.text.normalization import normalize_text
 
@@ -70,9 +70,10 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
     if not fields and not changes_tags:
         items.add_error(path, "changes nothing; give a field to change")
 
-    def finish(before: Document, attempt: Items) -> Json:
+    def finish(before: Task, attempt: Items) -> TaskChanges:
         tags = _change_tags(before["tags"], item)
-        return attempt.validate(TaskUpdate, {"tags": tags}, path)
+        changes: TaskChanges = attempt.validate(TaskUpdate, {"tags": tags}, path)
+        return changes
 
     return TaskChange(items.validate(TaskUpdate, fields, path), finish if changes_tags else None)
 

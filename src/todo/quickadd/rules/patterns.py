@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
+from todo.core.domain import RecurrenceFrom
 from todo.quickadd.rules.month_days import find_month_days, find_months
 from todo.quickadd.rules.week_days import find_day_set, find_days_without, find_weekdays
 from todo.quickadd.times.clock import DAY_PARTS, DayPart
 from todo.quickadd.tokens.line import Line, Match
 from todo.quickadd.tokens.numbers import find_cardinal, find_ordinal
 from todo.schedule.rule import Frequency, Rule
-from todo.schedule.series import Basis
 
 EVERY: Final = frozenset({"every", "each", "ev"})
 LAST_DAY = Rule(Frequency.MONTHLY, by_month_day=(-1,))
@@ -54,7 +54,7 @@ class Repeat:
     """
 
     rule: Rule
-    basis: Basis = "schedule"
+    basis: RecurrenceFrom = "schedule"
     part: DayPart | None = None
 
 

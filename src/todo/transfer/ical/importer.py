@@ -8,20 +8,21 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from todo.api.schemas import to_json_dict
+from todo.core.domain import NewTask, Task
 from todo.core.errors import ProblemError
 from todo.core.timestamps import format_timestamp
 from todo.db.database import Database
 from todo.schedule.due import check_zone
 from todo.tasks.account_zone import fetch_zone
-from todo.tasks.document import Document
 from todo.tasks.repository import MAX_DEPTH
 from todo.tasks.schemas import TaskCreate
-from todo.tasks.validation import new_image, validate_due
+from todo.tasks.validation import make_task, validate_due
 from todo.transfer.first_pass import TaskPlacement
 from todo.transfer.ical.reader import Calendar, read_calendar
 from todo.transfer.ical.vtodo import ImportedTask
 from todo.transfer.importer import Importer, Report
-from todo.transfer.records import explain, join_reasons, to_plain
+from todo.transfer.records import explain, join_reasons
 
 _RANDOM_BITS = 74
 # The characters of an id that say when the task was created; the rest is random.
@@ -80,21 +81,21 @@ class _Import:
         for item in calendar.report:
             self._skip(item.line, f"{item.what}: {item.why}")
         known = await self._find_known(calendar)
-        documents = []
-        for task in calendar.tasks:
+        tasks = []
+        for read in calendar.tasks:
             try:
-                document = self._make_image(task, known)
+                task = self._make_task(read, known)
             except ProblemError as error:
                 reasons = [f"{each['field']}: {each['message']}" for each in error.errors or ()]
-                self._skip(task.line, join_reasons(reasons) or error.detail)
+                self._skip(read.line, join_reasons(reasons) or error.detail)
                 continue
             except ValidationError as error:
-                self._skip(task.line, explain(error))
+                self._skip(read.line, explain(error))
                 continue
-            if task.uid:
-                self._ids[task.uid] = document["id"]
-            documents.append((task.line, document))
-        report = await self._importer.take_images(documents)
+            if read.uid:
+                self._ids[read.uid] = task["id"]
+            tasks.append((read.line, task))
+        report = await self._importer.take_tasks(tasks)
         report.skipped |= {line: join_reasons(each) for line, each in self._reasons.items()}
         return report
 
@@ -115,29 +116,28 @@ class _Import:
             above = {place.parent_id for place in places.values() if place.parent_id}
         return {each[_TIME_LENGTH:]: each for each in found}
 
-    def _make_image(self, task: ImportedTask, known: dict[str, str]) -> Document:
-        created_at = _parse(task.created_at) or self._now
+    def _make_task(self, read: ImportedTask, known: dict[str, str]) -> Task:
+        created_at = _parse(read.created_at) or self._now
         # A rule was checked with the due; everything else as that of a request.
-        fields = {name: value for name, value in task.task.items() if name != "recurrence"}
-        checked = TaskCreate.model_validate(fields)
-        given = {name: to_plain(getattr(checked, name)) for name in fields}
-        document = new_image(given, self._owner, _render(created_at))
-        if task.uid:
-            made = _make_id(self._owner, task)
-            document["id"] = known.get(made[_TIME_LENGTH:], made)
-        document["position"] = round(created_at.timestamp(), 3)
-        document["updated_at"] = _render(_parse(task.updated_at) or created_at)
-        document["is_completed"] = task.is_completed
-        if task.is_completed:
-            done_at = _parse(task.completed_at) or _parse(task.updated_at) or created_at
-            document["completed_at"] = _render(done_at)
-        validate_due(document, self._zone)
-        document["recurrence"] = task.task.get("recurrence")
-        if document["id"] not in self._places:
-            place = self._place(task)
-            document["parent_id"], document["list_id"] = place.parent_id, place.list_id
-            self._places[document["id"]] = place
-        return document
+        fields = {name: value for name, value in read.task.items() if name != "recurrence"}
+        given: NewTask = to_json_dict(TaskCreate.model_validate(fields))
+        task = make_task(given, self._owner, _render(created_at))
+        if read.uid:
+            made = _make_id(self._owner, read)
+            task["id"] = known.get(made[_TIME_LENGTH:], made)
+        task["position"] = round(created_at.timestamp(), 3)
+        task["updated_at"] = _render(_parse(read.updated_at) or created_at)
+        task["is_completed"] = read.is_completed
+        if read.is_completed:
+            done_at = _parse(read.completed_at) or _parse(read.updated_at) or created_at
+            task["completed_at"] = _render(done_at)
+        validate_due(task, self._zone)
+        task["recurrence"] = read.task.get("recurrence")
+        if task["id"] not in self._places:
+            place = self._place(read)
+            task["parent_id"], task["list_id"] = place.parent_id, place.list_id
+            self._places[task["id"]] = place
+        return task
 
     def _place(self, task: ImportedTask) -> TaskPlacement:
         """Return where a new task goes: below its parent, wherever that is by now."""

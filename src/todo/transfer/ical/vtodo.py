@@ -4,8 +4,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
+from todo.core.domain import NewTask, Priority
+from todo.tasks.document import select_fields
 from todo.tasks.schemas import MAX_DESCRIPTION_LENGTH, MAX_TAGS, MAX_TITLE_LENGTH
 from todo.text.normalization import MAX_MARKS, limit_marks
 from todo.transfer.ical.parser import Component, Property, Skipped, unescape
@@ -38,6 +39,12 @@ _OTHER_RELATIONS = {
 }
 _DAY = timedelta(days=1)
 
+# By number, as RFC 5545, 3.8.1.9 divides them.
+_PRIORITIES: tuple[Priority | None, ...] = (
+    *(None, "high", "high", "high", "high"),
+    *("medium", "low", "low", "low", "low"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ImportedTask:
@@ -51,7 +58,7 @@ class ImportedTask:
         completed_at: When it was, in UTC.
         created_at: When it was made, in UTC.
         updated_at: When it was changed last, in UTC.
-        task: What `POST /tasks` takes.
+        task: Its fields.
     """
 
     line: int
@@ -61,7 +68,7 @@ class ImportedTask:
     completed_at: str | None
     created_at: str | None
     updated_at: str | None
-    task: dict[str, Any]
+    task: NewTask
 
 
 def read_task(component: Component, clock: Clock, rules: Rules) -> ImportedTask | str:
@@ -91,22 +98,27 @@ class _Reader:
         is_completed, completed_at = self._read_completion()
         recurrence = self._read_recurrence(start, due)
         alarms = self._component.components
-        task = {
+        priority = self._read_priority()
+        task: NewTask = {
             "title": title,
             "description": description or None,
-            "priority": self._read_priority(),
+            "priority": priority or "none",
             "tags": self._read_tags(),
-            "due_date": due and due.day and due.day.isoformat(),
-            "due_at": due and due.at and _render(due.at),
-            "due_zone": due and due.zone,
+            "due_date": due.day.isoformat() if due and due.day else None,
+            "due_at": _render(due.at) if due and due.at else None,
+            "due_zone": due.zone if due else None,
             "recurrence": recurrence,
             "reminders": read_reminders(
                 alarms, title, start, due, self._clock, repeats=recurrence is not None
             ),
         }
-        if task["recurrence"] and due and due.at and not due.zone:
+        if recurrence and due and due.at and not due.zone:
             # An instant of UTC comes again by the clocks of UTC.
             task["due_zone"] = "UTC"
+        missing = {name for name, value in task.items() if not value}
+        if priority is None:
+            missing.add("priority")
+        names = [name for name in task if name not in missing]
         return ImportedTask(
             line=self._component.line,
             uid=uid or None,
@@ -115,7 +127,7 @@ class _Reader:
             completed_at=completed_at,
             created_at=self._read_instant("CREATED"),
             updated_at=self._read_instant("LAST-MODIFIED"),
-            task={key: value for key, value in task.items() if value},
+            task=select_fields(task, names),
         )
 
     def _skip(self, line: int, what: str, why: str) -> None:
@@ -168,7 +180,7 @@ class _Reader:
             self._skip(line, name, f"has {len(text)} characters; truncated after {length}")
         return text[:length].strip()
 
-    def _read_priority(self) -> str | None:
+    def _read_priority(self) -> Priority | None:
         given = self._first.get("PRIORITY")
         if given is None:
             return None
@@ -176,8 +188,7 @@ class _Reader:
         if not re.fullmatch("[0-9]", value):
             self._skip(given.line, "PRIORITY", f"{value[:20]!r} is not a number from 0 to 9")
             return None
-        # As RFC 5545, 3.8.1.9 divides them.
-        return [None, *4 * ["high"], "medium", *4 * ["low"]][int(value)]
+        return _PRIORITIES[int(value)]
 
     def _read_tags(self) -> list[str]:
         tags: list[str] = []

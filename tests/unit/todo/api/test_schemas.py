@@ -1,15 +1,18 @@
 """Times where they come in, and the one form in which they are stored."""
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from tests.unit.todo.tasks.examples import TASK
 from todo.api.schemas import Instant
 from todo.compat.due import read_due_text
-from todo.db.documents import TASK_FIELDS
 from todo.tasks.document import to_row
+
+if TYPE_CHECKING:
+    from todo.core.domain import Task
 
 LEAP = ("2026-12-31T23:59:60Z", "2026-12-31T10:15:60+01:00", "2026-12-31T23:59:60.5Z")
 
@@ -33,17 +36,15 @@ def test_a_second_60_is_refused(text: str) -> None:
 )
 def test_a_time_is_stored_with_six_digits_however_it_was_written(text: str, stored: str) -> None:
     times = ("due_at", "completed_at", "created_at", "updated_at")
-    image: dict[str, Any] = {
-        **dict.fromkeys(TASK_FIELDS),
-        "owner": "alice",
-        "title": "t",
-        "priority": "none",
-        "tags": [],
-        "reminders": [],
-        **dict.fromkeys(times, text),
+    task: Task = {
+        **TASK,
+        "due_at": text,
+        "completed_at": text,
+        "created_at": text,
+        "updated_at": text,
     }
 
-    row = to_row(image)
+    row = to_row(task)
 
     assert {row[name] for name in (*times, "due_key")} == {stored}
     assert datetime.fromisoformat(stored) == datetime.fromisoformat(text)

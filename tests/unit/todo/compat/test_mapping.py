@@ -5,34 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.todo.tasks.examples import TASK
 from todo.compat.due import UNKNOWN_ZONE, Due, is_shown, read_due_text, show_due, to_fields
 from todo.compat.mapping import read_changes, read_new, render, show
 from todo.compat.schemas import FrontEndCreate, FrontEndUpdate
+from todo.core.domain import Task, TaskChanges
 from todo.text.normalization import normalize_text
 
-TASK: dict[str, Any] = {
-    "id": "01a21283-953d-7dd7-ae83-87177b0fd35c",
-    "owner": "alice",
-    "list_id": None,
-    "parent_id": None,
-    "title": "t",
-    "description": None,
-    "priority": "none",
-    "tags": [],
-    "due_date": None,
-    "due_at": None,
-    "due_zone": None,
-    "recurrence": None,
-    "recurrence_from": "schedule",
-    "reminders": [],
-    "position": 1.0,
-    "is_completed": False,
-    "completed_at": None,
-    "created_at": "2026-11-25T10:00:00+00:00",
-    "updated_at": "2026-11-25T10:00:00+00:00",
-    "previous_id": None,
-    "version": 1,
-}
 # In the form in which texts are stored.
 WORDS = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=9).map(
     lambda text: normalize_text(text, 100)
@@ -55,7 +34,7 @@ RULES = st.sampled_from(
 
 
 @given(
-    image=st.builds(
+    task=st.builds(
         lambda due, **fields: {**TASK, **fields, **due},
         due=DUES,
         title=WORDS,
@@ -67,12 +46,12 @@ RULES = st.sampled_from(
     ),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "Asia/Kolkata"]),
 )
-def test_what_comes_back_as_it_was_shown_changes_nothing(image: dict[str, Any], zone: str) -> None:
-    shown = show(image)
+def test_what_comes_back_as_it_was_shown_changes_nothing(task: Task, zone: str) -> None:
+    shown = show(task)
 
-    changes = read_changes(FrontEndUpdate.model_validate(shown), image, zone)
+    changes = read_changes(FrontEndUpdate.model_validate(shown), task, zone)
 
-    assert changes == {"is_completed": image["is_completed"]}
+    assert changes == {"is_completed": task["is_completed"]}
 
 
 @pytest.mark.parametrize(
@@ -92,26 +71,25 @@ def test_the_accounts_zone_decides_what_a_wall_time_is(
     fields = to_fields(read_due_text(sent), zone)
 
     assert fields["due_at"] == f"{at}.000000+00:00"
-    assert show_due({**TASK, **fields}) == f"{shown}.000000+00:00"
-    assert is_shown({**TASK, **fields}, read_due_text(show_due({**TASK, **fields})))
+    assert show_due(fields) == f"{shown}.000000+00:00"
+    assert is_shown(fields, read_due_text(show_due(fields)))
 
 
 def test_without_a_zone_a_wall_time_stays_one() -> None:
     fields = to_fields(read_due_text("2031-07-01T09:00"), "UTC")
 
     assert fields["due_zone"] == UNKNOWN_ZONE
-    assert show_due({**TASK, **fields}) == "2031-07-01T09:00:00"
+    assert show_due(fields) == "2031-07-01T09:00:00"
 
 
 def test_a_day_is_no_midnight_somewhere() -> None:
     fields = to_fields(read_due_text("2031-07-01"), "Europe/Berlin")
 
     assert fields == {"due_date": "2031-07-01", "due_at": None, "due_zone": None}
-    image = {**TASK, **fields}
-    assert show_due(image) == "2031-07-01T00:00:00"
-    assert is_shown(image, Due(day=date(2031, 7, 1)))
-    assert not is_shown(image, Due(day=date(2031, 7, 2)))
-    assert not is_shown(image, None)
+    assert show_due(fields) == "2031-07-01T00:00:00"
+    assert is_shown(fields, Due(day=date(2031, 7, 1)))
+    assert not is_shown(fields, Due(day=date(2031, 7, 2)))
+    assert not is_shown(fields, None)
 
 
 @pytest.mark.parametrize(
@@ -132,10 +110,10 @@ def test_a_pattern_becomes_a_rule(fields: dict[str, Any], recurrence: str | None
 
 
 def test_a_box_that_is_unticked_ends_the_series_alone() -> None:
-    image = {**TASK, "recurrence": "FREQ=WEEKLY;BYDAY=MO,WE"}
+    task = TASK | {"recurrence": "FREQ=WEEKLY;BYDAY=MO,WE"}
 
-    def change(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - a form
-        return read_changes(FrontEndUpdate.model_validate(fields), image, "UTC")
+    def change(**fields: Any) -> TaskChanges:  # noqa: ANN401 - a form
+        return read_changes(FrontEndUpdate.model_validate(fields), task, "UTC")
 
     assert change(is_recurring=False) == {"recurrence": None}
     assert change(is_recurring=True) == {}

@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.todo.compat.test_mapping import TASK
+from tests.unit.todo.tasks.examples import TASK
 from todo.compat import websocket
 from todo.compat.mapping import show
 from todo.journal.repository import Change

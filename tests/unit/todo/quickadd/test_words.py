@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.unit.todo.quickadd.random_rules import make_rules, make_usual_rules
+from todo.core.domain import RecurrenceFrom
 from todo.quickadd.parser import parse_recurrence
 from todo.quickadd.words import describe_rule
 from todo.schedule.rule import Rule, read_rule
-from todo.schedule.series import Basis
 
 NOW = datetime(2026, 11, 29, 10, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_a_rule_counted_from_completion_says_so() -> None:
     assert words == "every 3 days after completion until 31 March 2027"
 
 
-def check(rule: Rule, basis: Basis) -> None:
+def check(rule: Rule, basis: RecurrenceFrom) -> None:
     words = describe_rule(rule, basis)
     try:
         found = parse_recurrence(words, NOW, UTC)

@@ -5,9 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from todo.core.domain import RecurrenceFrom
 from todo.schedule.due import at_wall_time
 from todo.schedule.rule import Rule
-from todo.schedule.series import Basis, NextDue, forget_start, next_due, normalise, parse_rule
+from todo.schedule.series import NextDue, forget_start, next_due, normalise, parse_rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NUUK = ZoneInfo("America/Nuuk")
@@ -21,7 +22,7 @@ def series(
     due: str,
     zone: ZoneInfo | None = None,
     *,
-    basis: Basis = "schedule",
+    basis: RecurrenceFrom = "schedule",
     completed_at: datetime = COMPLETED,
 ) -> Iterator[NextDue]:
     """Every next instance, each from nothing but the one before."""
@@ -213,7 +214,7 @@ def test_from_completion_an_interval_that_passes_over_every_day_gives_way() -> N
 
 
 @pytest.mark.parametrize("basis", ["schedule", "completion"])
-def test_a_task_without_due_counts_from_its_completion(basis: Basis) -> None:
+def test_a_task_without_due_counts_from_its_completion(basis: RecurrenceFrom) -> None:
     following = next_due(
         parse_rule("FREQ=WEEKLY"),
         due_date=None,

@@ -5,26 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.todo.tasks.examples import TASK
 from todo.core.caller import Caller
-from todo.db.documents import TASK_FIELDS
-from todo.db.tables import NO_DUE, PRIORITIES
+from todo.core.domain import PRIORITIES, Priority, TaskChanges
+from todo.db.tables import NO_DUE
 from todo.tasks.document import COLUMNS, read_rank, to_row
 from todo.tasks.repository import TaskRepository
 
-IMAGE: dict[str, Any] = {
-    **dict.fromkeys(TASK_FIELDS),
-    "id": "019ab000-0000-7000-8000-000000000001",
-    "owner": "alice",
-    "title": "t",
-    "priority": "none",
-    "tags": [],
-    "reminders": [],
-    "is_completed": False,
-}
-
 
 def test_a_row_has_each_column_and_nothing_else() -> None:
-    assert set(to_row(IMAGE)) == set(COLUMNS)
+    assert set(to_row(TASK)) == set(COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -35,10 +25,9 @@ def test_a_row_has_each_column_and_nothing_else() -> None:
         ({"description": "other"}, True),
     ],
 )
-def test_words_are_made_only_for_changed_texts(changes: dict[str, Any], has_words: bool) -> None:  # noqa: FBT001 - a parameter
+def test_words_are_made_only_for_changed_texts(changes: TaskChanges, has_words: bool) -> None:  # noqa: FBT001 - a parameter
     session: Any = None
-    before = IMAGE | {"description": None}
-    calls = TaskRepository(session, Caller("alice")).change(before, before | changes)
+    calls = TaskRepository(session, Caller("alice")).change(TASK, {**TASK, **changes})
 
     assert ("words" in calls[0][1]) is has_words
 
@@ -49,13 +38,13 @@ def test_words_are_made_only_for_changed_texts(changes: dict[str, Any], has_word
     priority=st.sampled_from(PRIORITIES),
 )
 def test_lists_are_kept_as_json_and_priorities_by_rank(
-    tags: list[str], reminders: list[int], priority: str
+    tags: list[str], reminders: list[int], priority: Priority
 ) -> None:
     try:
         "".join(tags).encode()
     except UnicodeEncodeError:
         return  # a lone surrogate is refused before
-    row = to_row(IMAGE | {"tags": tags, "reminders": reminders, "priority": priority})
+    row = to_row(TASK | {"tags": tags, "reminders": reminders, "priority": priority})
 
     assert json.loads(row["tags"]) == tags
     assert json.loads(row["reminders"]) == reminders
@@ -71,14 +60,14 @@ def test_lists_are_kept_as_json_and_priorities_by_rank(
         ({"due_at": "2026-11-25T10:00:00+01:00"}, "2026-11-25T09:00:00.000000+00:00"),
     ],
 )
-def test_a_due_is_sorted_by_a_text_of_one_form(due: dict[str, str], key: str) -> None:
-    assert to_row(IMAGE | due)["due_key"] == key
+def test_a_due_is_sorted_by_a_text_of_one_form(due: TaskChanges, key: str) -> None:
+    assert to_row({**TASK, **due})["due_key"] == key
 
 
 def test_what_is_due_sorts_before_what_never_is() -> None:
-    latest = to_row(IMAGE | {"due_date": "9998-12-31"})["due_key"]
+    latest = to_row(TASK | {"due_date": "9998-12-31"})["due_key"]
 
-    assert latest < to_row(IMAGE)["due_key"]
+    assert latest < to_row(TASK)["due_key"]
 
 
 def test_ranks_are_in_the_order_of_the_names() -> None:

@@ -6,16 +6,18 @@ from typing import Any
 
 import pytest
 
+from tests.unit.todo.tasks.examples import TASK
+from todo.core.domain import TaskChanges
 from todo.core.errors import ValidationFailedError
 from todo.tasks.batch import prepare_batch
 from todo.tasks.recurrence import RuleEvaluation
 from todo.text.search_words import render_searched
 
-NEVER = {"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}
-WEEKLY = {"recurrence": "FREQ=WEEKLY", "due_date": "2026-11-25"}
+NEVER: TaskChanges = {"recurrence": "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"}
+WEEKLY: TaskChanges = {"recurrence": "FREQ=WEEKLY", "due_date": "2026-11-25"}
 
 
-def refuse(evaluation: RuleEvaluation, fields: dict[str, Any]) -> dict[str, Any]:
+def refuse(evaluation: RuleEvaluation, fields: TaskChanges) -> dict[str, Any]:
     with pytest.raises(ValidationFailedError) as caught:
         asyncio.run(evaluation.prepare(fields))
     assert caught.value.errors is not None
@@ -51,45 +53,43 @@ def test_a_spent_budget_refuses_a_rule_however_good_it_is() -> None:
         {"recurrence": "FREQ=DAILY;INTERVAL=7;BYDAY=TU", "due_date": "2026-11-25"},
     ],
 )
-def test_what_may_be_right_is_left_to_the_write(fields: dict[str, Any]) -> None:
+def test_what_may_be_right_is_left_to_the_write(fields: TaskChanges) -> None:
     asyncio.run(RuleEvaluation().prepare(fields))
 
 
 def test_a_batch_evaluates_all_its_rules_and_leaves_the_errors_to_the_write() -> None:
-    operations: list[dict[str, Any]] = [
-        {"op": "create", "task": NEVER},
-        {"op": "complete"},
-        {"op": "x", "task": WEEKLY},
-    ]
+    given = [NEVER, WEEKLY]
 
-    asyncio.run(prepare_batch(RuleEvaluation(), operations))
-    asyncio.run(prepare_batch(RuleEvaluation(0), operations))
+    asyncio.run(prepare_batch(RuleEvaluation(), given))
+    asyncio.run(prepare_batch(RuleEvaluation(0), given))
 
 
 def test_the_words_of_a_text_are_made_before_the_write_and_once() -> None:
     evaluation = RuleEvaluation(words_s=1e-9)
-    image = {"owner": "alice", "title": "報告 one", "description": "報告書を書く" * 500}
+    texts: TaskChanges = {"title": "報告 one", "description": "報告書を書く" * 500}
 
     async def write() -> str:
-        await evaluation.prepare(image)
+        await evaluation.prepare(texts)
         # The budget is spent: only what was prepared is found.
-        return await evaluation.render_searched(image)
+        return await evaluation.render_searched({**TASK, **texts})
 
-    assert asyncio.run(write()) == render_searched(**image)
+    searched = render_searched(TASK["owner"], texts["title"], texts["description"])
+    assert asyncio.run(write()) == searched
 
 
 def test_a_spent_budget_refuses_long_texts() -> None:
-    for field, fields in (
-        ("title", {"title": "é" * 501}),
-        ("description", {"description": "é" * 501}),
-    ):
+    given: dict[str, TaskChanges] = {
+        "title": {"title": "é" * 501},
+        "description": {"description": "é" * 501},
+    }
+    for field, fields in given.items():
         error = refuse(RuleEvaluation(words_s=0), fields)
         assert (error["field"], error["code"]) == (field, "too-costly")
         assert "send fewer at once" in error["message"]
 
 
 def test_short_and_ascii_texts_need_no_budget() -> None:
-    fields = {"title": "é" * 255, "description": "word " * 2000}
+    fields: TaskChanges = {"title": "é" * 255, "description": "word " * 2000}
 
     asyncio.run(RuleEvaluation(words_s=0).prepare(fields))
 

@@ -12,6 +12,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql, sqlite
 
 from todo.db.statement import Compiled
+from todo.tasks import repository
 from todo.tasks.page_sql import (
     NARROW,
     SCAN_BUDGET,
@@ -24,7 +25,6 @@ from todo.tasks.page_sql import (
     page_statement,
 )
 from todo.tasks.query_shape import QueryShape, Sort
-from todo.tasks.repository import find_statement
 from todo.tasks.search import search_params
 from todo.text.search_words import owner_term, parse_query
 
@@ -135,7 +135,7 @@ def test_a_search_by_relevance_ranks_a_bounded_number(dialect: str) -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_few_fields_are_read_as_few_columns(dialect: str) -> None:
-    compiled = find_statement(("title",)).compile_for(DIALECTS[dialect])
+    compiled = repository._find(("title",)).compile_for(DIALECTS[dialect])  # noqa: SLF001 - the whole of it
 
     assert parameters(compiled) == {"id", "user", "only_list"}
     assert "description" not in read(compiled)

@@ -3,17 +3,21 @@ import itertools
 import sys
 import time
 import unicodedata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from tests.unit.todo.tasks.examples import TASK
 from todo.lists.schemas import Name
 from todo.tasks.schemas import Description, Tag, Tags, Title
 from todo.tasks.text_fields import normalize_list, normalize_task
 from todo.text.normalization import MAX_MARKS, has_limited_marks, limit_marks, normalize_text
+
+if TYPE_CHECKING:
+    from todo.core.domain import TaskList
 
 DECOMPOSED = "re\u0301sume\u0301"
 COMPOSED = "r\u00e9sum\u00e9"
@@ -54,10 +58,19 @@ def test_what_would_be_too_long_stays_as_it_is() -> None:
 
 
 def test_a_task_of_the_past_comes_back_in_the_one_form() -> None:
-    image = {"title": DECOMPOSED, "description": None, "tags": [DECOMPOSED, COMPOSED], "id": "1"}
+    task = TASK | {"title": DECOMPOSED, "tags": [DECOMPOSED, COMPOSED]}
+    task_list: TaskList = {
+        "id": "1",
+        "owner": "alice",
+        "name": DECOMPOSED,
+        "position": 1.0,
+        "created_at": TASK["created_at"],
+        "updated_at": TASK["updated_at"],
+        "version": 1,
+    }
 
-    assert normalize_task(image) == image | {"title": COMPOSED, "tags": [COMPOSED]}
-    assert normalize_list({"name": DECOMPOSED}) == {"name": COMPOSED}
+    assert normalize_task(task) == task | {"title": COMPOSED, "tags": [COMPOSED]}
+    assert normalize_list(task_list) == task_list | {"name": COMPOSED}
 
 
 @pytest.mark.parametrize("kind", [Title, Description, Tag, Name])

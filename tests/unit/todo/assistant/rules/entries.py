@@ -4,24 +4,11 @@ from typing import Any
 
 import orjson
 
+from todo.tasks.validation import make_task
 from todo.writes.hash_chain import Entry
 
-DOCUMENT: dict[str, Any] = {
-    "title": "x",
-    "description": None,
-    "priority": "none",
-    "tags": [],
-    "list_id": None,
-    "parent_id": None,
-    "reminders": [],
-    "recurrence": None,
-    "recurrence_from": "schedule",
-    "due_date": None,
-    "due_at": None,
-    "due_zone": None,
-    "previous_id": None,
-    "version": 3,
-}
+DOCUMENT = make_task({"id": "t", "title": "x"}, "ann", "2027-01-01T00:00:00.000000+00:00")
+DOCUMENT["version"] = 3
 
 
 def make_entry(

@@ -221,8 +221,8 @@ def test_a_task_that_a_model_changes_many_times_is_one_line() -> None:
         tasks = [{"id": "i", "title": title}]
         return ToolUse(tool, {}, {"tasks": tasks, "zone": "UTC", "run_id": "r"})
 
-    before, after = ({**DOCUMENT, "title": title} for title in ("rent", "t79"))
-    updates = Updates({"i": (before, {**after, "due_date": "2027-03-01"})})
+    before = DOCUMENT | {"title": "rent"}
+    updates = Updates({"i": (before, before | {"title": "t79", "due_date": "2027-03-01"})})
     uses = [use("update_tasks", f"t{number}") for number in range(80)]
     moved = [use("reschedule_tasks", "t79")]
     assert answer_text.say_facts([*moved, *uses, *moved], updates, ANN) == (

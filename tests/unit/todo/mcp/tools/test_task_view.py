@@ -3,35 +3,23 @@ from typing import Any
 
 import pytest
 
-from todo.db.documents import TASK_FIELDS
 from todo.mcp.tools.account_time import AccountTime
 from todo.mcp.tools.task_view import render_task, view_task
+from todo.tasks.validation import make_task
 from todo.tasks.visible_lists import VisibleList, VisibleLists
 
 ID = "019ab000-0000-7000-8000-000000000001"
 LIST = VisibleList("019ab000-0000-7000-8000-000000000002", "Work", "alice", "owner")
-TASK: dict[str, Any] = {
-    **dict.fromkeys(TASK_FIELDS),
-    "id": ID,
-    "owner": "alice",
-    "title": "Report",
-    "priority": "none",
-    "tags": [],
-    "recurrence_from": "schedule",
-    "reminders": [],
-    "position": 1.0,
-    "is_completed": False,
-    "created_at": "2026-11-01T09:00:00.000000+00:00",
-    "updated_at": "2026-11-01T09:00:00.000000+00:00",
-    "version": 3,
-}
+TASK = make_task({"id": ID, "title": "Report"}, "alice", "2026-11-01T09:00:00.000000+00:00")
+TASK["version"] = 3
 # A Sunday, half past midnight in Berlin.
 NOW = datetime(2026, 11, 28, 23, 30, tzinfo=UTC)
 CLOCK = AccountTime(NOW, "Europe/Berlin")
 
 
-def view(**fields: object) -> dict[str, Any]:
-    return view_task(TASK | fields, CLOCK, VisibleLists([LIST]))
+def view(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - of any field
+    task: Any = TASK | fields
+    return view_task(task, CLOCK, VisibleLists([LIST]))
 
 
 def test_what_is_empty_is_left_out() -> None:

@@ -14,7 +14,7 @@ from tests.machine_clock import CLOCK
 from tests.unit.todo.transfer.ical.random_calendars import Generator
 from todo.tasks.document import to_row
 from todo.tasks.schemas import TaskCreate
-from todo.tasks.validation import new_image, validate_due
+from todo.tasks.validation import make_task, validate_due
 from todo.transfer.ical.reader import read_calendar
 
 COUNT = int(os.environ.get("ICAL_EXAMPLES", "600"))
@@ -40,9 +40,9 @@ def test_a_random_file_costs_at_most_a_second_and_loses_no_task(
         for task in calendar.tasks:
             TaskCreate.model_validate(task.task)
             at = datetime(2026, 12, 1, tzinfo=UTC).isoformat()
-            image = new_image(task.task, "alice", at)
-            validate_due(image, "Europe/Berlin")
-            to_row(image)
+            made = make_task(task.task, "alice", at)
+            validate_due(made, "Europe/Berlin")
+            to_row(made)
         # What has a rule or an alarm and does not show it is in the report.
         lines = data.partition(b"BEGIN:VTODO")[2]
         reported = {each.what for each in calendar.report}

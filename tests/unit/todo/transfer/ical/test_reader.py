@@ -1,11 +1,11 @@
 from pathlib import Path
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from todo.core.domain import NewTask
 from todo.tasks.schemas import TaskCreate
 from todo.transfer.ical.parser import Skipped
 from todo.transfer.ical.reader import Calendar, read_calendar
@@ -22,7 +22,7 @@ def read(*lines: str) -> Calendar:
     )
 
 
-def task(*lines: str) -> dict[str, Any]:
+def task(*lines: str) -> NewTask:
     """What is taken of one task, in which nothing is left out."""
     calendar = read(*lines)
     assert calendar.report == []
@@ -143,7 +143,7 @@ def test_more_than_a_task_can_hold_is_cut_and_reported() -> None:
     calendar = read(f"CATEGORIES:{tags}", f"CATEGORIES:{'x' * 60}", f"DESCRIPTION:{'y' * 10_001}")
 
     assert len(calendar.tasks[0].task["tags"]) == 10
-    assert len(calendar.tasks[0].task["description"]) == 10_000
+    assert len(calendar.tasks[0].task["description"] or "") == 10_000
     assert [(each.line, each.what) for each in calendar.report] == [
         (5, "CATEGORIES"),
         (5, "CATEGORIES"),

@@ -1,7 +1,6 @@
 """Rules that count from a start on another day than the due: each due is as far from its start."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -9,6 +8,7 @@ from dateutil.rrule import rrulestr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from todo.core.domain import NewTask
 from todo.core.time_budget import TimeBudget
 from todo.schedule.rule import read_rule
 from todo.schedule.series import next_due
@@ -28,9 +28,9 @@ def read(*lines: str) -> Calendar:
     return read_calendar(text.encode(), BERLIN)
 
 
-def follow(task: dict[str, Any], count: int) -> list[date]:
+def follow(task: NewTask, count: int) -> list[date]:
     """The days of the next instances of a task that is due on a day."""
-    rule, day = read_rule(task["recurrence"]), date.fromisoformat(task["due_date"])
+    rule, day = read_rule(task["recurrence"] or ""), date.fromisoformat(task["due_date"] or "")
     found: list[date] = []
     while len(found) < count:
         following = next_due(

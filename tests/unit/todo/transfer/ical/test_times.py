@@ -1,10 +1,10 @@
 """Durations and alarms of calendar files: days by the calendar, times of both kinds, and limits."""
 
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from todo.core.domain import NewTask
 from todo.transfer.ical.reader import Calendar, read_calendar
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -17,7 +17,7 @@ def read(*lines: str, zone: ZoneInfo = BERLIN) -> Calendar:
     return read_calendar(text.encode(), zone)
 
 
-def task(calendar: Calendar) -> dict[str, Any]:
+def task(calendar: Calendar) -> NewTask:
     [only] = calendar.tasks
     return only.task
 

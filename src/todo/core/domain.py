@@ -1,0 +1,154 @@
+"""The values of the domain: a task, a list and a share, with the keys of their JSON documents.
+
+They are what `orjson.loads` returns for a document, so a type costs nothing at runtime. All of
+them are final: a key that only one of them has tells them apart.
+"""
+
+from typing import Literal, Required, TypedDict, final, get_args
+
+Priority = Literal["none", "low", "medium", "high"]
+PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+"""By rank, which is what the column holds: they sort."""
+RecurrenceFrom = Literal["schedule", "completion"]
+"""What the next occurrence of a task is counted from."""
+ShareAccess = Literal["read", "write"]
+"""What a user may do with the tasks of another user's list."""
+Access = Literal["owner", ShareAccess]
+"""What a user may do with the tasks of a list."""
+
+
+class TaskDue(TypedDict):
+    """The due of a task: a day, an instant in a zone, or neither."""
+
+    due_date: str | None
+    due_at: str | None
+    due_zone: str | None
+
+
+class TaskRule(TaskDue):
+    """The recurrence of a task, and the due that its rule applies to."""
+
+    recurrence: str | None
+    recurrence_from: RecurrenceFrom
+
+
+@final
+class Task(TypedDict):
+    """A task."""
+
+    id: str
+    owner: str
+    list_id: str | None
+    parent_id: str | None
+    title: str
+    description: str | None
+    priority: Priority
+    tags: list[str]
+    due_date: str | None
+    due_at: str | None
+    due_zone: str | None
+    recurrence: str | None
+    recurrence_from: RecurrenceFrom
+    reminders: list[int]
+    position: float
+    is_completed: bool
+    completed_at: str | None
+    created_at: str
+    updated_at: str
+    previous_id: str | None
+    version: int
+
+
+class _ListFields(TypedDict):
+    id: str
+    owner: str
+    name: str
+    position: float
+    created_at: str
+    updated_at: str
+    version: int
+
+
+@final
+class TaskList(_ListFields):
+    """A list of tasks."""
+
+
+@final
+class VisibleTaskList(_ListFields):
+    """A list of tasks, with what the caller may do with them."""
+
+    access: Access
+
+
+@final
+class Share(TypedDict):
+    """A share: a user's access to another user's list."""
+
+    list_id: str
+    user_id: str
+    access: ShareAccess
+    created_at: str
+
+
+Snapshot = Task | TaskList | Share
+"""The state of something before or after a change, as the journal has it."""
+
+
+def get_name(snapshot: Snapshot) -> str:
+    """Return the title of a task, the name of a list, the user of a share."""
+    if "title" in snapshot:
+        return snapshot["title"]
+    return snapshot["name"] if "name" in snapshot else snapshot["user_id"]
+
+
+class TaskChanges(TypedDict, total=False):
+    """The fields of a task that a request sets; absent ones keep their value."""
+
+    title: str
+    description: str | None
+    priority: Priority
+    tags: list[str]
+    list_id: str | None
+    parent_id: str | None
+    due_date: str | None
+    due_at: str | None
+    due_zone: str | None
+    recurrence: str | None
+    recurrence_from: RecurrenceFrom
+    reminders: list[int]
+    position: float
+    is_completed: bool
+
+
+class NewTask(TypedDict, total=False):
+    """The fields of a new task; absent ones have their default."""
+
+    id: str
+    title: Required[str]
+    description: str | None
+    priority: Priority
+    tags: list[str]
+    list_id: str | None
+    parent_id: str | None
+    due_date: str | None
+    due_at: str | None
+    due_zone: str | None
+    recurrence: str | None
+    recurrence_from: RecurrenceFrom
+    reminders: list[int]
+    position: float | None
+
+
+class ListChanges(TypedDict, total=False):
+    """The fields of a list that a request sets; absent ones keep their value."""
+
+    name: str
+    position: float
+
+
+class NewList(TypedDict, total=False):
+    """The fields of a new list; without a position, it comes after all others."""
+
+    name: Required[str]
+    position: float | None

@@ -1,0 +1,146 @@
+"""Restoration of one task, list or share: its states, and the statements that reach them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from todo.db.documents import parse_list, parse_share, parse_task
+from todo.db.statement import BoundStatement
+from todo.journal.undo_scope import UndoEntry
+from todo.lists.repository import ListRepository
+from todo.tasks.document import find_fire_times
+from todo.tasks.repository import MAX_DEPTH, TaskRepository
+from todo.writes.unit_of_work import Account, UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """What becomes of one thing.
+
+    Attributes:
+        first: The earliest of the entries that are undone; what was before it comes back.
+        last: The latest of them, after which nothing changed.
+    """
+
+    first: UndoEntry
+    last: UndoEntry
+
+    @property
+    def kind(self) -> str:
+        """Kind of the thing."""
+        return self.first.kind
+
+    @property
+    def id(self) -> str:
+        """Id of the thing."""
+        return self.first.entity_id
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it is gone and comes back."""
+        return self.last.after is None
+
+    @property
+    def current(self) -> str:
+        """Its document as it is, or as it was when it went."""
+        return self.last.after or self.last.before or ""
+
+    @property
+    def target(self) -> str:
+        """The document that comes back; empty for what goes."""
+        return self.first.before or ""
+
+    @property
+    def target_list_id(self) -> str | None:
+        """The list that it comes back into."""
+        target = self.first.parse_before()
+        return target["list_id"] if target is not None and "list_id" in target else None
+
+    @property
+    def target_parent_id(self) -> str | None:
+        """The task that it comes back below."""
+        target = self.first.parse_before()
+        return target["parent_id"] if target is not None and "parent_id" in target else None
+
+
+class RestoredKind(NamedTuple):
+    """How things of one kind come back and go."""
+
+    put: Callable[[UnitOfWork, Account, Restore], list[BoundStatement]]
+    remove: Callable[[UnitOfWork, Restore], list[BoundStatement]]
+
+
+def _put_task(work: UnitOfWork, account: Account, restoration: Restore) -> list[BoundStatement]:
+    store = TaskRepository(work.session, work.caller)
+    current, target = parse_task(restoration.current), parse_task(restoration.target)
+    # A number that it never had: an entity tag never identifies two states.
+    target["version"] = current["version"] + 1
+    times = find_fire_times(target, account.zone, work.now)
+    if restoration.is_new:
+        return store.add(target, times)
+    return store.change(current, target, times)
+
+
+def _remove_task(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
+    return [TaskRepository(work.session, work.caller).remove(restoration.id)]
+
+
+def _put_list(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
+    store = ListRepository(work.session, work.caller)
+    target = parse_list(restoration.target)
+    target["version"] = parse_list(restoration.current)["version"] + 1
+    put = store.add if restoration.is_new else store.change
+    return [put(target)]
+
+
+def _remove_list(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
+    return ListRepository(work.session, work.caller).remove(restoration.id)
+
+
+def _put_share(work: UnitOfWork, _account: Account, restoration: Restore) -> list[BoundStatement]:
+    return [ListRepository(work.session, work.caller).share(parse_share(restoration.target))]
+
+
+def _remove_share(work: UnitOfWork, restoration: Restore) -> list[BoundStatement]:
+    store = ListRepository(work.session, work.caller)
+    return [store.unshare(restoration.first.list_id or "", restoration.id)]
+
+
+# In this order they come, in the other they go: what others stand in is first.
+KINDS = {
+    "list": RestoredKind(_put_list, _remove_list),
+    "share": RestoredKind(_put_share, _remove_share),
+    "task": RestoredKind(_put_task, _remove_task),
+}
+"""By the kinds of the journal."""
+_ORDER = list(KINDS)
+
+
+def sum_up(chosen: list[UndoEntry]) -> list[Restore]:
+    """Return what becomes of each thing, in the order of their first entries."""
+    found: dict[tuple[str, ...], Restore] = {}
+    for entry in chosen:
+        known = found.get(entry.entity)
+        found[entry.entity] = Restore(known.first if known else entry, entry)
+    return list(found.values())
+
+
+def sort_above_first(restorations: list[Restore]) -> list[Restore]:
+    """Sort: lists before shares before tasks, those that come back before others, parents first."""
+    parents = {
+        each.id: parse_task(each.target or each.current)["parent_id"]
+        for each in restorations
+        if each.kind == "task"
+    }
+
+    def depth(task_id: str | None) -> int:
+        deep = 0
+        while task_id in parents and deep <= MAX_DEPTH:
+            task_id = parents[task_id]
+            deep += 1
+        return deep
+
+    return sorted(
+        restorations,
+        key=lambda each: (_ORDER.index(each.kind), not each.is_new, depth(each.id), each.first.seq),
+    )
