@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from todo import __version__
 from todo.account.router import router as account_router
+from todo.api.app_state import AppState
 from todo.api.body_limits import MCP_PATH
 from todo.api.cors import Cors
 from todo.api.exception_handlers import add_exception_handlers
@@ -71,10 +72,13 @@ _CHECKS = {
 }
 
 
-class _Application(FastAPI):
-    """FastAPI, with more in its OpenAPI document than it finds by itself."""
+class Application(FastAPI):
+    """FastAPI, with a typed state, and more in its OpenAPI document than it finds by itself."""
+
+    state: AppState  # type: ignore[assignment]
 
     def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document."""
         if self.openapi_schema is None:
             # Nothing for the start: it is asked for when somebody reads it.
             from todo.api.openapi import complete  # noqa: PLC0415
@@ -83,8 +87,8 @@ class _Application(FastAPI):
         return self.openapi_schema
 
 
-def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
-    """Build the application; `app.state` carries what routers and the server need.
+def create_app(settings: Settings, tokens: TokenVerifier) -> Application:
+    """Build the application.
 
     Args:
         settings: The environment.
@@ -106,7 +110,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         await health.close()
         await database.dispose()
 
-    app = _Application(
+    app = Application(
         title=NAME,
         version=__version__,
         lifespan=lifespan,
@@ -121,25 +125,22 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> FastAPI:
         # Keeps the model among the schemas; todo.api.openapi says which status comes where.
         responses={"4XX": {"model": Problem}},
     )
-    app.state.settings = settings
-    app.state.assistant = None
-    app.state.turns = ProcessTurns()
-    app.state.database = database
-    app.state.health = health
-    app.state.metrics = metrics
-    app.state.feed = ChangeFeed(database)
-    app.state.notify_changes = app.state.feed.notify
-    app.state.streams = Streams(app.state.feed, metrics)
-    app.state.live = ChangesWebSocket(app.state.feed, database, metrics)
-    app.state.reminders = Reminders(database, app.state.feed.notify, metrics.count_journal)
-    app.state.last_use = LastUse(database)
-    app.state.authenticator = Authenticator(
-        tokens, ApiTokens(database, app.state.last_use), Cutoffs(database)
+    feed, last_use = ChangeFeed(database), LastUse(database)
+    app.state = AppState(
+        settings=settings,
+        database=database,
+        health=health,
+        metrics=metrics,
+        feed=feed,
+        streams=Streams(feed, metrics),
+        live=ChangesWebSocket(feed, database, metrics),
+        reminders=Reminders(database, feed.notify, metrics.count_journal),
+        last_use=last_use,
+        authenticator=Authenticator(tokens, ApiTokens(database, last_use), Cutoffs(database)),
+        storage_quota=StorageQuota(settings.storage_quota_tasks, settings.storage_quota_bytes),
+        token_limit=_limit("token", settings.rate_limit_per_minute, metrics, settings),
+        turns=ProcessTurns(),
     )
-    app.state.storage_quota = StorageQuota(
-        settings.storage_quota_tasks, settings.storage_quota_bytes
-    )
-    app.state.token_limit = _limit("token", settings.rate_limit_per_minute, metrics, settings)
     add_exception_handlers(app)
     # First: the router tries its routes in order, and health checks are the most frequent requests.
     for path in ("/livez", "/readyz", "/startupz", "/health"):

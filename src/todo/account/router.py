@@ -4,12 +4,12 @@ from fastapi import APIRouter, Request, Response, status
 
 from todo.account.schemas import AccountRead, AccountUpdate
 from todo.account.service import AccountService, read_account
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.writes.account_lock import find_account_version
 from todo.writes.unit_of_work import UnitOfWork
 
@@ -19,8 +19,7 @@ router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 @router.get("", response_model=AccountRead)
 async def read_me(request: Request, caller: CallerDep) -> Response:
     """Return the caller's account. Its entity tag changes with everything that the caller owns."""
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
         tag = etag_for(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)

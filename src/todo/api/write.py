@@ -3,12 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
-from starlette.datastructures import State
 
+from todo.api.app_state import AppState, get_state
 from todo.api.conditional import find_if_match
 from todo.api.idempotency import Repeatable, claim, identify_repeatable, store
 from todo.api.responses import StoredResponse
@@ -23,10 +22,6 @@ from todo.db.errors import ConflictError
 from todo.db.pool_admission import AccountBusyError
 from todo.writes.storage_quota import QuotaExceededError
 from todo.writes.unit_of_work import UnitOfWork
-
-if TYPE_CHECKING:
-    from todo.db.database import Database
-    from todo.observability.metrics import Metrics
 
 WriteHandler = Callable[[UnitOfWork], Awaitable[StoredResponse]]
 
@@ -63,11 +58,11 @@ async def run_write(
     """
     repeatable = await identify_repeatable(request, caller)
     check_conditions(request, caller, changes_existing=changes_existing)
-    return (await execute_write(request.app.state, caller, handler, repeatable)).render()
+    return (await execute_write(get_state(request), caller, handler, repeatable)).render()
 
 
 async def execute_write(
-    state: State, caller: Caller, handler: WriteHandler, repeatable: Repeatable | None = None
+    state: AppState, caller: Caller, handler: WriteHandler, repeatable: Repeatable | None = None
 ) -> StoredResponse:
     """Run a write in one transaction and return its response when it is committed.
 
@@ -86,7 +81,6 @@ async def execute_write(
     """
     if caller.require_key and repeatable is None:
         raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")
-    metrics: Metrics = state.metrics
     deadline = time.monotonic() + _RETRY_S
     attempt = 0
     accounts = [caller.user]
@@ -98,13 +92,13 @@ async def execute_write(
             accounts.append(error.account)
             continue
         except RateLimitedError:
-            metrics.count_limited("writes")
+            state.metrics.count_limited("writes")
             raise
         except QuotaExceededError:
-            metrics.count_over_quota()
+            state.metrics.count_over_quota()
             raise
         except ConflictError:
-            metrics.count_retry()
+            state.metrics.count_retry()
             attempt += 1
             # Random, so that those who met do not meet again.
             pause_s = random.uniform(0, min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S))  # noqa: S311 - no secret
@@ -142,28 +136,25 @@ def check_conditions(request: Request, caller: Caller, *, changes_existing: bool
 
 
 async def _try(
-    state: State,
+    state: AppState,
     caller: Caller,
     handler: WriteHandler,
     repeatable: Repeatable | None,
     accounts: list[str],
 ) -> StoredResponse:
-    database: Database = state.database
-    metrics: Metrics = state.metrics
-    async with database.unit_of_work(*accounts) as session:
+    async with state.database.unit_of_work(*accounts) as session:
         work = UnitOfWork(session, caller, quota=state.storage_quota)
         if repeatable is not None:
             stored = await claim(work, repeatable)
             if stored is not None:
-                metrics.count_replay()
+                state.metrics.count_replay()
                 return stored
         answer = await handler(work)
         if repeatable is not None:
             work.before_commit(store(caller, repeatable.key, answer))
         await work.commit()
         # At once: nothing may come between a commit and its notification.
-        notify: Callable[[Iterable[str]], None] = state.notify_changes
-        notify(work.changed)
+        state.feed.notify(work.changed)
         for operation in work.operations:
-            metrics.count_journal(operation)
+            state.metrics.count_journal(operation)
     return answer

@@ -10,6 +10,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from todo.api.accept import prefers
+from todo.api.app_state import get_state
 from todo.api.pagination import read_cursor
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
@@ -24,7 +25,6 @@ from todo.assistant.schemas import (
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1", tags=["assistant"], route_class=ApiRoute)
@@ -62,8 +62,7 @@ async def list_conversations(
     from todo.assistant.conversations.pages import fetch_page  # noqa: PLC0415 - likewise
 
     before = _read_before(asked)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         body = await fetch_page(session, caller, before, asked.limit)
     return json_response(request, body)
 
@@ -78,10 +77,9 @@ async def read_conversation(
     """Return a conversation with its messages, newest first."""
     from todo.assistant.conversations.pages import fetch_messages  # noqa: PLC0415 - likewise
 
-    before, state = _read_before(asked), request.app.state
-    timeout_s: float = state.settings.ai_run_timeout_s
-    database: Database = state.database
-    async with database.reading(caller.user) as session:
+    before, state = _read_before(asked), get_state(request)
+    timeout_s = state.settings.ai_run_timeout_s
+    async with state.database.reading(caller.user) as session:
         body = await fetch_messages(
             session, caller, str(conversation_id), before, asked.limit, timeout_s
         )

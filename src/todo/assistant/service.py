@@ -1,28 +1,24 @@
 """The assistant of the process, made on its first use: most processes never need it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from todo.api.app_state import AppState
     from todo.assistant.turn.runner import Assistant
 
 
-def get_assistant(state: Any) -> "Assistant":  # noqa: ANN401 - the application's
-    """Return the assistant of the process.
-
-    Args:
-        state: `app.state`.
-    """
+def get_assistant(state: "AppState") -> "Assistant":
+    """Return the assistant of the process."""
     if state.assistant is None:
         # They import for a tenth of a second.
         from todo.assistant.model.client import open_model_client  # noqa: PLC0415
         from todo.assistant.turn.runner import Assistant  # noqa: PLC0415
 
         state.assistant = Assistant(state, open_model_client(state.settings, state.metrics))
-    assistant: Assistant = state.assistant
-    return assistant
+    return state.assistant
 
 
-async def close_assistant(state: Any) -> None:  # noqa: ANN401 - the application's
+async def close_assistant(state: "AppState") -> None:
     """Close what the assistant has open, if it was used."""
     if state.assistant is not None:
         await state.assistant.close()

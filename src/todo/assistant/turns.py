@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from todo.assistant.service import get_assistant
 
 if TYPE_CHECKING:
+    from todo.api.app_state import AppState
     from todo.assistant.turn.runner import Assistant
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class ProcessTurns:
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
 
-    async def get_assistant(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
+    async def get_assistant(self, state: "AppState") -> "Assistant":
         """Return the assistant of the process; the first call makes it."""
         if state.assistant is None:
             if self._making is None or self._making.done():
@@ -49,7 +50,7 @@ class ProcessTurns:
             return await asyncio.shield(self._making)
         return get_assistant(state)
 
-    async def _make(self, state: Any) -> "Assistant":  # noqa: ANN401 - the application's
+    async def _make(self, state: "AppState") -> "Assistant":
         # It imports for a tenth of a second, in which other requests continue.
         assistant = await asyncio.to_thread(get_assistant, state)
         # The model server may need longer than the first message has.

@@ -1,15 +1,18 @@
 """FastAPI dependencies: the caller of an endpoint, and the scope that the endpoint requires."""
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from starlette.types import Scope
 
-from todo.api.rate_limit import CALLER_FIELDS, RateLimit
+from todo.api.rate_limit import CALLER_FIELDS
 from todo.api.request_body import CALLER
 from todo.core.caller import Caller
+
+if TYPE_CHECKING:
+    from todo.api.app_state import AppState
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -55,11 +58,10 @@ async def authenticate(scope: Scope) -> Caller:
         UnauthorizedError: There is no token, or it is not accepted.
         RateLimitedError: The token is used too often.
     """
-    state = scope["app"].state
+    state: AppState = scope["app"].state
     caller: Caller = scope.get(CALLER) or await state.authenticator.identify(scope["headers"])
-    limit: RateLimit | None = state.token_limit
-    if limit is not None:
-        scope[CALLER_FIELDS] = limit.take(caller.token_id or f"user {caller.user}")
+    if state.token_limit is not None:
+        scope[CALLER_FIELDS] = state.token_limit.take(caller.token_id or f"user {caller.user}")
     return caller
 
 

@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+import orjson
 from fastapi import APIRouter, Request, Response, status
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
@@ -12,7 +14,6 @@ from todo.auth.repository import ApiTokenRepository
 from todo.auth.route import ApiRoute
 from todo.auth.schemas import TokenCreate, TokenCreated, TokenList
 from todo.auth.service import VERSION, ApiTokenService, render_shown
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.writes.unit_of_work import UnitOfWork
 
 router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRoute)
@@ -36,10 +37,10 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
         made = await ApiTokenService(work).create(fields)
         return StoredResponse(
             201,
-            _with_text(made.document, f'"{made.text}"'),
+            _with_text(made.document, made.text),
             {"etag": etag_for(VERSION)},
             # What is kept for a repeated request must not let anybody in.
-            repeated=_with_text(made.document, "null"),
+            repeated=_with_text(made.document, None),
         )
 
     return await run_write(request, caller, handler, changes_existing=False)
@@ -52,8 +53,7 @@ async def list_tokens(request: Request, caller: CallerDep) -> Response:
 
     The caller's token needs the scope `admin`.
     """
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         tokens = await ApiTokenRepository(session, caller).list_all()
     items = b",".join(render_shown(token) for token in tokens)
     return json_response(request, b'{"items":[%b]}' % items)
@@ -75,6 +75,6 @@ async def revoke_token(request: Request, caller: CallerDep, token_id: UUID) -> R
     return await run_write(request, caller, handler, changes_existing=True)
 
 
-def _with_text(document: bytes, text: str) -> bytes:
-    """Add the token's text, as JSON, to its document."""
-    return b'%b,"token":%b}' % (document[:-1], text.encode())
+def _with_text(document: bytes, text: str | None) -> bytes:
+    """Add the token's text to its document."""
+    return orjson.dumps({**orjson.loads(document), "token": text})

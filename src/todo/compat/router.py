@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.query import describe_query
 from todo.api.responses import StoredResponse, declare_headers, json_response
@@ -32,7 +33,6 @@ from todo.compat.schemas import (
 from todo.core.caller import Caller
 from todo.core.errors import NotFoundError, OtherUserError, ValidationFailedError
 from todo.core.validation_errors import field_error
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.db.documents import StoredDocument, parse_task
 from todo.tasks import query as tasks_query
 from todo.tasks.account_zone import fetch_zone
@@ -74,8 +74,7 @@ OwnCaller = Annotated[Caller, Depends(_get_own)]
 async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
     """List the caller's tasks, by due time by default."""
     query, skipped = _read_query(request, caller)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         documents = await read_numbered(session, caller, query, datetime.now(UTC), skipped)
     return json_response(request, b"[%b]" % b",".join(render(parse_task(i)) for i in documents))
 
@@ -147,8 +146,7 @@ async def create_front_end_task(
 @router.get("/{task_id}", response_model=FrontEndTask)
 async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
     """Return a task as existing front ends read it."""
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         stored = await TaskRepository(session, caller).find(str(task_id))
     if stored is None:
         raise NotFoundError

@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
+from todo.api.app_state import get_state
 from todo.api.rate_limit import CLIENT_KEY, REFUSED_TOKEN_CODE
 from todo.auth.dependencies import authenticate
 from todo.compat.mapping import show
@@ -141,7 +142,7 @@ class ChangesWebSocket:
             async for page in pages:
                 # The token may have ended or been revoked since, the list be shared no more.
                 with _ending():
-                    await socket.app.state.authenticator.identify(headers)
+                    await get_state(socket).authenticator.identify(headers)
                     if caller.list_id is not None:
                         await self._begin(caller)
                 while page:

@@ -2,14 +2,11 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, WebSocket
 
+from todo.api.app_state import get_state
 from todo.observability.logs import ACCESS_LOGGER
-
-if TYPE_CHECKING:
-    from todo.compat.websocket import ChangesWebSocket
 
 PATH = "/ws/tasks/{user_id:path}"
 router = APIRouter()
@@ -21,7 +18,6 @@ _access = logging.getLogger(ACCESS_LOGGER)
 async def follow_tasks(socket: WebSocket, user_id: str) -> None:
     """Tell of the changes of own tasks as they happen."""
     started = time.perf_counter()
-    live: ChangesWebSocket = socket.app.state.live
-    code = await live.serve(socket, user_id)
+    code = await get_state(socket).live.serve(socket, user_id)
     duration_ms = round((time.perf_counter() - started) * 1000, 2)
     _access.info("websocket", extra={"route": PATH, "status": code, "duration_ms": duration_ms})

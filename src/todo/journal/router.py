@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, read_if_match
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history
 from todo.journal.runs import read_runs, render_runs
 from todo.journal.schemas import (
@@ -24,7 +24,7 @@ from todo.journal.schemas import (
     UndoRequest,
     UndoResult,
 )
-from todo.journal.sse import MEDIA_TYPE, EventStream, Streams
+from todo.journal.sse import MEDIA_TYPE, EventStream
 from todo.journal.undo import Undo
 from todo.journal.undo_scope import Run
 from todo.writes.unit_of_work import UnitOfWork
@@ -40,8 +40,7 @@ async def list_changes(
 
     Use this to keep a copy up to date. Continue with `next_since`.
     """
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         page = await read_changes(session, view, asked.since, asked.limit)
     return json_response(request, page.render())
@@ -54,8 +53,7 @@ async def list_journal(
     """List the entries of the journal: who did what, newest first."""
     token_id = None if asked.token_id is None else str(asked.token_id)
     wanted = Filter(asked.entity, asked.run_id, token_id, asked.actor)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         items, following = await read_history(session, view, wanted, asked.before, asked.limit)
     body = b'{"items":[%b],"next_before":%b}'
@@ -73,8 +71,7 @@ async def list_runs(
     changes come first. `GET /journal` with its `run_id` returns the changes, `POST /undo` undoes
     them.
     """
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
         items, following = await read_runs(session, caller, view, asked.before, asked.limit)
     return json_response(request, render_runs(items, following))
@@ -101,7 +98,7 @@ async def stream_events(
 
     A client that reconnects sends `Last-Event-ID` and continues there, as browsers do.
     """
-    state = request.app.state
+    state = get_state(request)
     since = asked.since if last_event_id is None else last_event_id
 
     async def find() -> tuple[View, int]:
@@ -121,7 +118,7 @@ async def stream_events(
                 await find_view(session, caller, asked.list)
 
     view, begin = await find()
-    streams: Streams = state.streams
+    streams = state.streams
     return EventStream(streams, caller.user, streams.render(view, begin, caller.user, confirm))
 
 

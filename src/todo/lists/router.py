@@ -6,6 +6,7 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, declare_headers, json_response
@@ -14,7 +15,6 @@ from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.db.documents import StoredDocument, parse_list
 from todo.lists.repository import ListRepository
 from todo.lists.schemas import (
@@ -67,8 +67,7 @@ async def list_lists(
 ) -> Response:
     """List the caller's lists and those shared with the caller, oldest first."""
     after = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         found = await ListRepository(session, caller).find_page(after, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1][1]) if len(found) > len(shown) else None
@@ -78,8 +77,7 @@ async def list_lists(
 @router.get("/{list_id}", response_model=ListRead)
 async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """Return a list that the caller owns or that is shared with the caller."""
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         found = await ListRepository(session, caller).find(str(list_id))
     if found is None:
         raise NotFoundError
@@ -127,8 +125,7 @@ async def delete_list(
 @router.get("/{list_id}/shares", response_model=Shares)
 async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Response:
     """List the shares of a list. The owner sees all of them, other users their own."""
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         lists = ListRepository(session, caller)
         found = await lists.find(str(list_id))
         if found is None:

@@ -9,6 +9,7 @@ import orjson
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
+from todo.api.app_state import get_state
 from todo.api.idempotency import find_key
 from todo.auth.dependencies import authenticate
 from todo.core.errors import ForbiddenError, HttpError, ProblemError, UnauthorizedError
@@ -75,7 +76,7 @@ class McpEndpoint:
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "POST"})
         if headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
             raise HttpError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"Send Content-Type: {_JSON}.", None)
-        call = ToolCall(request.app.state, caller, datetime.now(UTC), find_key(request))
+        call = ToolCall(get_state(request), caller, datetime.now(UTC), find_key(request))
         reply = await respond(self._server, await request.body(), headers, call)
         body = b"" if reply.body is None else orjson.dumps(reply.body)
         media_type = None if reply.body is None else _JSON

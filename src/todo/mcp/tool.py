@@ -15,6 +15,7 @@ from todo.core.problem_document import MAX_ERRORS
 from todo.mcp.quoting import escape, render_json
 
 if TYPE_CHECKING:
+    from todo.api.app_state import AppState
     from todo.writes.unit_of_work import UnitOfWork
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ class ToolCall:
     """One call of a tool.
 
     Attributes:
-        state: The application's state (`app.state`).
+        state: The application's state.
         caller: Whom the token identifies, with agent, model and run id. A tool may replace the run
             id by its argument `run_id`.
         now: When the call arrived.
@@ -37,7 +38,7 @@ class ToolCall:
         check: Looks at the changes that a write is about to commit, and prevents them by an error.
     """
 
-    state: Any
+    state: "AppState"
     caller: Caller
     now: datetime
     idempotency_key: str | None = None

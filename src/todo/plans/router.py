@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
+from todo.api.app_state import get_state
 from todo.api.body_limits import PLANS_PATH
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, declare_headers, json_response
@@ -15,8 +16,6 @@ from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError
 from todo.core.timestamps import format_timestamp
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
-from todo.observability.metrics import Metrics
 from todo.plans.document import render_plan
 from todo.plans.outcome import count_outcome
 from todo.plans.repository import PlanRepository
@@ -56,7 +55,7 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
         content = render_plan(plan, work.timestamp)
         return StoredResponse(201, content, {"location": f"{PLANS_PATH}/{plan.id}"})
 
-    with count_outcome(_metrics(request).count_plan) as outcome:
+    with count_outcome(get_state(request).metrics.count_plan) as outcome:
         return await run_write(request, caller, create, changes_existing=False)
 
 
@@ -66,8 +65,7 @@ async def list_plans(
 ) -> Response:
     """List the caller's plans, newest first, without their operations and changes."""
     before = None if asked.cursor is None else str(read_cursor(asked.cursor, UUID))
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         found = await PlanRepository(session, caller).find_page(before, asked.limit + 1)
     shown = found[: asked.limit]
     cursor = render_cursor(shown[-1].id) if len(found) > len(shown) else None
@@ -78,8 +76,7 @@ async def list_plans(
 @router.get("/{plan_id}", response_model=PlanRead)
 async def read_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
     """Return a plan with the changes that it makes."""
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         plan = await PlanRepository(session, caller).find(str(plan_id))
     if plan is None:
         raise NotFoundError
@@ -95,8 +92,7 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
     deletions, `admin` for shares. A plan is applied once.
     """
     rules = RuleEvaluation()
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         await prepare_apply(session, caller, rules, str(plan_id))
 
     async def apply(work: UnitOfWork) -> StoredResponse:
@@ -104,7 +100,7 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
         outcome.name = "applied"
         return StoredResponse(200, results)
 
-    with count_outcome(_metrics(request).count_plan) as outcome:
+    with count_outcome(get_state(request).metrics.count_plan) as outcome:
         return await run_write(request, caller, apply, changes_existing=False)
 
 
@@ -118,11 +114,6 @@ async def delete_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Res
         return StoredResponse(204)
 
     return await run_write(request, caller, delete, changes_existing=False)
-
-
-def _metrics(request: Request) -> Metrics:
-    metrics: Metrics = request.app.state.metrics
-    return metrics
 
 
 def _timestamp() -> str:

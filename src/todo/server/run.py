@@ -14,11 +14,9 @@ import time
 from functools import partial
 from typing import Any
 
-from fastapi import FastAPI
-
 from todo import __version__
 from todo.api.management import Management
-from todo.app import create_app
+from todo.app import Application, create_app
 from todo.assistant.model.key import read_model_key
 from todo.auth.authenticator import open_tokens
 from todo.config.addresses import Address
@@ -84,8 +82,8 @@ def main() -> int:
     return ExitCode.OK
 
 
-async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None:
-    health: Health = app.state.health
+async def _serve(app: Application, settings: Settings, listeners: Listeners) -> None:
+    health = app.state.health
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(_log_loop_error)
     stop = asyncio.Event()
@@ -147,7 +145,7 @@ async def _serve(app: FastAPI, settings: Settings, listeners: Listeners) -> None
     _log.info("stopped")
 
 
-def _open_gate(app: FastAPI, public: Listener, settings: Settings) -> AcceptGate | None:
+def _open_gate(app: Application, public: Listener, settings: Settings) -> AcceptGate | None:
     if settings.instance_file is None:
         return None
     siblings = Siblings(settings.instance_file)

@@ -6,6 +6,7 @@ import orjson
 from fastapi import APIRouter, Path, Query, Request, Response, status
 from pydantic import TypeAdapter
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, json_response
@@ -13,7 +14,6 @@ from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.errors import ReadOnlyError
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tags.repository import find_names
 from todo.tags.schemas import TagPage, TagQuery, TagRenamed, TagUpdate
 from todo.tags.service import TagService
@@ -40,8 +40,7 @@ async def list_tags(
             "This token is restricted to one list; tags belong to the whole account."
         )
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         # Before what it tags: a tag that is too old only makes a change fail.
         tag = etag_for(await find_account_version(session, caller.user))
         found = await find_names(session, caller.user, after, asked.limit + 1)

@@ -7,6 +7,7 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Request, Response, status
 
+from todo.api.app_state import get_state
 from todo.api.idempotency import find_key
 from todo.api.responses import JSON, StoredResponse
 from todo.api.write import run_write
@@ -14,7 +15,6 @@ from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.domain import NewTask
 from todo.core.errors import ProblemError
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.tasks.quick_add import (
     QuickAddContext,
     QuickAddFields,
@@ -53,8 +53,7 @@ async def quick_add(
     nothing is created: the error is 422 and lists choices.
     """
     now = datetime.now(UTC)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         context = await fetch_context(session, caller, body.text)
     place: TaskPlace = {}
     if body.list_id is not None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
+from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.query import describe_query, read_query
 from todo.api.responses import StoredResponse, declare_headers, json_response
@@ -14,7 +15,6 @@ from todo.api.write import run_write
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError, PreconditionRequiredError, ValidationFailedError
-from todo.db.database import Database  # noqa: TC001 - FastAPI reads annotations
 from todo.db.documents import TASK_FIELDS, StoredDocument
 from todo.tasks import query as tasks_query
 from todo.tasks.batch import Operation, prepare_batch, run_batch
@@ -87,8 +87,7 @@ async def list_tasks(request: Request, caller: CallerDep) -> Response:
         cursor=asked.cursor,
         fields=_read_fields(asked.fields),
     )
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         page = await tasks_query.read_page(session, caller, query, datetime.now(UTC))
     return json_response(request, page.render())
 
@@ -121,8 +120,7 @@ async def read_task(
 ) -> Response:
     """Return a task, or some of its fields."""
     wanted = _read_fields(fields)
-    database: Database = request.app.state.database
-    async with database.reading(caller.user) as session:
+    async with get_state(request).database.reading(caller.user) as session:
         stored = await TaskRepository(session, caller).find(str(task_id), wanted)
     if stored is None:
         raise NotFoundError

@@ -46,7 +46,7 @@ class TurnStream(Response):
         """
         turn = self._turn
         events = _Stream(self, send, turn)
-        timeout_s: float = turn.state.settings.ai_run_timeout_s
+        timeout_s = turn.state.settings.ai_run_timeout_s
         beating = asyncio.create_task(self._beat(events))
         try:
             with turn.state.metrics.streaming("assistant"):

@@ -5,24 +5,21 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from fastapi import Request, Response
 from starlette.types import Receive
 
+from todo.api.app_state import AppState, get_state
 from todo.api.idempotency import REPLAYED, identify_repeatable
 from todo.api.request_body import ENDS_WITH_CLIENT
 from todo.api.responses import JSON
 from todo.api.write import check_conditions
 from todo.assistant.conversations.turn_store import Begun, Finished, TurnStore
+from todo.assistant.service import get_assistant
 from todo.assistant.turn.answer import Events, ToolUse, TurnAnswer
 from todo.core.caller import Caller
 from todo.core.errors import ProblemError, UnavailableError
-
-if TYPE_CHECKING:
-    from todo.assistant.turns import ProcessTurns
-    from todo.config.settings import Settings
 
 CLIENT_LEFT = 499
 """Status, for metrics and log, of a request whose client has left."""
@@ -79,7 +76,7 @@ class OpenTurn:
 
     def __init__(
         self,
-        state: Any,  # noqa: ANN401 - the application's
+        state: AppState,
         caller: Caller,
         question: str,
         stored: TurnStore,
@@ -115,8 +112,7 @@ class OpenTurn:
 
     def render_left(self) -> dict[str, str]:
         """Return the header fields with the remaining budgets."""
-        fields: dict[str, str] = self.state.assistant.render_left(self._caller)
-        return fields
+        return get_assistant(self.state).render_left(self._caller)
 
     def stream(self) -> Response:
         """Return the response that runs the turn and sends what happens."""
@@ -140,7 +136,7 @@ class OpenTurn:
             return self.replay
         begun = self.begun
         assert begun is not None  # noqa: S101 - narrows the type
-        turns: ProcessTurns = self.state.turns
+        turns = self.state.turns
         recorder = Recorder(events)
         left_s = max(1.0, self._started_at + timeout_s - time.monotonic())
         work = asyncio.create_task(self._ask(begun, recorder, left_s))
@@ -232,16 +228,16 @@ async def open_turn(
     started_at = time.monotonic()
     repeatable = await identify_repeatable(request, caller)
     check_conditions(request, caller, changes_existing=False)
-    state = request.app.state
+    state = get_state(request)
     assistant = await state.turns.get_assistant(state)
     stored = TurnStore(state, caller, question, conversation_id, repeatable, check=assistant.check)
     found = await stored.begin(started_at + get_timeout(state))
     return OpenTurn(state, caller, question, stored, found, started_at)
 
 
-def get_timeout(state: Any) -> float:  # noqa: ANN401 - the application's
+def get_timeout(state: AppState) -> float:
     """Return the seconds that a turn has whose answer is sent as a whole."""
-    settings: Settings = state.settings
+    settings = state.settings
     return min(settings.ai_run_timeout_s, max(1.0, settings.request_deadline_s - MARGIN_S))
 
 

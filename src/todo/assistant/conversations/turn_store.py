@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import orjson
 
+from todo.api.app_state import AppState
 from todo.api.idempotency import Repeatable, claim, release, store
 from todo.api.responses import StoredResponse
 from todo.api.write import WriteHandler, execute_write
@@ -42,9 +43,6 @@ from todo.core.ids import new_uuid7
 from todo.db.tables import CONVERSATION_TITLE_LENGTH, MESSAGE_LENGTH
 from todo.journal.undo_scope import Run, find_changed_views
 from todo.writes.unit_of_work import UnitOfWork
-
-if TYPE_CHECKING:
-    from todo.assistant.turns import ProcessTurns
 
 _PENDING = HTTPStatus.PROCESSING
 """Status of a stored response whose turn has no answer yet; its body names the turn."""
@@ -103,7 +101,7 @@ class TurnStore:
 
     def __init__(
         self,
-        state: Any,  # noqa: ANN401 - the application's
+        state: AppState,
         caller: Caller,
         question: str,
         conversation_id: UUID | None,
@@ -113,7 +111,7 @@ class TurnStore:
         """Prepare.
 
         Args:
-            state: `app.state`.
+            state: The application's.
             caller: Who sends the request.
             question: The message.
             conversation_id: None for a new conversation.
@@ -127,7 +125,7 @@ class TurnStore:
         self._repeatable = repeatable
         self._check = check
         self._begun: Begun | None = None
-        self._timeout_s: float = state.settings.ai_run_timeout_s
+        self._timeout_s = state.settings.ai_run_timeout_s
 
     async def begin(self, until: float) -> Begun | Finished:
         """Store the question; or return the answer of an earlier request with the same key.
@@ -179,13 +177,13 @@ class TurnStore:
         except UnavailableError as error:
             # It was done. Until then the conversation shows a running answer.
             _log.warning("an answer is not stored yet: %s", error.reason)
-            turns: ProcessTurns = self._state.turns
+            turns = self._state.turns
             turns.start(self._store_later(handle))
         return Finished(response.body or b"")
 
     async def _store_later(self, handler: WriteHandler) -> None:
         """Store an answer after a short outage of the database."""
-        turns: ProcessTurns = self._state.turns
+        turns = self._state.turns
         for pause_s in _PAUSES_S:
             may_continue = await turns.pause(pause_s)
             try:

@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 
+from todo.api.app_state import AppState
 from todo.api.idempotency import Repeatable
 from todo.api.responses import StoredResponse
 from todo.api.write import WriteHandler, execute_write
@@ -38,7 +38,7 @@ class PlanTooLongError(Exception):
 class PendingPlans:
     """The plans of one person."""
 
-    def __init__(self, state: Any, caller: Caller, key: str) -> None:  # noqa: ANN401 - the application's
+    def __init__(self, state: AppState, caller: Caller, key: str) -> None:
         """Use a person's plans.
 
         Args:

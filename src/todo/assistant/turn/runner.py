@@ -10,8 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 
+from todo.api.app_state import AppState
 from todo.assistant.model.client import ModelClient, ModelError
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.reply import decide_reply, turns_away
@@ -46,7 +46,7 @@ _TALK = _ANSWERS | {"find", "help"}
 class Assistant:
     """The assistant of one process."""
 
-    def __init__(self, state: Any, model: ModelClient | None) -> None:  # noqa: ANN401 - the application's
+    def __init__(self, state: AppState, model: ModelClient | None) -> None:
         """Serve the persons of one process.
 
         Args:
@@ -179,7 +179,7 @@ class _Turn:
 
     def __init__(
         self,
-        state: Any,  # noqa: ANN401 - the application's
+        state: AppState,
         caller: Caller,
         budget: TurnBudget,
         events: Events,

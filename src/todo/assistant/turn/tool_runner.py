@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
+from todo.api.app_state import AppState
 from todo.assistant.turn.answer import Events, ToolUse
 from todo.assistant.turn.budget import TurnBudget
 from todo.assistant.turn.change_text import Updates
@@ -59,7 +59,7 @@ class ToolRunner:
         list_names: Names of the lists that the token sees, by id.
     """
 
-    state: Any
+    state: AppState
     caller: Caller
     now: datetime
     key: str

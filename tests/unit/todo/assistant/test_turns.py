@@ -1,6 +1,7 @@
 import asyncio
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_a_client_that_leaves_while_the_assistant_is_made_leads_to_no_second_one
         return state.assistant
 
     async def act() -> None:
-        state = SimpleNamespace(assistant=None)
+        state: Any = SimpleNamespace(assistant=None)
         process = ProcessTurns()
         first = asyncio.create_task(process.get_assistant(state))
         await asyncio.to_thread(began.wait)

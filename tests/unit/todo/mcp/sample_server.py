@@ -59,4 +59,5 @@ def make_server(*, challenges: bool = False) -> Server:
 
 
 def make_call(**options: Any) -> ToolCall:  # noqa: ANN401 - fields of a caller
-    return ToolCall(None, Caller("alice", **options), NOW)
+    state: Any = None
+    return ToolCall(state, Caller("alice", **options), NOW)

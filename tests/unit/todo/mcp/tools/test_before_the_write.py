@@ -71,7 +71,7 @@ def test_texts_are_read_before_the_write(
 
     monkeypatch.setattr(module, name, record)
     monkeypatch.setattr(writer, "run_tool_write", write)
-    state = SimpleNamespace(database=EmptyDatabase())
+    state: Any = SimpleNamespace(database=EmptyDatabase())
     call = ToolCall(state, Caller("alice", scopes=frozenset({"write"})), NOW)
 
     asyncio.run(tool.run(call, {"tasks": [item]}))

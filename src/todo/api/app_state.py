@@ -1,0 +1,65 @@
+"""State of the application: the services of the process, which endpoints and the server share."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.requests import HTTPConnection
+
+    from todo.api.rate_limit import RateLimit
+    from todo.assistant.turn.runner import Assistant
+    from todo.assistant.turns import ProcessTurns
+    from todo.auth.authenticator import Authenticator
+    from todo.auth.last_use import LastUse
+    from todo.compat.websocket import ChangesWebSocket
+    from todo.config.settings import Settings
+    from todo.db.database import Database
+    from todo.journal.feed import ChangeFeed
+    from todo.journal.sse import Streams
+    from todo.observability.health import Health
+    from todo.observability.metrics import Metrics
+    from todo.tasks.reminders import Reminders
+    from todo.writes.storage_quota import StorageQuota
+
+
+@dataclass(slots=True, kw_only=True)
+class AppState:
+    """What `app.state` carries.
+
+    Attributes:
+        settings: The environment.
+        database: The database.
+        health: The health of the process.
+        metrics: Its metrics.
+        feed: Wakes those who follow a journal.
+        streams: The open event streams.
+        live: The open WebSockets.
+        reminders: Delivers reminders.
+        last_use: Notes when tokens were used.
+        authenticator: Identifies callers.
+        storage_quota: What an account may hold.
+        token_limit: Limits the requests of a token; None for no limit.
+        turns: The turns of the assistant.
+        assistant: Made on its first use; None until then.
+    """
+
+    settings: "Settings"
+    database: "Database"
+    health: "Health"
+    metrics: "Metrics"
+    feed: "ChangeFeed"
+    streams: "Streams"
+    live: "ChangesWebSocket"
+    reminders: "Reminders"
+    last_use: "LastUse"
+    authenticator: "Authenticator"
+    storage_quota: "StorageQuota"
+    token_limit: "RateLimit | None"
+    turns: "ProcessTurns"
+    assistant: "Assistant | None" = None
+
+
+def get_state(connection: "HTTPConnection") -> AppState:
+    """Return the state of the application that a request or a WebSocket came to."""
+    state: AppState = connection.scope["app"].state
+    return state
