@@ -1,6 +1,7 @@
 """Rules that a program can check: lint, format, types, directions of imports, what is tracked."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -37,6 +38,41 @@ def test_the_code_passes(name: str) -> None:
     problems = checks.find_problems(name)
     if problems:
         pytest.fail(problems, pytrace=False)
+
+
+def test_a_misspelled_field_is_an_error(tmp_path: Path) -> None:
+    """Each line misuses a type in one way."""
+    misuses = {
+        'task["titel"]': "typeddict-item",
+        'task["priority"] = "urgent"': "typeddict-item",
+        'task |= {"is_done": True}': "misc",
+        'task["version"] += "1"': "operator",
+        'renamed: TaskList = {**task_list, "title": "x"}': "typeddict-unknown-key",
+        'share["access"] = "owner"': "typeddict-item",
+        'changes: TaskChanges = {"completed": True}': "typeddict-unknown-key",
+        'snapshot["title"]': "typeddict-item",
+        "state.databse": "attr-defined",
+    }
+    code = [
+        "from todo.api.app_state import AppState",
+        "from todo.core.domain import Share, Snapshot, Task, TaskChanges, TaskList",
+        "def misuse(task: Task, task_list: TaskList, share: Share, snapshot: Snapshot,",
+        "    state: AppState) -> None:",
+        *(f"    {line}" for line in misuses),
+    ]
+    (tmp_path / "misuses.py").write_text("\n".join(code))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--hide-error-context", tmp_path / "misuses.py"],
+        cwd=REPO,
+        env={**os.environ, "PYTHONPATH": "src", "NO_COLOR": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.findall(r"misuses\.py:(\d+): error: .*\[([a-z-]+)\]$", done.stdout, re.MULTILINE)
+    lines = enumerate(misuses.values(), len(code) - len(misuses) + 1)
+    assert {(int(line), code) for line, code in found} == set(lines), done.stdout + done.stderr
 
 
 def test_the_locks_satisfy_the_project() -> None:
