@@ -13,7 +13,7 @@ RecurrenceFrom = Literal["schedule", "completion"]
 """What the next occurrence of a task is counted from."""
 ShareAccess = Literal["read", "write"]
 """What a user may do with the tasks of another user's list."""
-Access = Literal["owner", ShareAccess]
+Access = Literal["owner", "write", "read"]
 """What a user may do with the tasks of a list."""
 
 

@@ -49,7 +49,7 @@ _ENTRY_KEYS = (
     *("seq", "at", "actor", "token_id", "agent", "model", "run_id", "operation", "kind", "id"),
     *("list_id", "before", "after"),
 )
-_IMAGES = {"before", "after"}
+_SNAPSHOTS = {"before", "after"}
 _OWNER = journal.c.owner == bindparam("owner")
 _LIST = bindparam("list_id", type_=Id)
 _TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
@@ -343,11 +343,12 @@ def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool
     if dialect == SQLITE:
         pairs: list[ColumnElement[Any]] = []
         for key, value in shown.items():
-            is_json = key in _IMAGES
+            is_json = key in _SNAPSHOTS
             pairs += [literal_column(f"'{key}'"), func.json(value) if is_json else value]
         return select(func.json_object(*pairs)).select_from(found)
     named = [
-        (cast(value, JSON) if key in _IMAGES else value).label(key) for key, value in shown.items()
+        (cast(value, JSON) if key in _SNAPSHOTS else value).label(key)
+        for key, value in shown.items()
     ]
     # Of the same row: without this the rows would be read once more for each of them.
     row = select(*named).correlate(found).subquery("i")
@@ -362,7 +363,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
     if key == "list_id" and in_list:
         # Where a task went is no more this list's business than what it became there.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
-    if key in _IMAGES and in_list:
+    if key in _SNAPSHOTS and in_list:
         # A task that came from another list, or went there, is none of this one's business.
         document = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, document))

@@ -1,7 +1,7 @@
 """What callers send and receive."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import (
@@ -43,10 +43,10 @@ Seq = Annotated[int, Field(ge=0, le=MAX_SEQ)]
 Word = Annotated[
     str, StringConstraints(min_length=1, max_length=USER_LENGTH), AfterValidator(refuse_nul)
 ]
-Image = dict[str, Any]
+
 
 _LIST = "Only changes of this list, from its owner's journal."
-_IMAGE = "The task, list or share"
+_DOCUMENT = "The task, list or share"
 
 
 class ChangesQuery(BaseModel):
@@ -82,8 +82,8 @@ class ChangeRead(ResponseSchema):
     operation: Operation
     kind: Kind
     id: str = Field(description="ID of the changed entity; for a share, its user.")
-    after: Image | None = Field(
-        description=f"{_IMAGE} after the change; null if it was deleted or left the list."
+    after: dict[str, object] | None = Field(
+        description=f"{_DOCUMENT} after the change; null if it was deleted or left the list."
     )
 
 
@@ -147,8 +147,8 @@ class EntryRead(ResponseSchema):
     list_id: UUID | None = Field(
         description="Current version of the entity; null for a task that left the requested list."
     )
-    before: Image | None = Field(description=f"{_IMAGE} before the change.")
-    after: Image | None = Field(description=f"{_IMAGE} after the change.")
+    before: dict[str, object] | None = Field(description=f"{_DOCUMENT} before the change.")
+    after: dict[str, object] | None = Field(description=f"{_DOCUMENT} after the change.")
 
 
 class EntryPage(ResponseSchema):

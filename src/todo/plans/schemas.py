@@ -1,7 +1,7 @@
 """What callers send and receive."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -137,8 +137,8 @@ class PlannedChange(ResponseSchema):
     title: str | None = Field(
         description="Title of the task or name of the list; for a share, name of its list."
     )
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None = Field(
+    before: dict[str, object] | None
+    after: dict[str, object] | None = Field(
         description="The entity after the change, without values that are known only when the "
         "plan is applied, such as new IDs."
     )
@@ -204,7 +204,7 @@ class PlanRead(PlanItem):
         )
     )
 
-    operations: list[dict[str, Any]] = Field(description="Operations as they were sent.")
+    operations: list[dict[str, object]] = Field(description="Operations as they were sent.")
     changes: list[PlannedChange] = Field(
         description="All changes that the operations name (without `before` and `after` beyond 96 "
         "KiB), then their effects, up to 100 changes and 96 KiB."
