@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, tzinfo
-from typing import TypedDict, TypeVar
+from typing import TypedDict, TypeVar, TypeVarTuple
 
 from todo.core.domain import NewTask, Task, TaskChanges, TaskDue, TaskRule
 from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
@@ -17,6 +17,7 @@ from todo.schedule.series import forget_start, next_due, normalise, parse_rule
 from todo.tasks.document import read_due
 from todo.text.search_words import join_words, render_words
 
+_Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
 
 EVALUATION_S = 0.5
@@ -48,7 +49,9 @@ class RuleEvaluation:
         # Text -> words.
         self._words: dict[str, str] = {}
 
-    async def run(self, function: Callable[..., _Result], *arguments: object) -> _Result:
+    async def run(
+        self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments
+    ) -> _Result:
         """Call a function that evaluates a rule.
 
         Raises:
@@ -83,8 +86,8 @@ class RuleEvaluation:
         budget: TimeBudget,
         field: str,
         message: str,
-        function: Callable[..., _Result],
-        *arguments: object,
+        function: Callable[[*_Arguments], _Result],
+        *arguments: *_Arguments,
     ) -> _Result:
         def spend() -> _Result:
             with budget.spend():
