@@ -70,7 +70,7 @@ class ConversationImporter:
 
     async def take(self, number: int, record: ConversationRecord | MessageRecord) -> None:
         """Import a line; messages are stored some at a time."""
-        document: dict[str, Any] = record.render()
+        document: dict[str, Any] = record.to_json_dict()
         if isinstance(record, ConversationRecord):
             await self._take_conversation(number, document)
             return

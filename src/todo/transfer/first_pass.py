@@ -87,7 +87,7 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
 
 
 def _note_task(survey: FileIndex, number: int, record: TaskRecord) -> None:
-    task: Task = record.render()
+    task: Task = record.to_json_dict()
     task_id = task["id"]
     if task_id in survey.tasks:
         survey.skipped[number] = f"duplicates the ID on line {survey.lines[task_id]}"

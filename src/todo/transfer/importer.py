@@ -230,19 +230,19 @@ class Importer:
 
     async def _take(self, number: int, record: Record, survey: FileIndex) -> None:
         if isinstance(record, TaskRecord):
-            self._pending.append((number, record.render()))
+            self._pending.append((number, record.to_json_dict()))
             if len(self._pending) >= _BATCH:
                 await self._store_pending()
         elif isinstance(record, AccountRecord):
             await self._take_account(number, record)
         elif isinstance(record, ListRecord):
-            await self._take_list(number, record.render())
+            await self._take_list(number, record.to_json_dict())
         elif isinstance(record, ConversationRecord | MessageRecord):
             if isinstance(record, ConversationRecord):
                 await self._work(record.owner)
             await self._conversations.take(number, record)
         else:
-            await self._take_share(number, record.render(), survey)
+            await self._take_share(number, record.to_json_dict(), survey)
 
     async def _take_account(self, number: int, record: AccountRecord) -> None:
         await self._work(record.owner)

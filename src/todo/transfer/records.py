@@ -41,7 +41,7 @@ Version = Annotated[int, Field(ge=1, lt=2**31)]
 class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
-    def render(self) -> Any:  # noqa: ANN401 - the caller names its TypedDict
+    def to_json_dict(self) -> Any:  # noqa: ANN401 - the caller names its TypedDict
         """Return the record as its document has it."""
         return {name: to_plain(value) for name, value in self}
 
