@@ -120,7 +120,7 @@ def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) ->
         message = "There are changes after this version; nothing was undone."
         step = "read them with changes_since, and repeat with its next_since as version."
     elif any(each["code"] == "ambiguous" for each in errors):
-        message, errors = "Several tokens have a run of this name; nothing was undone.", []
+        message, errors = "Several tokens have a run with this ID; nothing was undone.", []
         step = "find the changes with changes_since, and undo them by seq, the latest first."
     else:
         message = "Nothing was undone, because of what happened since."
