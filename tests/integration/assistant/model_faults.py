@@ -9,6 +9,16 @@ from tests.integration.assistant.model_server import Answer, delta
 TOO_MANY = [
     server.call_piece("{}", name="a", identifier=f"c{number}", index=number) for number in range(99)
 ]
+
+
+def nest_object(depth: int) -> server.Json:
+    """An object within an object, and so on."""
+    value: server.Json = {}
+    for _ in range(depth):
+        value = {"of": value}
+    return value
+
+
 HUGE = b"data: " + b"x" * (1024 * 1024) + b"\n\n"
 FAULTS: dict[str, tuple[Answer, str]] = {
     "closes without a response": (server.close, "interrupted"),
@@ -36,6 +46,12 @@ FAULTS: dict[str, tuple[Answer, str]] = {
     "sends a call of another kind": (server.events(delta(calls=["x"])), "invalid"),  # type: ignore[list-item]
     "sends arguments of another kind": (
         server.events(delta(calls=[{"function": {"arguments": 1}}])),
+        "invalid",
+    ),
+    "nests the arguments of a call deeply": (
+        server.events(
+            delta(calls=[{"function": {"name": "overview", "arguments": nest_object(400)}}])
+        ),
         "invalid",
     ),
     "writes too long a text": (server.events(delta("x" * 70_000), delta("y" * 70_000)), "invalid"),

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.assistant import model_server as server
 from tests.integration.assistant.client_use import HANGS_S, make_settings, run
 from tests.integration.assistant.desk import UNDECIDED
+from tests.integration.assistant.model_faults import nest_object
 from tests.integration.assistant.model_server import Answer, ModelServer, delta
 from tests.integration.assistant.turn_world import Play, TurnWorld
 from tests.machine_clock import wait_until
@@ -18,6 +19,12 @@ PROBES = {
     "calls with another number": (server.call("set_number", {"number": 8}), "json_schema"),
     "calls another tool": (server.call("other", {"number": 7}), "json_schema"),
     "writes the call as text": (server.say('{"name": "set_number"}'), "json_schema"),
+    "calls with an object in objects": (
+        server.events(
+            delta(calls=[{"function": {"name": "set_number", "arguments": nest_object(333)}}])
+        ),
+        "json_schema",
+    ),
     "writes nothing": (server.events(delta(finish="length")), "json_schema"),
     "has no tools": (
         server.respond("400 Bad Request", b'{"error": {"message": "no tools"}}'),

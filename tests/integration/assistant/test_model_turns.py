@@ -16,8 +16,11 @@ from tests.integration.assistant.desk import (
     say,
 )
 from todo.assistant.model.client import Mode, ModelAnswer, ModelError, ModelRequest
+from todo.assistant.turn import model_decision
 from todo.assistant.turn.answer import AGENT
+from todo.assistant.turn.model_tools import ModelTools
 from todo.core.caller import Caller
+from todo.mcp.tool import Json
 
 MOVES = "the dentist has no time for me until 2027-03-15"
 PACKED = "hmm, guess the pack is done"
@@ -159,6 +162,36 @@ def test_a_model_that_fails_after_a_change_leaves_the_way_back(desk: Desk, ann: 
     assert answer.response.endswith('To take it back, write "undo".')
     desk.ask(desk.hire(), ann, "undo", [note(answer)])
     assert desk.tasks(ann) == {}
+
+
+def test_a_call_that_cannot_be_read_after_a_change_leaves_the_way_back(
+    desk: Desk, ann: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_arguments = ModelTools.read_arguments
+
+    def read(self: ModelTools, name: str, given: object) -> Json:
+        if name == "fetch":
+            raise RecursionError
+        return read_arguments(self, name, given)
+
+    monkeypatch.setattr(ModelTools, "read_arguments", read)
+    calls = [("add_tasks", '{"tasks":[{"title":"Air the cellar"}]}'), ("fetch", '{"id": "1"}')]
+    answer = desk.ask(desk.hire(Model("tools", say("", *calls))), ann, UNDECIDED)
+    assert (answer.degraded, answer.changed) == ("invalid", True)
+    assert 'Added "Air the cellar".' in answer.response
+    assert answer.response.endswith('To take it back, write "undo".')
+
+
+def test_a_choice_that_cannot_be_filled_in_changes_nothing(
+    desk: Desk, ann: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(model_decision, "fill", fill)
+    desk.add(ann, "one")
+    answer = desk.ask(desk.hire(Model("json_schema", choose("complete", 1))), ann, UNDECIDED)
+    assert (answer.degraded, answer.changed) == ("invalid", False)
 
 
 def test_many_small_calls_of_a_model_need_the_person_as_well(desk: Desk, ann: Caller) -> None:

@@ -11,6 +11,7 @@ import httpx
 
 from todo.assistant.model.client import ModelAnswer, ModelError, OnText, TokenCount
 from todo.assistant.model.clock import AnswerClock
+from todo.assistant.model.reading import reading_answer
 from todo.assistant.model.stream import (
     DONE,
     MAX_ANSWER_BYTES,
@@ -99,7 +100,8 @@ class _Receiver:
         self._on_text = on_text
 
     def count(self) -> TokenCount:
-        return self._builder.count()
+        with reading_answer():
+            return self._builder.count()
 
     async def receive(self, response: httpx.Response, kind: str) -> ModelAnswer:
         if "json" in kind:
@@ -107,12 +109,12 @@ class _Receiver:
             if len(body) > MAX_ANSWER_BYTES:
                 raise ModelError("invalid", "the answer is too long")
             await self._add(body)
-            return self._builder.finish()
+            return self._finish()
         lines = EventLines()
         async for piece in response.aiter_raw():
             for data in lines.feed(piece):
                 if data == DONE:
-                    return self._builder.finish()
+                    return self._finish()
                 await self._add(data)
         for data in lines.end():
             if data != DONE:
@@ -121,10 +123,15 @@ class _Receiver:
             if not self._builder.has_chunks:
                 raise ModelError("invalid", "the response has no event")
             raise ModelError("interrupted", "the answer has no end")
-        return self._builder.finish()
+        return self._finish()
+
+    def _finish(self) -> ModelAnswer:
+        with reading_answer():
+            return self._builder.finish()
 
     async def _add(self, data: bytes) -> None:
-        text, is_token = self._builder.add(data)
+        with reading_answer():
+            text, is_token = self._builder.add(data)
         if is_token:
             self._clock.note_token()
         if text and self._on_text is not None:

@@ -187,7 +187,7 @@ class AnswerBuilder:
         call.name = call.name or name
         arguments = function.get("arguments")
         if isinstance(arguments, dict):
-            arguments = orjson.dumps(arguments).decode()
+            arguments = _render_arguments(arguments)
         if arguments is not None and not isinstance(arguments, str):
             raise ModelError("invalid", "the arguments of a call are not a text")
         call.arguments.append(arguments or "")
@@ -230,6 +230,15 @@ def find_error(error: object) -> ModelError:
     if details.get("code") == 429 or "rate_limit" in kind:  # noqa: PLR2004
         return ModelError("rate-limited", "the answer reports a rate limit")
     return ModelError("server-error", "the answer reports an error")
+
+
+def _render_arguments(arguments: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(arguments).decode()
+    except orjson.JSONEncodeError:
+        # It reads deeper values than it writes. The server passes on what the model wrote.
+        message = "the arguments of a call are nested too deeply"
+        raise ModelError("invalid", message, of_server=False) from None
 
 
 def _object(data: bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from todo.assistant.model.client import ModelAnswer, ModelError, ModelRequest
+from todo.assistant.model.reading import reading_answer
 from todo.assistant.rules.decision import Decision, ModelIntent, RuleContext, TaskName
 from todo.assistant.rules.model_choice import MAX_TASKS, fill
 from todo.assistant.turn.answer import EarlierMessage
@@ -69,14 +70,17 @@ async def ask_for_decision(
         request = ModelRequest(messages, schema=DECISION_SCHEMA, max_tokens=_MAX_TOKENS)
         answer = await model.ask(request)
         try:
-            choice = _read(answer, tasks)
+            with reading_answer(ValueError):
+                choice = _read(answer, tasks)
         except ValueError as error:
             messages = [*messages, *_ask_again(answer, str(error))]
             continue
         if choice.intent == "none":
             return ModelDecision(None, choice.reply.strip())
         chosen = [tasks[number - 1] for number in choice.tasks]
-        return ModelDecision(fill(choice.intent, chosen, message, context), "")
+        with reading_answer():
+            decision = fill(choice.intent, chosen, message, context)
+        return ModelDecision(decision, "")
     raise ModelError("invalid", "no valid decision")
 
 

@@ -102,6 +102,8 @@ class ModelTools:
     def _find_id(self, key: str, value: Any) -> Any:  # noqa: ANN401 - JSON of a model
         if key not in {"id", "parent_id"}:
             return value
+        if not isinstance(value, str | int):
+            return value
         text = str(value).strip()
         is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_NUMBER
         if is_number and 1 <= int(text) <= len(self._tasks):

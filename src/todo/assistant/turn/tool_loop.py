@@ -11,6 +11,7 @@ from todo.assistant.model.client import (
     ModelRequest,
     ModelToolCall,
 )
+from todo.assistant.model.reading import reading_answer
 from todo.assistant.turn.answer import EarlierMessage
 from todo.assistant.turn.bounded_model import BoundedModel
 from todo.assistant.turn.context import TurnContext
@@ -96,7 +97,8 @@ class ToolLoop:
                 raise _TOO_MANY
             if self._given >= _MAX_RESULTS:
                 raise _TOO_MUCH
-            arguments = tools.read_arguments(call.name, _parse(call.arguments))
+            with reading_answer(ToolError):
+                arguments = tools.read_arguments(call.name, _parse(call.arguments))
         except ToolError as error:
             self._faults += 1
             result = render_failure(error)

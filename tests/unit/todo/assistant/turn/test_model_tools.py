@@ -51,6 +51,19 @@ def test_arguments_are_an_object(given: object) -> None:
         ModelTools(_ANN, []).read_arguments("overview", given)
 
 
+@pytest.mark.parametrize(
+    ("tool", "key"), [("complete_tasks", "id"), ("fetch", "id"), ("add_tasks", "parent_id")]
+)
+def test_an_id_that_is_no_text_is_an_error_for_the_model(tool: str, key: str) -> None:
+    deep: object = {"id": 1}
+    for _ in range(5000):
+        deep = [deep]
+    given = {key: deep} if tool == "fetch" else {"tasks": [{"title": "x", key: deep}]}
+    with pytest.raises(ToolError) as refused:
+        ModelTools(_ANN, [name_task(1)]).read_arguments(tool, given)
+    assert refused.value.code == "invalid-arguments"
+
+
 def test_numbers_name_the_tasks_of_the_prompt() -> None:
     tools = ModelTools(_ANN, [name_task(1), name_task(2)])
     given = {"tasks": [{"id": "2"}, {"id": 1}, {"id": "3"}, {"id": "²"}]}
