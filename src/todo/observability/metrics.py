@@ -79,6 +79,8 @@ class Metrics:
             buckets=_REQUEST_BUCKETS_S,
             registry=registry,
         )
+        # To find both by their labels takes longer than to count.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._database = _DatabaseCollector(database)
         registry.register(self._database)
         self._retries = Counter(
@@ -134,9 +136,14 @@ class Metrics:
             status: Status of the response, shown as its class.
             duration_s: Seconds it took.
         """
-        labels = (method if method in _METHODS else "other", route, f"{status // 100}xx")
-        self._requests.labels(*labels).inc()
-        self._durations.labels(*labels).observe(duration_s)
+        key = (method if method in _METHODS else "other", route, status // 100)
+        series = self._series.get(key)
+        if series is None:
+            labels = (*key[:2], f"{key[2]}xx")
+            counter, histogram = self._requests.labels(*labels), self._durations.labels(*labels)
+            series = self._series[key] = (counter, histogram)
+        series[0].inc()
+        series[1].observe(duration_s)
 
     def observe_loop_lag(self, lag_s: float) -> None:
         """Count how late the event loop was to wake a task."""
