@@ -173,6 +173,22 @@ def test_a_bad_image_is_refused_before_a_user_meets_it_and_the_second_time_at_on
     assert reason in updated.build("status", "--no-lab").stdout
 
 
+def test_a_migration_that_holds_a_lock_and_hangs_is_ended_in_the_database_too(
+    updated: Stack,
+) -> None:
+    before = find_image(updated)
+    image = update_images.make(updated, "migration-hangs")
+    with updated.load("fresh", 30, RATE) as load:
+        done = update(updated, image)
+    assert done.returncode == ExitCode.REFUSED, done.stderr
+    assert "its migration has let requests wait for" in done.stderr
+    # What waits for longer than a statement may take is answered 503.
+    assert set(load["outcomes"]) <= {"200", "503"}, load
+    require_unchanged(updated, before)
+    with updated.client("after") as client:
+        assert client.get("/api/v1/tasks").status_code == httpx.codes.OK
+
+
 def test_a_slow_image_is_refused(updated: Stack) -> None:
     before = find_image(updated)
     done = update(updated, update_images.make(updated, "slow"))

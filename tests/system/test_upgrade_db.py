@@ -253,6 +253,17 @@ def test_an_upgrade_that_was_killed_leaves_the_former_server(filled: Stack) -> N
     assert "interrupted" not in filled.build("status", "--no-lab").stdout
 
 
+def test_a_restart_ends_an_upgrade_that_was_killed(filled: Stack) -> None:
+    volumes = find_volumes(filled)
+    filled.lab.run(["bash", "-c", KILLED_UPGRADE], timeout_s=3600)
+    done = filled.build("restart", "--no-lab")
+    assert "An upgrade to PostgreSQL 18 was interrupted. It is canceled now." in done.stderr
+    with filled.client("kim") as client:
+        assert client.post(TASKS, json={"title": "kept too"}).status_code == 201
+    assert (find_major(filled), find_volumes(filled)) == ("17", volumes)
+    assert "interrupted" not in filled.build("status", "--no-lab").stdout
+
+
 def test_an_upgrade_under_load_fails_no_read_and_loses_no_write(filled: Stack) -> None:
     filled.up("--backup")
     wait_until(lambda: is_received(filled), 600, "WAL arrives")
@@ -267,6 +278,9 @@ def test_an_upgrade_under_load_fails_no_read_and_loses_no_write(filled: Stack) -
     figures += f"{reads.longest_s:.1f} s; writes {dict(writes.outcomes)}, gap {writes.gap_s:.1f} s"
     print(f"{shown}\n{figures}")  # noqa: T201
     assert "every table compared, every journal verified" in shown
+    # The database logged each write that it refused as planned.
+    errors = json.loads(filled.build("status", "--json", "--no-lab").stdout)["errors"]
+    assert errors["planned"] > 0
     assert set(reads.outcomes) == {"200"}
     assert set(writes.outcomes) <= {"201", "503 database-read-only"}
     assert find_titles(filled, "reader") >= set(writes.done)

@@ -138,6 +138,9 @@ IMAGES: Mapping[str, Mapping[str, str]] = {
         f"{_VERSIONS}/r0015_contract.py": _CONTRACT,
     },
     "migration-fails": _migrate(act="raise RuntimeError('spoilt')"),
+    "migration-hangs": _migrate(
+        act="op.execute('LOCK TABLE task'); op.execute('SELECT pg_sleep(900)')"
+    ),
     "too-old": {_SITE: _OLDER},
 }
 """Name -> files that it has besides: path -> content.
