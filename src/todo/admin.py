@@ -88,7 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make_parser(program: str) -> argparse.ArgumentParser:
-    parser = _Parser(prog=program, description="Operate the todo backend.", allow_abbrev=False)
+    parser = _Parser(
+        prog=program, description="Operator commands of the todo backend.", allow_abbrev=False
+    )
     parser.add_argument("--as", help=argparse.SUPPRESS)
     parser.add_argument("--plan", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--descriptors", help=argparse.SUPPRESS)
