@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 
 LAB = "BUILD_LAB"
-"""Variable with the name of the lab, set for every `build.py` that the host starts in one."""
+"""Environment variable with the name of the lab, set for each `build.py` that the host starts in
+it."""
 DEFAULT_LAB = "default"
 
 

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TIMEOUT_S = 600.0
-"""Ends a program that hangs. No program that is run so takes a tenth of it on a quiet machine."""
+"""Default timeout of a program; on an idle machine, none needs a tenth of it."""
 _TERM_GRACE_S = 15.0
 _GROUP_GRACE_S = 5.0
 _LEAVE_GRACE_S = 120.0
@@ -263,7 +263,7 @@ def missing(tool: str) -> ToolError:
     """The error for a program that this machine does not have."""
     return ToolError(
         f"{_name([tool])} is not installed",
-        hint="python3 build.py doctor names the package",
+        hint="python3 build.py doctor shows its package",
         code=ExitCode.UNAVAILABLE,
     )
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _REFRESH_S = 0.25
 _HEARTBEAT_S = 30.0
-"""Without a terminal, a step that stays silent longer than this says that it is alive."""
+"""Interval of signs of life of a silent step, if the output is not a terminal."""
 _PLAIN_COLUMNS = 120
-"""What such a line may take: pip and apt print hundreds of names in one."""
+"""Maximum length of a status line: pip and apt print hundreds of names in one."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -60,7 +60,7 @@ class Timings:
 
 TIMINGS = Timings()
 _RUNNING: list[Step] = []
-"""The steps under way, the innermost last."""
+"""The current steps, innermost last."""
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ FILE = REPO / "exceptions.toml"
 
 @dataclasses.dataclass(frozen=True)
 class ScanException:
-    """A known flaw that is accepted for a while.
+    """A known vulnerability that is accepted for a while.
 
     Attributes:
         id: Advisory's id or one of its aliases, such as `CVE-2026-1234`.

@@ -48,7 +48,7 @@ def test_two_labs_serve_the_same_port_side_by_side() -> None:
         assert process.run(inside).stdout.strip() == one.name
         with pytest.raises(DeployError, match=f"port {ports[0]} of this host"):
             manager.start("late", publish={ports[0]: 8000})
-        with pytest.raises(DeployError, match="runs already"):
+        with pytest.raises(DeployError, match="is already running"):
             manager.start(one.name)
 
 
@@ -165,7 +165,7 @@ def test_journal_holds_no_lines_about_a_controller_that_the_lab_lacks(running: m
             ["unshare", "--mount"],
             200,
             ExitCode.NO_SPACE,
-            "the lab's root file system takes 900 MiB",
+            "the lab's root file system needs 900 MiB",
         ),
         (
             ["unshare", "--mount", "--net"],

@@ -153,7 +153,7 @@ def test_up_run_list_and_down_on_the_command_line() -> None:
     again = build("lab", "down", "cli")
     said, _ = again.communicate()
     assert again.returncode == ExitCode.CONFIG
-    assert said.startswith("build.py: error: no lab 'cli' runs")
+    assert said.startswith("build.py: error: the lab 'cli' is not running")
 
 
 def test_lab_with_data_is_not_deleted_unasked(running: manager.Lab) -> None:

@@ -212,10 +212,10 @@ def test_without_a_network_it_passes_when_told_and_says_what_it_left_out(scanned
     words = ("scan", "--no-lab", "--json", "--target=all", "--offline")
     bare = report(without_network(scanned, *words))
     assert bare["exit_code"] == 0
-    assert bare["claim"].endswith("Left out: Debian index, Python advisories.")
+    assert bare["claim"].endswith("Skipped: Debian index, Python advisories.")
     with_file = report(without_network(scanned, *words, f"--advisories={ADVISORIES}"))
     assert with_file["exit_code"] == 0
-    expected = "No known Python advisory as of 2026-01-02. Left out: Debian index."
+    expected = "No known Python advisory as of 2026-01-02. Skipped: Debian index."
     assert with_file["claim"] == expected
 
 
@@ -223,7 +223,7 @@ def test_without_a_network_it_passes_when_told_and_says_what_it_left_out(scanned
     ("content", "code", "message"),
     [
         ("{}", 65, "advisories.bad cannot be read"),
-        (None, 2, "there is no file advisories.bad"),
+        (None, 2, "advisories.bad does not exist"),
     ],
 )
 def test_a_file_without_advisories_is_refused_in_one_line(

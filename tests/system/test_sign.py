@@ -222,10 +222,10 @@ def test_another_image_under_the_tag_of_a_signed_one_is_refused(
             f"{BACKEND}:1.0"
         )
         line = publisher.refused("verify", f"{BACKEND}:1.0", "--key", "keys/mine.pub")
-        assert f"the signature at {BACKEND}:1.0 is that of another image, {good}" in line
+        assert f"the signature of {BACKEND}:1.0 is for another image, {good}" in line
         opened = ("--key", "keys/mine.private", "--passphrase-file", "keys/passphrase")
         line = publisher.refused("sign", f"{BACKEND}:1.0", *opened, code=65)
-        assert f"is {bad} by now, and {good} was pushed from here" in line
+        assert f"is now {bad}, but {good} was pushed from here" in line
     finally:
         publisher.copy(f"{BACKEND}@{good}", f"{BACKEND}:1.0")
         link = f"{STORAGE}/repositories/todo/backend/_manifests/tags/{bad.replace(':', '-')}.sig"
@@ -238,7 +238,7 @@ def test_a_signed_image_under_another_name_is_refused(publisher: Publisher) -> N
     said = publisher.pull_refused(f"{BACKEND}:1.1")
     assert f'Signature for identity "{BACKEND}:1.0" is not accepted' in said
     line = publisher.refused("verify", f"{BACKEND}:1.1", "--key", "keys/mine.pub")
-    assert f"{BACKEND}:1.1 is signed, but as {BACKEND}:1.0" in line
+    assert f"{BACKEND}:1.1 is signed, but for the name {BACKEND}:1.0" in line
     digest = publisher.digest(f"{BACKEND}:1.1")
     opened = ("--key", "keys/mine.private", "--passphrase-file", "keys/passphrase")
     publisher.build("sign", f"{BACKEND}:1.1@{digest}", *opened)
@@ -271,7 +271,7 @@ def test_what_was_altered_in_the_registrys_storage_is_refused(
         as_root(publisher.stack, "cp", "--preserve", "/root/kept", blob)
         as_root(publisher.stack, "rm", "/root/kept")
     assert re.search(ALTERED[part], said), said
-    assert f"what {HOST} delivers for {name} is not what its digest says" in line
+    assert f"the content that {HOST} returned for {name} does not match its digest" in line
 
 
 def test_another_publishers_key_is_refused(publisher: Publisher) -> None:
@@ -282,7 +282,7 @@ def test_another_publishers_key_is_refused(publisher: Publisher) -> None:
         install_policy(publisher.stack, "/home/todo/keys/mine.pub")
     assert "Source image rejected: cryptographic signature verification failed" in said
     line = publisher.refused("verify", f"{DB}:1.0", "--key", "keys/other.pub")
-    assert f"{DB}:1.0 is signed, but not with the key that keys/other.pub belongs to" in line
+    assert f"{DB}:1.0 is signed, but not with the private key of keys/other.pub" in line
 
 
 def test_no_other_name_and_no_archive_is_accepted_and_builds_go_on(
@@ -317,7 +317,7 @@ def test_a_key_is_private_encrypted_and_never_overwritten(publisher: Publisher) 
     assert before.startswith("-----BEGIN ENCRYPTED ")
     opened = ("--passphrase-file", "keys/passphrase")
     line = publisher.refused("sign", "--generate-key", "keys/mine", *opened, code=78)
-    assert "keys/mine.private exists already, and a key is never overwritten" in line
+    assert "keys/mine.private already exists, and keys are never overwritten" in line
     assert lab.run(["cat", "keys/mine.private"]).stdout == before
 
 
@@ -325,7 +325,7 @@ def test_a_wrong_passphrase_sends_nothing(publisher: Publisher) -> None:
     publisher.put("keys/wrong", "incorrect horse\n")
     words = ("--sign-by", "keys/mine.private", "--passphrase-file", "keys/wrong")
     line = publisher.refused("push", f"{BACKEND}:2.0", "--offline", *words, code=78)
-    assert "the passphrase does not open keys/mine.private" in line
+    assert "wrong passphrase for keys/mine.private" in line
     line = publisher.refused("verify", f"{BACKEND}:2.0", "--key", "keys/mine.pub", code=69)
     assert f"{BACKEND}:2.0 is not in the registry" in line
 
@@ -369,5 +369,5 @@ def test_a_login_that_is_refused_names_the_way_out(publisher: Publisher) -> None
     done = publisher.stack.lab.run(words, env=env, check=False)
     assert done.returncode == 78, done.stderr
     assert done.stderr.splitlines()[-1] == (
-        f"build.py: error: {HOST} refuses this login — podman login --tls-verify=false {HOST}"
+        f"build.py: error: {HOST} rejected the login — podman login --tls-verify=false {HOST}"
     )

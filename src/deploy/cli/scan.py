@@ -16,7 +16,7 @@ from deploy.scan import report as scan_report
 
 
 class Scan(StackCommand):
-    """Look for known flaws of what is inside the images."""
+    """Scan the images for known vulnerabilities."""
 
     target = cli.SwitchAttr(
         "--target",

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8000
 _MANAGEMENT_OFFSET = 1000
-"""The management port lies as far above the public one as 9000 above 8000."""
+"""Offset of the management port from the public port."""
 
 _CONNECT_S = 1.0
 _POLL_S = 0.1
 
 _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
-"""Exit codes of the backend for a port, a secret and a setting."""
+"""Exit codes of the backend for an invalid port, secret or option."""
 
 
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -115,8 +115,8 @@ def require_free(port: int, purpose: str = "") -> None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             raise DeployError(
-                f"port {port} of 127.0.0.1 cannot be used: {error.strerror}",
-                hint=f"{purpose}choose another one with --port",
+                f"cannot listen on port {port} of 127.0.0.1: {error.strerror}",
+                hint=f"{purpose}choose another port with --port",
                 code=ExitCode.CONFIG,
             ) from None
 
@@ -147,14 +147,14 @@ def _wait_for_change(backend: Popen[bytes]) -> int | None:
     for changes in watchfiles.watch(source, debounce=300, rust_timeout=500, yield_on_timeout=True):
         if changes:
             names = sorted({os.path.relpath(name, paths.REPO) for _, name in changes})
-            say(f"Changed: {', '.join(names)}. Starting again.")
+            say(f"Changed: {', '.join(names)}. Restarting.")
             return None
         code = backend.poll()
         if code in _SOURCE_CANNOT_MEND:
             return code
         if code is not None and not told:
             told = True
-            say(f"The backend stopped (code {code}); a change starts it again.")
+            say(f"The backend stopped (exit code {code}); a change of the source restarts it.")
     return 0
 
 

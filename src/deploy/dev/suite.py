@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
 _MAX_WORKERS = 4
-"""Each imports the program and collects all tests, which takes seconds."""
+"""Maximum number of processes. Each imports the program and collects all tests, which takes
+seconds."""
 _ORDER = ("faults", "system", "integration", "unit")
 """What takes longest starts first; what is short fills the gaps at the end."""
 _IN_LABS = {"system", "faults"}
@@ -64,13 +65,13 @@ def _measure(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
 def find_obstacle() -> DeployError | None:
     """What keeps tests in a lab from running here; the other tiers need nothing of it."""
     if os.geteuid() != 0:
-        reason, hint = "which takes root", "run them with sudo"
+        reason, hint = "which requires root", "run them with sudo"
     elif not _may_administer(_STATUS.read_text()):
-        reason = "which this container may not do (it lacks CAP_SYS_ADMIN)"
-        hint = "run them on a machine of your own, or in a container that is privileged"
+        reason = "which this container cannot do because it lacks CAP_SYS_ADMIN"
+        hint = "run them outside of a container, or in a privileged container"
     else:
         return None
-    message = f"the tests in a lab did not run: they boot a machine of their own, {reason}"
+    message = f"the system tests did not run: they boot a lab machine, {reason}"
     return DeployError(message, hint=hint, code=ExitCode.CONFIG)
 
 

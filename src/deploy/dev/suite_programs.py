@@ -26,7 +26,7 @@ _NPM_LOCKS = {
     "mcp": REPO / "tests" / "integration" / "mcp" / "npm",
     "web": REPO / "tests" / "integration" / "web" / "npm",
 }
-"""Names, versions and hashes of what judges the OpenAPI document, the MCP endpoint and the page."""
+"""Names, versions and hashes of the npm programs that check OpenAPI, MCP and the web page."""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
 """Whose completion is tested, beside that of bash."""
@@ -208,7 +208,7 @@ def _fetch_npm_tools(name: str) -> None:
     target = _own_npm_tools(name)
     target.parent.mkdir(parents=True, exist_ok=True)
     with (
-        step(f"Fetching the programs of npm that the tests of {name} need") as current,
+        step(f"Fetching the npm programs for the tests of {name}") as current,
         tempfile.TemporaryDirectory(prefix=f"{name}-", dir=target.parent) as scratch,
     ):
         folder = Path(scratch) / "tools"

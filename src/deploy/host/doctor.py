@@ -94,7 +94,9 @@ def render_table(diagnosis: Diagnosis) -> str:
     for place, why in verdicts:
         lines.append(f"The stack can run {place}." if why is None else f"Not {place}: {why}.")
     if not diagnosis.usable:
-        lines.append("Without either: python3 build.py dev serves on embedded SQLite.")
+        lines.append(
+            "Neither is needed for development: python3 build.py dev serves on embedded SQLite."
+        )
     return "\n".join(lines)
 
 
@@ -151,7 +153,7 @@ def _present(name: str, package: str, host: Host, *, there: bool) -> Check:
 def _subordinate_ids(host: Host) -> Check:
     name = "subordinate ids"
     if host.subordinate_ids:
-        return Check(name, ok=True, state=f"a range for {host.user}")
+        return Check(name, ok=True, state=f"a subordinate range for {host.user}")
     if host.root:
         return Check(name, ok=True, state="not needed by root")
     ids = "--add-subuids 100000-165535 --add-subgids 100000-165535"
@@ -199,7 +201,7 @@ def _memory(host: Host) -> Check:
     if gib < _STACK_GIB:
         remedy = f"a machine with {_STACK_GIB} GiB"
         return Check("memory", ok=False, state=f"{gib:.3g} GiB", remedy=remedy)
-    room = "also for up --ai" if gib >= 2 * _STACK_GIB else "too little for up --ai"
+    room = "also for up --ai" if gib >= 2 * _STACK_GIB else "not enough for up --ai"
     return Check("memory", ok=True, state=f"{gib:.3g} GiB, {room}")
 
 

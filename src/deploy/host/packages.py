@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 MEASURE_TOOLS = {"zstd": "zstd"}
-"""Program -> Debian package: what the sizes of an image on the wire take."""
+"""Program -> Debian package for measuring compressed image sizes."""
 _FEDORA = {
     "debian-archive-keyring": "debian-keyring",
     "python3-venv": "python3",
@@ -110,7 +110,7 @@ def install_command(names: Iterable[str], distribution: Sequence[str], *, root: 
     if "fedora" in distribution or "rhel" in distribution:
         translated = dict.fromkeys(_FEDORA.get(name, name) for name in names)
         return shlex.join([*sudo, "dnf", "install", "--assumeyes", *translated])
-    return f"install what Debian calls {', '.join(names)} with this distribution's packages"
+    return f"install this distribution's packages for Debian's {', '.join(names)}"
 
 
 def _refuse_old_candidates(needed: Mapping[str, tuple[int, ...]]) -> None:
@@ -123,8 +123,8 @@ def _refuse_old_candidates(needed: Mapping[str, tuple[int, ...]]) -> None:
         candidate = parse_candidate(process.run(["apt-cache", "policy", name], check=False).stdout)
         if candidate is not None and candidate < least:
             raise DeployError(
-                f"{name} is not installed, and this distribution has {probe.dotted(candidate)}: "
-                f"{probe.dotted(least)} or newer is needed",
+                f"{name} {probe.dotted(least)} or newer is required, and this distribution has "
+                f"{probe.dotted(candidate)}",
                 hint="Debian 13 has one that is new enough",
                 code=ExitCode.UNAVAILABLE,
             )

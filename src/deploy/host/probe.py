@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 PORTS = (8000, 9000)
 MINIMUM_PODMAN = (5, 0, 0)
-"""Quadlet of that version knows every key that the units use."""
+"""First version whose Quadlet supports every key that the units use."""
 ROOM_BYTES = 4 * 1024**3
-"""What the images, their builder and the lab take together, with room to build them again."""
+"""Disk space for the images, their builder, the lab, and a rebuild of the images."""
 
 STACK_TOOLS = {
     "podman": "podman",
@@ -33,21 +33,21 @@ STACK_TOOLS = {
     "pasta": "passt",
     "crun": "crun",
 }
-"""Program -> Debian package: what building and running the stack on this host takes."""
+"""Program -> Debian package for building and running the stack on this host."""
 LAB_TOOLS = {
     "mmdebstrap": "mmdebstrap",
     "systemd-nspawn": "systemd-container",
     "slirp4netns": "slirp4netns",
     "nsenter": "util-linux",
 }
-"""Program -> Debian package: what a lab takes; it brings the rest itself."""
+"""Program -> Debian package for running a lab, which contains the rest."""
 
 KEYRING = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
-"""The file with the archive's keys, and its Debian package."""
+"""File with the archive's keys, and its Debian package."""
 _MODERN_SINCE = {"debian": (13,), "ubuntu": (25, 4)}
-"""From here on the distribution's own Podman is new enough."""
+"""First releases whose own Podman is new enough."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
-NO_MACHINES = "root may not make namespaces here, as in a container without privileges"
+NO_MACHINES = "root cannot create namespaces here, as in an unprivileged container"
 _USER_MANAGER_UP = ("running", "degraded", "starting")
 
 
@@ -243,20 +243,20 @@ def has_range(text: str, user: str, uid: int) -> bool:
 def _obstacles(host: Host) -> Iterator[str]:
     """What keeps the stack from running on a host, the plainest first."""
     if host.root and host.user_manager:
-        yield "this is root, and the stack runs as an ordinary user"
+        yield "this is root, but the stack runs as an unprivileged user"
     if host.root:
         yield "no user systemd session (root without a login session)"
     if not host.user_manager:
         off = ", who is not logged in and whose linger is off"
         yield f"no user systemd session (user {host.user}{'' if host.linger else off})"
     if host.podman is None and not offers_podman(host):
-        yield f"Podman is not installed, and that of {_named(host)} is older than 5.0"
+        yield f"Podman is not installed, and {_named(host)} has a version older than 5.0"
     if host.podman is not None and host.podman < MINIMUM_PODMAN:
         yield f"Podman {dotted(host.podman)} is older than 5.0"
     if host.controllers is None:
-        yield "its control groups are of the older kind (cgroup v1)"
+        yield "it uses cgroup v1"
     if not host.user_namespaces:
-        yield "unprivileged user namespaces are switched off"
+        yield "unprivileged user namespaces are disabled"
 
 
 def _named(host: Host) -> str:

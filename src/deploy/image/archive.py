@@ -141,7 +141,7 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
         )
         if not known:
             raise DeployError(
-                f"there is no image {reference} here",
+                f"the image {reference} does not exist here",
                 hint=command_hints.build("image --target all"),
                 code=ExitCode.CONFIG,
             )

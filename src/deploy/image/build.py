@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 TARGETS = ("backend", "db")
 AI = "ai"
 ALL_TARGETS = (*TARGETS, AI)
-"""What every stack runs, and the model server, which only `up --ai` runs."""
+"""The images of every stack, and that of the model server for `up --ai`."""
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
-"""Label with the digest of everything that an image was built from; shows whether it is stale."""
+"""Label with the digest of all inputs of an image, which shows whether it is stale."""
 
 _TIMESTAMP = 0
 """Seconds since 1970 of everything in an image. A commit's time would make every layer new with
@@ -205,7 +205,7 @@ def build(
     prune.note(done.stdout, None if tag and not keep_layers else target)
     built = find(target, name)
     if built is None:
-        message = f"buildah reported success, but {name} is not there"
+        message = f"buildah reported success, but {name} does not exist"
         raise DeployError(
             message, hint=f"check {command_hints.shell('podman images')} and its storage settings"
         )
@@ -214,7 +214,7 @@ def build(
 
 def _load(target: str, path: Path, name: str) -> Image:
     started = time.monotonic()
-    title = f"Loading the {target} image built before"
+    title = f"Loading the cached {target} image"
     with progress.step(title) as step, builder.scratch() as folder:
         trust = builder.trust(folder, "oci-archive")
         process.stream(
@@ -225,8 +225,8 @@ def _load(target: str, path: Path, name: str) -> Image:
     loaded = find(target, name)
     if loaded is None:
         raise DeployError(
-            f"{path} holds no image {name or reference(target)}",
-            hint="it is only the copy of a build: move it aside",
+            f"{path} does not contain the image {name or reference(target)}",
+            hint="it is only a cached copy: move it aside, and run the command again",
         )
     if not name:
         prune.note_loaded(target, loaded.config_digest)
@@ -242,14 +242,14 @@ def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
     """
     content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
     if content is None:
-        message = f"the image {saved.config_digest[:19]} holds no bill of materials"
+        message = f"the image {saved.config_digest[:19]} does not contain an SBOM"
         raise DeployError(message, hint=command_hints.build("image --no-cache"), code=ExitCode.DATA)
     document: dict[str, Any] = json.loads(content)
     return document
 
 
 RECORDS = (".cdx.json", ".packages.json")
-"""How the names of the two files end that are kept beside an image."""
+"""Suffixes of the two files that are kept beside an image."""
 
 
 def record_dir() -> Path:
@@ -275,7 +275,7 @@ def _archive(image: Image, folder: Path, stem: str) -> None:
     final = folder / f"{stem}-{image.inputs[:16]}.tar"
     partial = final.with_suffix(".partial")
     partial.unlink(missing_ok=True)
-    with progress.step(f"Keeping the {image.target} image for the next machine") as step:
+    with progress.step(f"Saving the {image.target} image to the cache") as step:
         try:
             process.stream(
                 [
@@ -319,7 +319,7 @@ def _explained(target: str) -> Iterator[None]:
         if not said or error.code != ExitCode.FAILED:
             raise
         message = f"the {target} image cannot be built: {said[-1]}"
-        raise DeployError(message, hint="--verbose shows all of it") from None
+        raise DeployError(message, hint="--verbose shows the full output") from None
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ORIGINS = ("debian", "python")
 _PINS = {"backend": "runtime", "ai": "model"}
-"""Target -> the lock file that names its Python distributions."""
+"""Target -> the lock file of its Python distributions."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # What goes into the argument lists of apt and pip inside the build: nothing that is an option.
 _FIELDS = {
@@ -68,7 +68,7 @@ def read(path: Path, target: str, major: str = "") -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise _malformed(path, str(error)) from None
     if not isinstance(lock, dict) or set(lock) != set(_ORIGINS):
-        raise _malformed(path, f"it needs the lists {' and '.join(_ORIGINS)}, nothing else")
+        raise _malformed(path, f"it must have the lists {' and '.join(_ORIGINS)} and nothing else")
     for origin, entries in lock.items():
         for number, entry in enumerate(entries if isinstance(entries, list) else [None]):
             problem = _find_problem(entry)
@@ -83,33 +83,33 @@ def _require_fitting(path: Path, lock: Mapping[str, Any], target: str, major: st
     packages = find_packages(target, major).keys()
     if debian != packages:
         names = sorted(debian ^ packages)
-        raise _malformed(path, f"it is not one of the {target} image: {', '.join(names)}")
+        raise _malformed(path, f"it is not for the {target} image: {', '.join(names)}")
     name = _PINS.get(target, "")
     pinned = venv.versions(paths.lock_file(name).read_text()) if name else {}
     for entry in lock["python"]:
         if pinned.get(entry["name"]) != entry["version"]:
-            wanted = pinned.get(entry["name"], "nothing of the kind")
+            wanted = pinned.get(entry["name"], "nothing comparable")
             file = f"{name}.lock" if name else f"the {target} image"
             why = f"{entry['name']} {entry['version']}, where {file} has {wanted}"
             raise _malformed(path, why)
     if name and not lock["python"]:
-        raise _malformed(path, "it names no Python distribution")
+        raise _malformed(path, "it has no Python distributions")
 
 
 def _find_problem(entry: object) -> str:
     if not isinstance(entry, dict):
-        return "is no entry"
+        return "is not an entry"
     if set(entry) != set(_FIELDS):
-        return f"needs {', '.join(_FIELDS)}, nothing else"
+        return f"must have {', '.join(_FIELDS)} and nothing else"
     for name, pattern in _FIELDS.items():
         if not isinstance(entry[name], str) or not pattern.fullmatch(entry[name]):
-            return f"has a wrong {name}"
+            return f"has an invalid {name}"
     return ""
 
 
 def _malformed(path: Path, why: str) -> DeployError:
     return DeployError(
         f"{path} is not a package lock: {why}",
-        hint="take the *.packages.json that `build.py image` wrote beside an image",
+        hint="use a *.packages.json that `build.py image` wrote beside an image",
         code=ExitCode.DATA,
     )

@@ -78,7 +78,7 @@ def find_difference(one: Archive, other: Archive) -> str:
             if a != b:
                 words = ", ".join(f"{key} {a[key]} and {b[key]}" for key in a if a[key] != b[key])
                 return f"layer {number}: /{a['path']}: {words}"
-        return f"layer {number}: one has files more at its end"
+        return f"layer {number}: one build has more files at its end"
     if one.config_digest != other.config_digest:
         keys = [key for key in one.config if one.config[key] != other.config.get(key)]
         return f"the configuration: {', '.join(keys) or 'its keys'}"

@@ -53,11 +53,11 @@ def read_secret(path: Path) -> str:
         text = path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not text"
-        message = f"the secret in {path} cannot be read: {reason}"
+        message = f"cannot read the secret {path}: {reason}"
         raise DeployError(message, hint="name another file", code=ExitCode.CONFIG) from None
     if not text.isprintable() or len(text.encode()) < _MIN_SECRET_BYTES:
-        message = f"the secret in {path} is not one line of {_MIN_SECRET_BYTES} bytes or more"
-        hint = "leave the switch out, and a random one is made"
+        message = f"the secret in {path} must be one line of at least {_MIN_SECRET_BYTES} bytes"
+        hint = "omit the switch to generate a random secret"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     return text
 
@@ -71,10 +71,10 @@ def write_secret(text: str, path: Path) -> None:
     try:
         atomic_write.write_text(path, text, mode=0o600, overwrite=False)
     except FileExistsError:
-        message = f"{path} exists, and its tokens would end with it"
+        message = f"{path} exists; overwriting it would invalidate all its tokens"
         hint = "name another file"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
     except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        hint = "name a file in a folder of yours"
+        message = f"cannot write {path}: {error.strerror}"
+        hint = "name a file in a folder that you can write to"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None

@@ -74,7 +74,7 @@ def render_secret(contract: Contract, value: str) -> str:
     """
     secrets = {secret.name: secret for each in _services(contract) for secret in each.secrets}
     if len(secrets) != 1:
-        raise _inexpressible(f"{len(secrets)} secrets", "this command writes exactly one")
+        raise _inexpressible(f"{len(secrets)} secrets", "this command supports exactly one")
     (name,) = secrets
     document = {
         "apiVersion": "v1",
@@ -113,7 +113,9 @@ def _services(contract: Contract) -> list[Container]:
     """What runs in the pod; the migration, which has an account of its own, stays afterwards."""
     for container in contract.containers:
         if container.oneshot and container.unit != f"{PREFIX}migrate":
-            raise _inexpressible(f"the oneshot {container.unit}", "only the migration has a form")
+            raise _inexpressible(
+                f"the oneshot {container.unit}", "only the migration can be converted"
+            )
     # The optional one last: patches name the others by their place.
     ordered = sorted(contract.containers, key=lambda each: each.unit == AI)
     return [_stay(each) if each.oneshot else each for each in ordered]
@@ -187,7 +189,7 @@ def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
     # A folder where containers meet is every container's: all of them get the group of the data.
     groups = {volume.gid for volume in _find_claims(contract, services)}
     if len(groups) != 1:
-        raise _inexpressible("data of different groups", "a pod has one fsGroup")
+        raise _inexpressible("data of different groups", "a pod has only one fsGroup")
     if any(each.restart_policy != "always" for each in services):
         raise _inexpressible("a service without Restart=always", "a Deployment always restarts")
     return {

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from deploy.progress import Step
 
 _BOOT_TIMEOUT_S = 600.0
-"""A boot takes 3 s on a quiet host; a machine that ends meanwhile is noticed at once."""
+"""Timeout of a boot, which takes 3 s on an idle host. A machine that ends is noticed at once."""
 _STOP_TIMEOUT_S = 600.0
-"""A machine halts within seconds; to remove the images of a long day takes longer."""
+"""Timeout of a stop. A machine halts within seconds; removing many images takes longer."""
 _POLL_S = 0.1
 _INHERITED = (
     *("TERM", "NO_COLOR"),
@@ -80,7 +80,7 @@ class Lab:
         if self._pid == 0 or not Path(f"/proc/{self._pid}").exists():
             found = lab_processes.find_inner_init(self._record.keeper)
             if found is None:
-                message = f"the lab {self.name!r} does not run any more"
+                message = f"the lab {self.name!r} is no longer running"
                 raise DeployError(message, code=ExitCode.UNAVAILABLE)
             self._pid = found
         return self._pid
@@ -198,7 +198,7 @@ class Lab:
         deadline = time.monotonic() + _BOOT_TIMEOUT_S
         while lab_processes.find_inner_init(self._record.keeper) in (before, None):
             if time.monotonic() > deadline or not lab_state.is_running(self._folder):
-                message = f"the lab {self.name!r} did not boot again"
+                message = f"the lab {self.name!r} did not reboot"
                 raise DeployError(message, code=ExitCode.UNAVAILABLE)
             time.sleep(_POLL_S)
         self._pid = 0

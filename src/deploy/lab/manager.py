@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 __all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
 
 _STOP_TIMEOUT_S = 600.0
-"""The machine ends at once; to remove the images of a long day from a busy disk takes longer."""
+"""Timeout of a removal. The machine ends immediately; removing many images takes longer."""
 _QUIET_S = 1.0
-"""What ends faster needs no word about it."""
+"""Seconds after which a stop is reported as progress."""
 _POLL_S = 0.01
 
 
@@ -86,8 +86,8 @@ def attach(name: str) -> Lab:
     """
     record = lab_state.find(name)
     if record is None:
-        message = f"no lab {name!r} runs"
-        hint = "python3 build.py lab list shows those that do"
+        message = f"the lab {name!r} is not running"
+        hint = "python3 build.py lab list shows the running labs"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     return Lab(record)
 
@@ -152,11 +152,11 @@ def _launched(
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
     if not probe.may_make_machines():
         hint = "python3 build.py dev serves the backend without a lab"
-        raise DeployError(f"no lab: {probe.NO_MACHINES}", hint=hint, code=ExitCode.CONFIG)
+        raise DeployError(f"cannot run a lab: {probe.NO_MACHINES}", hint=hint, code=ExitCode.CONFIG)
     for path in (REPO, REPO / "build.py"):
         # A copy made readable would be stale after the next `git pull`.
         if not path.stat().st_mode & stat.S_IROTH:
-            message = f"others than root cannot read {path}, and so cannot the user in a lab"
+            message = f"only root can read {path}, but the user in a lab must read it too"
             hint = f"chmod -R go+rX {REPO}"
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
     packages.ensure_lab_packages(assume_yes=assume_yes)
@@ -220,7 +220,7 @@ def _boot(
             if keeper.poll() is None:
                 raise
             log.seek(0)
-            said = [line.strip() for line in log if line.strip()] or ["it said nothing"]
+            said = [line.strip() for line in log if line.strip()] or ["it printed nothing"]
             message = f"the lab {plan.name!r} cannot be started: {said[-1]}"
             raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
     return lab
@@ -234,7 +234,7 @@ def _inner(keeper: subprocess.Popen[bytes]) -> int:
     """
     while (inner := lab_processes.find_child(keeper.pid)) is None:
         if keeper.poll() is not None:
-            message = "the lab's keeper did not start"
+            message = "the lab's supervisor did not start"
             raise DeployError(message, code=ExitCode.UNAVAILABLE)
         time.sleep(_POLL_S)
     return inner
@@ -255,7 +255,7 @@ def _listen(port: int) -> socket.socket:
         listening.close()
         told = error.strerror if isinstance(error, OSError) else None
         cause = told.lower() if told else str(error)
-        message = f"port {port} of this host cannot be published: {cause}"
-        hint = "stop what uses it, or publish another one"
+        message = f"cannot publish port {port} of this host: {cause}"
+        hint = "stop the program that uses it, or publish another port"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
     return listening

@@ -82,9 +82,9 @@ _FILES = {
 }
 
 _MAX_AGE_S = 7 * 86400.0
-"""Debian publishes security updates at any time; a machine that tests must not lag far behind."""
+"""Maximum age of a lab's packages, so that it does not lag far behind security updates."""
 _ROOM_MIB = 900
-"""While it is made; 530 of them afterwards."""
+"""Free space needed to create it; it takes 530 MiB afterwards."""
 _NEW = ".new-"
 _BUILD_TIMEOUT_S = 1800.0
 
@@ -142,7 +142,7 @@ def ensure() -> Path:
     name = key(certificates)
     folder = cache_dir() / "lab"
     _private(folder)
-    title = "Waiting for another command that makes the lab's root file system"
+    title = "Waiting for another command that creates the lab's root file system"
     with folder_lock.hold(folder, lambda: step(title)):
         for left in folder.glob(f"{_NEW}*"):
             shutil.rmtree(left)
@@ -184,13 +184,15 @@ def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
     free_mib = shutil.disk_usage(folder).free >> 20
     if free_mib < _ROOM_MIB:
         # Told now rather than by apt or dpkg after half a minute, each in words of its own.
-        message = f"the lab's root file system takes {_ROOM_MIB} MiB, and {free_mib} MiB are free"
+        message = (
+            f"the lab's root file system needs {_ROOM_MIB} MiB, but only {free_mib} MiB are free"
+        )
         raise DeployError(message, hint=failure_hints.NO_SPACE.hint, code=ExitCode.NO_SPACE)
     new = folder / f"{_NEW}{os.getpid()}"
     new.mkdir()
     tree = new / "root"
     try:
-        with step(f"Making the lab's root file system (Debian {SUITE})") as current:
+        with step(f"Creating the lab's root file system (Debian {SUITE})") as current:
             (new / "tmp").mkdir()
             _bootstrap(tree, new / "tmp", current)
             _set_up(tree, certificates, current)

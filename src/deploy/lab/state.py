@@ -55,8 +55,8 @@ def check_name(name: str) -> str:
         DeployError: It cannot.
     """
     if not _NAME.fullmatch(name):
-        message = f"{name!r} cannot name a lab"
-        hint = "use up to 32 small letters, digits and hyphens"
+        message = f"{name!r} is not a valid lab name"
+        hint = "use up to 32 lowercase letters, digits and hyphens"
         raise DeployError(message, hint=hint, code=ExitCode.USAGE)
     return name
 
@@ -65,14 +65,17 @@ def claim(name: str) -> tuple[Path, int]:
     """Make and lock the folder of a new lab; it is this one's while the descriptor is open.
 
     Raises:
-        DeployError: A lab of that name runs already, or the name cannot name one.
+        DeployError: A lab of that name is already running, or the name cannot name one.
     """
     folder = _labs_dir() / check_name(name)
     with _guarded():
         if folder.exists():
             if is_running(folder):
-                message = f"the lab {name!r} runs already"
-                hint = f"enter it (python3 build.py lab shell {name}), or choose another name"
+                message = f"the lab {name!r} is already running"
+                hint = (
+                    f"open a shell in it (python3 build.py lab shell {name}), or choose another "
+                    "name"
+                )
                 raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
             _remove(folder)
         folder.mkdir()

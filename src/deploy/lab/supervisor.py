@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEEP = b"k"
-"""Sent through the life line: from here on the lab outlives the command that started it."""
+"""Sent over the lifeline; from then on the lab outlives the command that started it."""
 NSPAWN_REBOOT = 133
-"""How systemd-nspawn says that the machine wants to boot again."""
+"""Exit code of systemd-nspawn when the machine requests a reboot."""
 RESOLVER = "10.0.2.3"
-"""Where slirp4netns answers DNS queries, in the words of the host's resolver."""
+"""Address of slirp4netns's DNS server, which forwards to the host's resolver."""
 
 KUBE_CONF = "/etc/containers/lab-kube.conf"
-"""Settings, inside, for `podman kube play` on a host without cgroup controllers."""
+"""Podman settings in the lab for `podman kube play` on a host without cgroup controllers."""
 
 _HALT_TIMEOUT_S = 5.0
 """No failure when it passes: the disk of a machine that halts is removed next."""
@@ -252,7 +252,7 @@ class _Keeper:
         os.close(writer)
         # However long it takes: its end closes the pipe.
         if not os.read(reader, 1):
-            message = "slirp4netns gave the lab no network"
+            message = "slirp4netns did not set up the lab's network"
             raise RuntimeError(message)
         os.close(reader)
         pairs = [f"{descriptor}:{port}" for descriptor, port in self._plan.listening.items()]

@@ -28,7 +28,7 @@ class Published:
         manifest_digest: What the registry answers to, and what a signature names. It depends
             on how the layers were compressed.
         config_digest: The image's id, the same wherever it was built and is stored.
-        claim: What the scan found of known flaws inside, in one sentence.
+        claim: What the scan found of known vulnerabilities inside, in one sentence.
     """
 
     target: str
@@ -49,8 +49,8 @@ def require_own_host() -> None:
     why = probe.why_not_here()
     if why:
         raise DeployError(
-            f"publishing takes a host that builds the images itself: {why}",
-            hint="push from one where `python3 build.py up` needs no lab",
+            f"push requires a host that builds the images itself: {why}",
+            hint="push from a host where `python3 build.py up` does not use a lab",
             code=ExitCode.CONFIG,
         )
 
@@ -79,14 +79,14 @@ def push(
     """
     if destination.digest:
         raise DeployError(
-            "a digest is what a push results in",
+            "the destination of a push cannot be a digest",
             hint=f"name a tag: {destination.repository}:TAG",
             code=ExitCode.USAGE,
         )
     found = build.find(target)
     if found is None:
         raise DeployError(
-            f"there is no {target} image to push",
+            f"the {target} image does not exist",
             hint=f"python3 build.py image --target {target}",
             code=ExitCode.CONFIG,
         )
@@ -120,15 +120,15 @@ def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
     published = find_published(tagged)
     if published is None:
         raise DeployError(
-            f"{tagged} was not pushed from here, so it is not known what to sign",
+            f"{tagged} was not pushed from here, so its digest is unknown",
             hint=f"name the digest: {tagged}@sha256:…",
             code=ExitCode.CONFIG,
         )
     there = skopeo.digest_of(tagged)
     if there != published.manifest_digest:
         raise DeployError(
-            f"{tagged} is {there} by now, and {published.manifest_digest} was pushed from here",
-            hint="push again, or name the digest that is to be signed",
+            f"{tagged} is now {there}, but {published.manifest_digest} was pushed from here",
+            hint="push again, or name the digest to sign",
             code=ExitCode.DATA,
         )
     return tagged.at(there)
@@ -152,7 +152,7 @@ def _read_records() -> dict[str, dict[str, str]]:
     except (AttributeError, TypeError, ValueError) as error:
         message = f"{_records_path()} is damaged: {error}"
         path = _records_path()
-        hint = f"move it aside (mv {path} {path}.damaged); images are signed by their digest then"
+        hint = f"move it aside (mv {path} {path}.damaged), and sign images by their digest"
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return records
 

@@ -20,7 +20,7 @@ from deploy.paths import REPO
 from deploy.registry import skopeo
 
 CREDENTIAL = "todo-signing-passphrase"
-"""Name of the systemd credential that is read where no file is given."""
+"""Name of the systemd credential that is read if no file is given."""
 
 _KEY_TIMEOUT_S = 600.0
 
@@ -90,14 +90,14 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
             raise DeployError("the two passphrases differ", code=ExitCode.USAGE)
     else:
         raise DeployError(
-            "nobody is there to ask for the passphrase of the key",
-            hint=f"give --passphrase-file FILE, or the systemd credential {CREDENTIAL}",
+            "cannot prompt for the key's passphrase: standard input is not a terminal",
+            hint=f"use --passphrase-file FILE or the systemd credential {CREDENTIAL}",
             code=ExitCode.CONFIG,
         )
     if not passphrase:
         raise DeployError(
-            f"{source} holds no passphrase",
-            hint="a key without one serves whoever finds it",
+            f"{source} does not contain a passphrase",
+            hint="anyone who obtains a key without a passphrase can sign with it",
             code=ExitCode.CONFIG,
         )
     return passphrase
@@ -126,20 +126,20 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
     private, public = (Path(f"{prefix.absolute()}{ending}") for ending in (".private", ".pub"))
     if private.resolve().is_relative_to(REPO):
         raise DeployError(
-            f"{private} is inside the checkout, where a commit would publish it",
+            f"{private} is in the checkout, where a commit would publish it",
             hint="choose another folder, such as ~/.config/todo-backend",
             code=ExitCode.USAGE,
         )
     if not prefix.name:
         raise DeployError(
-            f"{prefix} is a folder, and not a name for a key",
+            f"{prefix} is a folder, not the name of a key",
             hint=f"write {prefix / 'todo'}",
             code=ExitCode.USAGE,
         )
     try:
         _make_room(private, public)
     except OSError as error:
-        message = f"{error.filename} cannot be made: {error.strerror}"
+        message = f"cannot create {error.filename}: {error.strerror}"
         raise DeployError(message, hint="choose another folder", code=ExitCode.CONFIG) from None
     words = [f"--output-prefix={prefix.absolute()}", "--passphrase-file=/dev/stdin"]
     try:
@@ -165,8 +165,8 @@ def _make_room(private: Path, public: Path) -> None:
     for path in (private, public):
         if os.path.lexists(path):
             raise DeployError(
-                f"{path} exists already, and a key is never overwritten",
-                hint="choose another name, or move it away",
+                f"{path} already exists, and keys are never overwritten",
+                hint="choose another name, or move the file away",
                 code=ExitCode.CONFIG,
             )
     private.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -187,7 +187,7 @@ def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
         DeployError: The digest is not there, or the registry or the key refused.
     """
     if image.digest is None:
-        raise ValueError("an image is signed by its digest")
+        raise ValueError("images are signed by digest")
     with progress.step(f"Signing {image}"):
         identity = image.tagged if image.tag else None
         skopeo.copy(image, image, signer=signer, identity=identity)
@@ -221,7 +221,7 @@ def _readable(path: Path) -> Path:
         with path.open("rb"):
             return path
     except OSError as error:
-        message = f"the key {path} cannot be read: {error.strerror}"
+        message = f"cannot read the key {path}: {error.strerror}"
         raise DeployError(message, code=ExitCode.CONFIG) from None
 
 
@@ -230,5 +230,5 @@ def _first_line(path: Path) -> str:
         return (path.read_text().splitlines() or [""])[0]
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
-        message = f"the passphrase file {path} cannot be read: {why}"
+        message = f"cannot read the passphrase file {path}: {why}"
         raise DeployError(message, code=ExitCode.CONFIG) from None

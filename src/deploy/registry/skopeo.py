@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MINIMUM_SKOPEO = (1, 11, 0)
-"""The first that makes keys and reads their passphrase from a file."""
+"""First version that generates keys and reads their passphrase from a file."""
 
 _COPY_TIMEOUT_S = 3600.0
 _ASK_TIMEOUT_S = 600.0
@@ -108,8 +108,8 @@ def parse(text: str) -> Reference:
     match = _NAME.fullmatch(text.removeprefix("docker://"))
     if match is None:
         raise DeployError(
-            f"{text} does not name an image in a registry",
-            hint="write REGISTRY/REPO[:TAG], as in registry.example.org/todo/backend:1.0",
+            f"{text} is not the reference of an image in a registry",
+            hint="write REGISTRY/REPO[:TAG], such as registry.example.org/todo/backend:1.0",
             code=ExitCode.USAGE,
         )
     reference = Reference(**match.groupdict())

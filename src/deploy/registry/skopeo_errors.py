@@ -35,7 +35,7 @@ _DISTRUST = "do not run it"
 _REFUSALS = (
     Refusal(
         re.compile(r"decryption failed"),
-        "the passphrase does not open {key}",
+        "wrong passphrase for {key}",
         "",
         ExitCode.CONFIG,
     ),
@@ -50,20 +50,20 @@ _REFUSALS = (
             r"authentication required|unauthorized|invalid username/password|access denied|denied: "
             r"|access to the resource is denied"
         ),
-        "{registry} refuses this login",
+        "{registry} rejected the login",
         "{login}",
         ExitCode.CONFIG,
     ),
     Refusal(
         re.compile(r"server gave HTTP response to HTTPS client"),
-        "{registry} speaks plain HTTP, which is for a registry on the loopback alone",
-        "give it a certificate",
+        "{registry} uses plain HTTP, which is allowed on the loopback interface only",
+        "configure a TLS certificate for it",
         ExitCode.CONFIG,
     ),
     Refusal(
         re.compile(r"(x509: [^;]+)"),
         "the certificate of {registry} is not trusted: {0}",
-        "put its authority's certificate into ~/.config/containers/certs.d/{registry}/ca.crt",
+        "copy its CA certificate to ~/.config/containers/certs.d/{registry}/ca.crt",
         ExitCode.CONFIG,
     ),
     Refusal(
@@ -77,50 +77,50 @@ _REFUSALS = (
     ),
     Refusal(
         re.compile(r"received unexpected HTTP status: (\d+[\w ]*)"),
-        "{registry} fails: {0}",
-        "its log says why",
+        "{registry} failed: {0}",
+        "see the registry's log",
         ExitCode.UNAVAILABLE,
     ),
     Refusal(
         re.compile(r"unexpected EOF"),
-        "{registry} broke off in the middle of {image}",
-        "run the command again; when that does not help, look at the registry's storage",
+        "{registry} closed the connection during the transfer of {image}",
+        "run the command again; if it fails again, check the registry's storage",
         ExitCode.UNAVAILABLE,
     ),
     Refusal(
         re.compile(r"manifest unknown|name unknown|repository name not known"),
         "{image} is not in the registry",
-        "see what is: skopeo list-tags docker://{repository}",
+        "list its tags: skopeo list-tags docker://{repository}",
         ExitCode.UNAVAILABLE,
     ),
     Refusal(
         re.compile(r"Signature for digest (sha256:[0-9a-f]{64}) does not match"),
-        "the signature at {image} is that of another image, {0}: this one was put in its place",
+        "the signature of {image} is for another image, {0}: the image was replaced",
         _DISTRUST,
         ExitCode.FAILED,
     ),
     Refusal(
         re.compile(r"Signature for identity \"([^\"]+)\" is not accepted"),
-        "{image} is signed, but as {0}",
-        "ask for that name, or let its publisher sign this one",
+        "{image} is signed, but for the name {0}",
+        "use that name, or ask the publisher to sign this one",
         ExitCode.FAILED,
     ),
     Refusal(
         re.compile(r"parsing public key"),
         "{key} is not a public key",
-        "it takes the file that ends in .pub",
+        "use the file that ends in .pub",
         ExitCode.DATA,
     ),
     Refusal(
         re.compile(r"cryptographic signature verification failed"),
-        "{image} is signed, but not with the key that {key} belongs to",
-        f"{_DISTRUST}, unless its publisher confirms a new key",
+        "{image} is signed, but not with the private key of {key}",
+        f"{_DISTRUST} unless the publisher confirms a new key",
         ExitCode.FAILED,
     ),
     Refusal(
         re.compile(r"no signature exists"),
         "{image} is not signed",
-        f"{_DISTRUST}, or let its publisher sign it",
+        f"{_DISTRUST}, or ask the publisher to sign it",
         ExitCode.FAILED,
     ),
     Refusal(
@@ -129,7 +129,8 @@ _REFUSALS = (
             r"|corrupt input",
             re.IGNORECASE,
         ),
-        "what {registry} delivers for {image} is not what its digest says: it was altered there",
+        "the content that {registry} returned for {image} does not match its digest: it was "
+        "altered there",
         _DISTRUST,
         ExitCode.DATA,
     ),

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 NAME = "Debian index"
 
 _WHOLE = 10.0
-"""The whole response may take so many times the timeout of one silent server."""
+"""Timeout of the whole response, as a multiple of the timeout of one silent server."""
 _HURRY_S = 10.0
-"""With a shorter timeout than this, nothing is retried."""
+"""Minimum timeout with which requests are retried."""
 _MARK = "=== "
-"""In front of what each part of the answer is about; nothing that apt prints begins so."""
+"""Prefix of the headings in the output, which apt never prints."""
 
 # Everything that is asked comes in as files, none of it as words of the script.
 # An image of another release than the builder's is held against the same suites of its own release.
@@ -126,11 +126,11 @@ def check(
     try:
         releases, policies = parse(answer)
     except (IndexError, KeyError, ValueError) as error:
-        raise DeployError(f"the answer of apt in {builder} is not understood: {error!r}") from error
+        raise DeployError(f"cannot parse the output of apt in {builder}: {error!r}") from error
     if not any(release.codename.endswith("-security") for release in releases):
         raise DeployError(
-            f"the sources of {builder} have no index of security fixes",
-            hint="use a builder with Debian's usual three suites",
+            f"the apt sources of {builder} do not include Debian security",
+            hint="use a builder with the suites, -updates and -security of Debian",
             code=ExitCode.CONFIG,
         )
     found = (
@@ -242,7 +242,7 @@ def find(image: str, package: Package, policy: Policy | None) -> Vulnerability |
         DeployError: apt's answer is not about this version of it.
     """
     if policy is None or policy.installed != package.version:
-        raise DeployError(f"apt did not answer about {package.name} {package.version}")
+        raise DeployError(f"apt returned nothing about {package.name} {package.version}")
     # The archive's package and the installed one are two rows even where the version is one.
     suites: dict[str, tuple[str, ...]] = {}
     for version, there in policy.table:
@@ -262,7 +262,7 @@ def find(image: str, package: Package, policy: Policy | None) -> Vulnerability |
         )
     if not suites.get(policy.installed):
         known = ", ".join(version for version, there in suites.items() if there) or "none of it"
-        return _finding(image, package, "not-in-the-index", f"nobody can tell: Debian has {known}")
+        return _finding(image, package, "not-in-the-index", f"unknown: Debian has {known}")
     return None
 
 

@@ -89,7 +89,7 @@ def require_clean(target: str, options: Options = Options(), *, reference: str =
         raise DeployError(
             f"the {target} image does not pass the scan: "
             + "; ".join([scan_report.render_claim(report).rstrip("."), *problems]),
-            hint=f"{command_hints.build(f'scan --target {target}')} says more",
+            hint=f"{command_hints.build(f'scan --target {target}')} shows the details",
             code=ExitCode.UNAVAILABLE if problems else ExitCode.FAILED,
         )
     return report
@@ -130,9 +130,11 @@ def judge(
         hopeless = options.brief and any(one.problem for one in sources)
         local = name == scan_python.NAME and options.advisories
         if options.offline and not local:
-            source = AdvisorySource(name, left_out=True, detail="it takes a network")
+            source = AdvisorySource(name, left_out=True, detail="it needs the network")
         elif hopeless and not local:
-            source = AdvisorySource(name, problem="not asked, as others were out of reach")
+            source = AdvisorySource(
+                name, problem="skipped, because other sources could not be reached"
+            )
         else:
             source, found = _answer(name, ask, options)
             findings += found

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from deploy.image.archive import Archive
 
-_REPLACED = "not as built: a later layer brings it again"
+_REPLACED = "not as built: a later layer adds it again"
 _STATUS = "var/lib/dpkg/status"
 _OS_RELEASE = "usr/lib/os-release"
 _STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package, as in images without dpkg
@@ -90,11 +90,11 @@ class Inventory:
         unseen = []
         if self.compiled:
             unseen.append(
-                f"what is compiled into {', '.join(self.compiled)}: "
-                "their advisories are seen, those of the C and Rust inside are not"
+                f"C and Rust code compiled into {', '.join(self.compiled)}: only advisories of "
+                "the packages themselves are found"
             )
         if self.vendored:
-            unseen.append(f"flaws of libraries inside wheels: {', '.join(self.vendored)}")
+            unseen.append(f"vulnerabilities of libraries inside wheels: {', '.join(self.vendored)}")
         counts = {
             "Debian packages": len(self.debian),
             "Python distributions": len(self.python),
@@ -126,10 +126,10 @@ def read(archive: Archive, image: str, reference: str) -> Inventory:
             elif wheel := _WHEEL.fullmatch(path):
                 python.append(Package(normalized(wheel["name"]), wheel["version"]))
         except ValueError as error:
-            what = f"/{path} cannot be read: {error}"
+            what = f"cannot read /{path}: {error}"
             findings.append(_finding(image, path.rpartition("/")[2], "", "unreadable", what))
     if not debian:
-        what = f"neither /{_STATUS} nor /{_STATUS_FOLDER} names a package"
+        what = f"neither /{_STATUS} nor /{_STATUS_FOLDER} lists any package"
         findings.append(_finding(image, "dpkg", "", "no-packages", what))
     sboms = [archive.find(path) for path in archive.entries if _SBOM.fullmatch(path)]
     sbom = sboms[0].decode(errors="replace") if len(sboms) == 1 and sboms[0] else None
@@ -222,7 +222,7 @@ def contradictions(
         sbom: Text of the CycloneDX document, or None.
     """
     if sbom is None:
-        what = "there is no SBOM in /usr/share/sbom, or more than one"
+        what = "/usr/share/sbom must contain exactly one SBOM"
         return [_finding(image, "sbom", "", "sbom-missing", what)]
     try:
         components = json.loads(sbom)["components"]
@@ -232,7 +232,7 @@ def contradictions(
                 listed.setdefault(found[0], set()).add(found[1])
         located = dict(_located(components))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        what = f"the SBOM is no CycloneDX document: {error!r}"
+        what = f"the SBOM is not a CycloneDX document: {error!r}"
         return [_finding(image, "sbom", "", "sbom-unreadable", what)]
     findings = []
     for kind, name in sorted(inside.keys() | listed.keys()):
@@ -240,10 +240,10 @@ def contradictions(
         there = frozenset(listed.get((kind, name), ()))
         for version in sorted(here - there):
             other = f", which names {', '.join(sorted(there))}" if there else ""
-            what = f"is in the image, not in its SBOM{other}"
+            what = f"is in the image but not in its SBOM{other}"
             findings.append(_finding(image, name, version, "sbom-lacks", what))
         for version in sorted(there - here):
-            what = "is in the SBOM, not in the image"
+            what = "is in the SBOM but not in the image"
             findings.append(_finding(image, name, version, "sbom-exceeds", what))
     lacking, exceeding = files.keys() - located.keys(), located.keys() - files.keys()
     # The document itself cannot say what its own hash is.
@@ -252,9 +252,9 @@ def contradictions(
         for path in files.keys() & located.keys()
         if files[path] != located[path] and not _SBOM.fullmatch(path)
     }
-    findings += _missing(image, lacking, "sbom-lacks-file", "in the image, not in its SBOM")
-    findings += _missing(image, exceeding, "sbom-exceeds-file", "in its SBOM, not in the image")
-    findings += _missing(image, altered, "sbom-other-content", "not what its SBOM says")
+    findings += _missing(image, lacking, "sbom-lacks-file", "in the image but not in its SBOM")
+    findings += _missing(image, exceeding, "sbom-exceeds-file", "in its SBOM but not in the image")
+    findings += _missing(image, altered, "sbom-other-content", "different from its SBOM entry")
     return findings
 
 
@@ -299,13 +299,13 @@ def _compiled(paths: Iterable[str]) -> list[str]:
 def _text(archive: Archive, path: str) -> str:
     content = archive.find(path)
     if content is None:
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     return content.decode()
 
 
 def _valid(pattern: re.Pattern[str], text: str, what: str) -> str:
     if not pattern.fullmatch(text):
-        raise ValueError(f"{text!r} is no {what}")
+        raise ValueError(f"{text!r} is not a {what}")
     return text
 
 

@@ -116,7 +116,7 @@ def read(content: bytes) -> list[dict[str, Any]]:
     found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
     if not found:
         # Of another ecosystem, or cut short: that no package is in it would mean nothing.
-        raise ValueError("it holds no advisory about Python packages")
+        raise ValueError("it has no advisories about Python packages")
     return found
 
 
@@ -139,7 +139,7 @@ def _decoded(content: bytes) -> Iterator[object]:
 
 def _checked(record: object) -> dict[str, Any]:
     if not (isinstance(record, dict) and {"id", "modified"} <= record.keys()):
-        raise ValueError("it holds something that is no advisory in OSV form")
+        raise ValueError("it has a record that is not an OSV advisory")
     return record
 
 
@@ -147,7 +147,7 @@ def _is_python(record: Mapping[str, Any]) -> bool:
     try:
         return any(_python_parts(record))
     except (AttributeError, KeyError, TypeError) as error:
-        raise ValueError(f"{record['id']} is not in OSV form: {error!r}") from error
+        raise ValueError(f"{record['id']} is not in OSV format: {error!r}") from error
 
 
 def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -172,7 +172,7 @@ def find_gap(records: Sequence[Mapping[str, Any]]) -> str:
     """What shows that these are not all the advisories there are; empty for a whole database."""
     number = len({record["id"] for record in records})
     if number < LEAST:
-        return f"it has {number} of at least {LEAST} records"
+        return f"it has {number} records, but the full database has at least {LEAST}"
     asked = dict.fromkeys((package, version) for package, version, _ in CANARIES)
     found = {
         (match.package, match.version, name)
@@ -180,7 +180,7 @@ def find_gap(records: Sequence[Mapping[str, Any]]) -> str:
         for name in (match.id, *match.aliases)
     }
     lacking = next((canary for canary in CANARIES if canary not in found), None)
-    return "it does not know {2}, a flaw of {0} {1}".format(*lacking) if lacking else ""
+    return "it lacks {2}, a known vulnerability of {0} {1}".format(*lacking) if lacking else ""
 
 
 def find(
@@ -205,7 +205,7 @@ def find(
         try:
             matches += _matches(record, asked, grade)
         except (AttributeError, KeyError, TypeError) as error:
-            raise ValueError(f"{record['id']} is not in OSV form: {error!r}") from error
+            raise ValueError(f"{record['id']} is not in OSV format: {error!r}") from error
     return matches
 
 
@@ -261,11 +261,11 @@ def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
         return True
     ranges = _ranges(part)
     if not listed and not ranges:
-        return "it names no versions, only commits"
+        return "it lists only commits, not versions"
     try:
         wanted = Version(version)
     except InvalidVersion:
-        return f"{version} is no version that could be compared"
+        return f"{version} is not a comparable version"
     if any(wanted == found for found in map(_find_version, listed)):
         return True
     undecided = ""
@@ -274,7 +274,7 @@ def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
             if _covers(each["events"], wanted):
                 return True
         except InvalidVersion as error:
-            undecided = f"it names a version that cannot be compared: {error}"
+            undecided = f"it has a version that is not comparable: {error}"
     return undecided or False
 
 

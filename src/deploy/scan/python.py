@@ -24,12 +24,12 @@ NAME = "Python advisories"
 
 _TIMEOUT_S = 3600.0
 _WHOLE = 10.0
-"""The whole response may take so many times the timeout of one silent server."""
+"""Timeout of the whole response, as a multiple of the timeout of one silent server."""
 _HURRY_S = 10.0
 _ENVIRONMENT_TIMEOUT_S = 60.0
-"""For those in a hurry; making the environment takes 10 to 20 s."""
+"""Timeout for scans of `up`; creating the environment takes 10 to 20 s."""
 
-_HINT = "to check without it, give a copy of the advisories: --advisories FILE"
+_HINT = "to check without it, use a copy of the advisories: --advisories FILE"
 
 _ERROR = "ERROR:pip_audit._cli:"
 
@@ -48,7 +48,7 @@ def check_file(
             environment cannot be made.
     """
     if not file.is_file():
-        raise DeployError(f"there is no file {file}", code=ExitCode.USAGE)
+        raise DeployError(f"{file} does not exist", code=ExitCode.USAGE)
     packages = _packages(inventories)
     asked = json.dumps([(package.name, package.version) for package in packages])
     done = process.run(
@@ -58,17 +58,18 @@ def check_file(
         timeout_s=_TIMEOUT_S,
         env={"PYTHONPATH": str(paths.REPO / "src"), "PYTHONSAFEPATH": "1"},
     )
-    said = (done.stderr.strip().splitlines() or ["no word why"])[-1]
+    said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
     if done.returncode == ExitCode.UNAVAILABLE:
         raise DeployError(
-            f"{file.name} is not the whole database of Python advisories: {said}",
-            hint="get the database anew",
+            f"{file.name} is not the complete database of Python advisories: {said}",
+            hint="download the database again",
             code=ExitCode.UNAVAILABLE,
         )
     if done.returncode != 0:
         raise DeployError(
-            f"{file.name} cannot be read: {said}",
-            hint="it has to hold OSV records: JSON, JSON lines, with gzip, or a ZIP of JSON",
+            f"cannot read {file.name}: {said}",
+            hint="it must contain OSV records as JSON, JSON lines (optionally gzipped) or a ZIP "
+            "of JSON files",
             code=ExitCode.DATA,
         )
     answer = json.loads(done.stdout)
@@ -93,7 +94,7 @@ def parse_matches(
             match["package"],
             match["version"],
             match["id"],
-            f"nobody can tell: {match['undecided']}" if match["undecided"] else "known flaw",
+            f"undecided: {match['undecided']}" if match["undecided"] else "known vulnerability",
             severity=Severity.of(match["severity"]),
             aliases=tuple(match["aliases"]),
             fixed=tuple(match["fixed"]),
@@ -128,8 +129,8 @@ def check_live(
         findings += parse_live(answer, asked, inventories)
     if not warned:
         raise DeployError(
-            f"the service knows nothing wrong with {' '.join(CANARY)}, whose flaws are known for "
-            "years: it has no advisories",
+            f"the service has no advisories: it reports no vulnerabilities of {' '.join(CANARY)}, "
+            "which has known ones",
             hint=_HINT,
             code=ExitCode.UNAVAILABLE,
         )
@@ -137,7 +138,7 @@ def check_live(
         NAME,
         asked=f"{len(packages)} distributions",
         as_of=dt.datetime.now(dt.UTC),
-        detail="by pip-audit, which passes no grades on",
+        detail="found by pip-audit, which does not report severities",
     )
     return source, findings
 
@@ -168,7 +169,7 @@ def parse_live(
             name,
             asked[name],
             flaw["id"],
-            "known flaw",
+            "known vulnerability",
             aliases=tuple(flaw["aliases"]),
             fixed=tuple(flaw["fix_versions"]),
             sources=(NAME,),
@@ -227,17 +228,17 @@ def read_answer(
     answer = {normalized(one["name"]): list(one["vulns"]) for one in listed if "vulns" in one}
     silent = sorted(asked.keys() - answer.keys())
     if silent:
-        raise _failed(f"it said nothing about {silent[0]}")
+        raise _failed(f"it reported nothing about {silent[0]}")
     return answer
 
 
 def _failed(said: str) -> DeployError:
     symptom = failure_hints.find(said)
-    last = (said.strip().splitlines() or ["no word why"])[-1].removeprefix(_ERROR)
+    last = (said.strip().splitlines() or ["no reason given"])[-1].removeprefix(_ERROR)
     message = f"pip-audit {symptom.message}" if symptom else f"pip-audit failed: {last}"
     if last.startswith(f"{CANARY[0]}: Dependency not found"):
         # A mirror without the URLs of single releases, not a missing package.
-        message = "the package index that answers here tells nothing of advisories"
+        message = "the configured package index does not serve advisories"
     return DeployError(message, hint=_HINT, code=ExitCode.UNAVAILABLE)
 
 

@@ -47,13 +47,13 @@ EXIT_CODES = {
     Severity.HIGH: 13,
     Severity.CRITICAL: 14,
 }
-"""The worst finding -> exit code; apart from those of `ExitCode`."""
+"""Worst finding -> exit code; distinct from those of `ExitCode`."""
 
 CANNOT_SEE = (
-    "a flaw that Debian has not fixed yet: its index tells of fixes alone",
-    "an advisory that is newer than the data, and a flaw that nobody has published",
-    "a package copied into another one without a record of its own",
-    "a file that was other than its package's before the last layer was made",
+    "vulnerabilities that Debian has not fixed yet: its index lists fixes only",
+    "advisories newer than the data, and unpublished vulnerabilities",
+    "packages copied into another package without metadata of their own",
+    "files that differed from their package's before the last layer was made",
 )
 
 
@@ -263,13 +263,10 @@ def render_claim(report: Report) -> str:
         claims.append(f"no pending Debian fix{_as_of(report.debian)}")
     if report.python.answered:
         claims.append(f"no known Python advisory{_as_of(report.python)}")
-    claim = (
-        " and ".join(claims)
-        or "packages and files agree with the SBOM, and nothing else was checked"
-    )
-    but = f", but for {len(report.accepted)} accepted" if report.accepted else ""
+    claim = " and ".join(claims) or "packages and files match the SBOM; nothing else was checked"
+    but = f", except {len(report.accepted)} accepted" if report.accepted else ""
     left_out = [source.name for source in report.sources if source.left_out]
-    without = f" Left out: {', '.join(left_out)}." if left_out else ""
+    without = f" Skipped: {', '.join(left_out)}." if left_out else ""
     return f"{claim[0].upper()}{claim[1:]}{but}.{without}"
 
 
@@ -353,7 +350,7 @@ def _render_source(source: AdvisorySource, now: dt.datetime) -> str:
         hint = f" — {source.hint}" if source.hint else ""
         return f"{source.name}: NOT CHECKED: {source.problem}{hint}"
     if source.left_out:
-        return f"{source.name}: left out ({source.detail})"
+        return f"{source.name}: skipped ({source.detail})"
     age = "of unknown age"
     if source.as_of:
         days = (now - source.as_of).days

@@ -1,4 +1,4 @@
-"""The line of `up` about known flaws in the images it runs; remembered, so as not to nag."""
+"""The line of `up` about known vulnerabilities in its images, cached so as not to nag."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from deploy.scan.report import Report
 
 _QUIET_S = 86400.0
-"""For so long nothing is looked up again about the same packages."""
+"""How long the results for the same packages are cached."""
 _BOUND_S = 60.0
-"""For so long `up` looks for flaws, after it has printed the address."""
+"""Maximum time that `up` scans for vulnerabilities after it has printed the address."""
 _FILE = "scanned.json"
 _MORE = "scan --target all"
 
@@ -106,7 +106,7 @@ def _look(
     if base is None:
         return render_unbuilt(), {}
     options = gate.Options(builder=base, brief=True)
-    with progress.step("Looking for known flaws in the images"):
+    with progress.step("Scanning the images for known vulnerabilities"):
         inventories = gate.read(references, options)
         # Only the program changed: the findings about its packages are still valid.
         known = {
@@ -122,7 +122,10 @@ def render(report: Report) -> str | None:
     """The line for a report; None for a clean one."""
     if report.findings:
         found = scan_report.render_count(report.findings)
-        return f"Warning: known flaws in the images, {found}; see {command_hints.build(_MORE)}"
+        return (
+            f"Warning: known vulnerabilities in the images: {found}; see "
+            f"{command_hints.build(_MORE)}"
+        )
     unchecked = [f"{one.name}: {one.problem}" for one in report.sources if one.problem]
     return render_unchecked(unchecked[0]) if unchecked else None
 
@@ -142,7 +145,7 @@ def render_unchecked(cause: str, scans: str = "tries again") -> str:
         scans: What the command that scans does about that.
     """
     more = command_hints.build(_MORE)
-    return f"The scan for known flaws is incomplete: {cause}; {more} {scans}"
+    return f"The scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
 
 
 def recall(text: str, now: float) -> dict[str, float]:

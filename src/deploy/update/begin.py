@@ -307,7 +307,7 @@ def _scan(candidate: Image, named_builder: str | None) -> None:
         )
         return up_notice.render(report)
 
-    with progress.step("Looking for known flaws in the image"):
+    with progress.step("Scanning the image for known vulnerabilities"):
         line = up_notice.find_in_time(named_builder, bound_s=_SCAN_S, search=search)
     if critical:
         raise DeployError(

@@ -349,5 +349,5 @@ def test_a_token_of_the_backend_with_a_name_can_be_listed(
         admin.token("agents", name="x", writes_per_hour="0", within=within)
     with pytest.raises(DeployError, match="no token: --name: a token has a name of"):
         admin.token("agents", name=" ", within=within)
-    with pytest.raises(DeployError, match="no token: --writes-per-hour needs --name"):
+    with pytest.raises(DeployError, match="no token: --writes-per-hour requires --name"):
         admin.token("agents", writes_per_hour="1", within=within)

@@ -190,7 +190,7 @@ def test_the_readme_leads_to_an_answer_after_a_first_run_that_was_interrupted(
 
         code, output = visitor.run(again, checkout)
         assert code == 78, output
-        assert output.splitlines()[-1].endswith("choose another one with --port")
+        assert output.splitlines()[-1].endswith("choose another port with --port")
         os.killpg(served.pid, signal.SIGINT)
         served.communicate()
 

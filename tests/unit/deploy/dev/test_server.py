@@ -49,7 +49,7 @@ def test_the_management_port_is_explained_when_it_is_taken() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(DeployError) as caught:
             server.require_free(port, "it is the management port of 8000, ")
-    assert caught.value.hint == "it is the management port of 8000, choose another one with --port"
+    assert caught.value.hint == "it is the management port of 8000, choose another port with --port"
 
 
 def test_two_servers_share_the_data_and_not_the_probe() -> None:

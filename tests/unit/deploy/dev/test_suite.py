@@ -71,7 +71,7 @@ def test_a_tier_in_a_lab_is_refused_without_root_and_names_the_way_out(
     monkeypatch: pytest.MonkeyPatch, tier: str
 ) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
-    with pytest.raises(DeployError, match="takes root") as caught:
+    with pytest.raises(DeployError, match="requires root") as caught:
         suite.choose([tier])
     assert "sudo" in caught.value.hint
     assert caught.value.code == ExitCode.CONFIG
@@ -103,7 +103,7 @@ def test_the_tiers_that_can_run_do_and_the_other_is_reported_at_the_end(
     monkeypatch.setattr(suite_programs, "ensure_programs", lambda: None)
     monkeypatch.setattr("deploy.bootstrap.venv.ensure", lambda _purpose: None)
     monkeypatch.setattr(pytest, "main", run)
-    with pytest.raises(DeployError, match="the tests in a lab did not run"):
+    with pytest.raises(DeployError, match="the system tests did not run"):
         suite.run_tiers([])
     assert {"unit", "integration"} <= set(ran)
     assert "system" not in ran

@@ -84,13 +84,13 @@ def test_a_modern_host_runs_the_stack_itself() -> None:
         ({"root": True}, "this is root"),
         ({"user_manager": ""}, r"no user systemd session \(user me\)"),
         ({"podman": (4, 3, 1)}, r"Podman 4\.3\.1 is older than 5\.0"),
-        ({"podman": None, "release": "12"}, "that of Debian 12 is older"),
+        ({"podman": None, "release": "12"}, "Debian 12 has a version older"),
         (
             {"podman": None, "distribution": ("ubuntu", "debian"), "release": "24.04"},
             "Ubuntu 24.04",
         ),
         ({"controllers": None}, "cgroup v1"),
-        ({"user_namespaces": False}, "user namespaces are switched off"),
+        ({"user_namespaces": False}, "user namespaces are disabled"),
     ],
 )
 def test_what_keeps_the_stack_from_running_here(changes: dict[str, object], reason: str) -> None:
@@ -122,7 +122,7 @@ def test_nobody_but_root_can_have_a_lab() -> None:
 
 def test_root_without_the_right_to_make_namespaces_can_have_no_lab() -> None:
     contained = dataclasses.replace(READY, root=True, machines=False)
-    assert "container without privileges" in (probe.why_no_lab(contained) or "")
+    assert "an unprivileged container" in (probe.why_no_lab(contained) or "")
 
 
 def test_table_gives_the_command_for_what_lacks() -> None:
@@ -144,7 +144,7 @@ def test_json_says_the_same_as_the_table() -> None:
     ("gib", "ok", "state"),
     [
         (8.0, True, "8 GiB, also for up --ai"),
-        (1.5, True, "1.5 GiB, too little for up --ai"),
+        (1.5, True, "1.5 GiB, not enough for up --ai"),
         (0.5, False, "0.5 GiB"),
     ],
 )

@@ -31,7 +31,7 @@ def test_what_a_higher_layer_removes_is_gone(tmp_path: Path) -> None:
 
 def test_a_name_like_a_switch_is_no_image(tmp_path: Path) -> None:
     with (
-        pytest.raises(DeployError, match="there is no image --help here"),
+        pytest.raises(DeployError, match="the image --help does not exist here"),
         saved("--help", tmp_path),
     ):
         pass
@@ -85,7 +85,7 @@ def test_a_time_that_differs_is_named(tmp_path: Path) -> None:
 def test_a_file_more_is_told(tmp_path: Path) -> None:
     one = write_image(tmp_path / "x", [{"a": b"1"}])
     other = write_image(tmp_path / "y", [{"a": b"1", "b": b"1"}])
-    assert find_difference(one, other) == "layer 1: one has files more at its end"
+    assert find_difference(one, other) == "layer 1: one build has more files at its end"
 
 
 def test_a_layer_more_is_told(tmp_path: Path) -> None:

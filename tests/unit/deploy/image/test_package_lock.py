@@ -40,14 +40,20 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     ("content", "said"),
     [
         ("{", "is not a package lock"),
-        ("[]", "needs the lists debian and python"),
-        (json.dumps({"debian": []}), "needs the lists debian and python"),
-        (json.dumps({**LOCK, "python": {}}), "python[0] is no entry"),
-        (json.dumps({**LOCK, "python": [{"name": "x"}]}), "python[0] needs name, version, sha256"),
-        (json.dumps({**LOCK, "debian": [{**ENTRY, "name": "-o=x"}]}), "debian[0] has a wrong name"),
-        (json.dumps({**LOCK, "debian": [{**ENTRY, "version": "1 -q"}]}), "a wrong version"),
-        (json.dumps({**LOCK, "debian": [{**ENTRY, "sha256": "zz"}]}), "a wrong sha256"),
-        (json.dumps({**LOCK, "debian": []}), "it is not one of the db image"),
+        ("[]", "must have the lists debian and python"),
+        (json.dumps({"debian": []}), "must have the lists debian and python"),
+        (json.dumps({**LOCK, "python": {}}), "python[0] is not an entry"),
+        (
+            json.dumps({**LOCK, "python": [{"name": "x"}]}),
+            "python[0] must have name, version, sha256",
+        ),
+        (
+            json.dumps({**LOCK, "debian": [{**ENTRY, "name": "-o=x"}]}),
+            "debian[0] has an invalid name",
+        ),
+        (json.dumps({**LOCK, "debian": [{**ENTRY, "version": "1 -q"}]}), "an invalid version"),
+        (json.dumps({**LOCK, "debian": [{**ENTRY, "sha256": "zz"}]}), "an invalid sha256"),
+        (json.dumps({**LOCK, "debian": []}), "it is not for the db image"),
         (json.dumps({**LOCK, "python": [ENTRY]}), "libc6 2.41-12, where the db image has nothing"),
         ("[" * 100_000, "is not a package lock"),
     ],
@@ -72,7 +78,7 @@ def test_a_lock_takes_no_other_version_than_the_pinned_one(tmp_path: Path) -> No
     path = tmp_path / "lock.json"
     for entries, said in (
         (python, "fastapi 0.1, where runtime.lock has "),
-        ([], "names no Python"),
+        ([], "has no Python"),
     ):
         path.write_text(package_lock.render({"debian": debian, "python": entries}))
         with pytest.raises(DeployError) as caught:

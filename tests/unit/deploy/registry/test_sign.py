@@ -142,11 +142,11 @@ class TestPassphrase:
         assert sign.read_passphrase(None, confirm=True) == "x"
         with pytest.raises(DeployError, match="the two passphrases differ"):
             sign.read_passphrase(None, confirm=True)
-        with pytest.raises(DeployError, match="the answer holds no passphrase"):
+        with pytest.raises(DeployError, match="the answer does not contain a passphrase"):
             sign.read_passphrase(None, confirm=True)
 
     def test_without_a_terminal_the_line_says_where_else_it_can_be(self) -> None:
-        with pytest.raises(DeployError, match="--passphrase-file FILE, or the systemd credential"):
+        with pytest.raises(DeployError, match="--passphrase-file FILE or the systemd credential"):
             sign.read_passphrase(None)
 
     @pytest.mark.parametrize("content", [b"", b"\nsecond\n", b"\xff\xfe"])
@@ -176,29 +176,29 @@ class TestKeys:
     def test_nothing_is_overwritten(self, ending: str, skopeo: Skopeo, tmp_path: Path) -> None:
         there = tmp_path / f"todo.{ending}"
         there.write_text("mine")
-        with pytest.raises(DeployError, match="exists already, and a key is never overwritten"):
+        with pytest.raises(DeployError, match="already exists, and keys are never overwritten"):
             sign.generate_key(tmp_path / "todo", PASSPHRASE)
         assert not skopeo.ran
         assert there.read_text() == "mine"
 
     def test_none_is_written_through_a_link(self, skopeo: Skopeo, tmp_path: Path) -> None:
         (tmp_path / "todo.private").symlink_to(tmp_path / "elsewhere")
-        with pytest.raises(DeployError, match="exists already"):
+        with pytest.raises(DeployError, match="already exists"):
             sign.generate_key(tmp_path / "todo", PASSPHRASE)
         assert not skopeo.ran
 
     def test_a_folder_that_cannot_be_is_told(self, skopeo: Skopeo, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")
-        with pytest.raises(DeployError, match="file/x cannot be made: Not a directory"):
+        with pytest.raises(DeployError, match=r"cannot create .*/file/x: Not a directory"):
             sign.generate_key(tmp_path / "file" / "x" / "todo", PASSPHRASE)
         assert not skopeo.ran
 
     @pytest.mark.parametrize(
         ("prefix", "problem"),
         [
-            ("/proc/todo", "/proc/todo.private cannot be made: No such file or directory"),
-            ("/tmp/" + 300 * "x", "cannot be made: File name too long"),  # noqa: S108 - is not made
-            (".", "is a folder, and not a name for a key"),
+            ("/proc/todo", "cannot create /proc/todo.private: No such file or directory"),
+            ("/tmp/" + 300 * "x", ": File name too long"),  # noqa: S108 - is not made
+            (".", "is a folder, not the name of a key"),
         ],
     )
     def test_a_file_that_cannot_be_is_told(self, skopeo: Skopeo, prefix: str, problem: str) -> None:
@@ -207,7 +207,7 @@ class TestKeys:
         assert not skopeo.ran
 
     def test_none_is_made_in_the_checkout(self, skopeo: Skopeo) -> None:
-        with pytest.raises(DeployError, match="inside the checkout"):
+        with pytest.raises(DeployError, match="in the checkout"):
             sign.generate_key(REPO / "docs" / "todo", PASSPHRASE)
         assert not skopeo.ran
 
@@ -218,7 +218,7 @@ class TestKeys:
         assert list(tmp_path.glob("todo.*")) == []
 
     def test_one_that_is_not_there_is_said_before_anything_else(self, tmp_path: Path) -> None:
-        with pytest.raises(DeployError, match="cannot be read: No such file"):
+        with pytest.raises(DeployError, match=r"cannot read the key .*: No such file"):
             sign.get_signer(tmp_path / "none.private", None)
 
 
@@ -242,7 +242,7 @@ class TestSigning:
     def test_a_tag_alone_is_not_signed(
         self, skopeo: Skopeo, signer: registry_skopeo.Signer
     ) -> None:
-        with pytest.raises(ValueError, match="by its digest"):
+        with pytest.raises(ValueError, match="signed by digest"):
             sign.sign(registry_skopeo.parse(NAME), signer)
         assert not skopeo.ran
 
@@ -293,7 +293,7 @@ class TestPublishing:
 
     def test_a_push_that_failed_leaves_no_record(self, skopeo: Skopeo) -> None:
         skopeo.answer('level=fatal msg="unauthorized"', fails=True)
-        with pytest.raises(DeployError, match="refuses this login"):
+        with pytest.raises(DeployError, match="rejected the login"):
             registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         assert registry_push.find_published(registry_skopeo.parse(NAME)) is None
 
@@ -311,8 +311,8 @@ class TestPublishing:
     @pytest.mark.parametrize(
         ("target", "name", "line"),
         [
-            ("db", NAME, "there is no db image to push"),
-            ("backend", f"{NAME}@{DIGEST}", "a digest is what a push results in"),
+            ("db", NAME, "the db image does not exist"),
+            ("backend", f"{NAME}@{DIGEST}", "the destination of a push cannot be a digest"),
         ],
     )
     def test_what_cannot_be_pushed_is_refused(
@@ -340,11 +340,11 @@ class TestPublishing:
     def test_a_tag_that_was_moved_meanwhile_is_not_signed(self, skopeo: Skopeo) -> None:
         registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         skopeo.answer(OTHER)
-        with pytest.raises(DeployError, match=f"is {OTHER} by now, and {DIGEST} was pushed"):
+        with pytest.raises(DeployError, match=f"is now {OTHER}, but {DIGEST} was pushed"):
             registry_push.get_signable(registry_skopeo.parse(NAME))
 
     def test_a_tag_that_was_pushed_elsewhere_wants_its_digest(self, skopeo: Skopeo) -> None:
-        with pytest.raises(DeployError, match="it is not known what to sign"):
+        with pytest.raises(DeployError, match="its digest is unknown"):
             registry_push.get_signable(registry_skopeo.parse(NAME))
         named = registry_skopeo.parse(f"{NAME}@{DIGEST}")
         assert registry_push.get_signable(named) == named

@@ -31,7 +31,7 @@ WORDS = {
                 "Source image rejected: cryptographic signature verification failed: invalid "
                 "signature when validating ASN.1 encoded signature"
             ),
-            f"{NAME} is signed, but not with the key that todo.pub belongs to",
+            f"{NAME} is signed, but not with the private key of todo.pub",
             1,
         ),
         (
@@ -40,7 +40,7 @@ WORDS = {
                 "cryptographic signature verification failed: invalid signature when validating "
                 f"ASN.1 encoded signature; Signature for digest {OTHER} does not match"
             ),
-            f"the signature at {NAME} is that of another image, {OTHER}",
+            f"the signature of {NAME} is for another image, {OTHER}",
             1,
         ),
         (
@@ -48,7 +48,7 @@ WORDS = {
                 "Source image rejected: Signature for identity "
                 r"\"registry.example.org/todo/backend:0.9\" is not accepted"
             ),
-            f"{NAME} is signed, but as registry.example.org/todo/backend:0.9",
+            f"{NAME} is signed, but for the name registry.example.org/todo/backend:0.9",
             1,
         ),
         (
@@ -64,7 +64,7 @@ WORDS = {
                 "writing blob: happened during read: Digest did not match, expected "
                 f"{DIGEST}, got {OTHER}"
             ),
-            f"what registry.example.org delivers for {NAME} is not what its digest says",
+            f"the content that registry.example.org returned for {NAME} does not match its digest",
             65,
         ),
         (
@@ -72,7 +72,7 @@ WORDS = {
                 f"determining manifest MIME type for docker://r.io/a@{DIGEST}: Manifest does not "
                 f"match provided manifest digest {DIGEST}"
             ),
-            f"what registry.example.org delivers for {NAME} is not what its digest says",
+            f"the content that registry.example.org returned for {NAME} does not match its digest",
             65,
         ),
         (
@@ -80,12 +80,12 @@ WORDS = {
                 f"reading config blob {DIGEST}: Download config.json digest {OTHER} does not "
                 f"match expected {DIGEST}"
             ),
-            f"what registry.example.org delivers for {NAME} is not what its digest says",
+            f"the content that registry.example.org returned for {NAME} does not match its digest",
             65,
         ),
         (
             "initializing private key: decrypt: encrypted: decryption failed",
-            "the passphrase does not open todo.pub",
+            "wrong passphrase for todo.pub",
             78,
         ),
         (
@@ -98,7 +98,7 @@ WORDS = {
                 f"trying to reuse blob {DIGEST} at destination: checking whether a blob {DIGEST} "
                 "exists in registry.example.org/todo/backend: authentication required"
             ),
-            "registry.example.org refuses this login — podman login registry.example.org",
+            "registry.example.org rejected the login — podman login registry.example.org",
             78,
         ),
         (
@@ -122,7 +122,7 @@ WORDS = {
                 r"pinging container registry r.io: Get \"https://r.io/v2/\": http: server gave "
                 "HTTP response to HTTPS client"
             ),
-            "registry.example.org speaks plain HTTP",
+            "registry.example.org uses plain HTTP",
             78,
         ),
         (
@@ -141,7 +141,7 @@ WORDS = {
                 "reading manifest 1 in r.io/a: received unexpected HTTP status: 500 Internal "
                 "Server Error"
             ),
-            "registry.example.org fails: 500 Internal Server Error",
+            "registry.example.org failed: 500 Internal Server Error",
             69,
         ),
         (
@@ -149,7 +149,7 @@ WORDS = {
                 "writing blob: happened during read: (heuristic tuning data: total 25): "
                 "unexpected EOF"
             ),
-            f"registry.example.org broke off in the middle of {NAME}",
+            f"registry.example.org closed the connection during the transfer of {NAME}",
             69,
         ),
     ],

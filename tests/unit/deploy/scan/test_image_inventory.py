@@ -128,7 +128,10 @@ def test_a_package_that_only_the_sbom_has_is_found(tmp_path: Path) -> None:
 def test_a_file_that_is_not_what_the_sbom_says_is_found(tmp_path: Path) -> None:
     text = f"{FILES[ALPHA]}more\n"
     (found,) = inventory(tmp_path, {**BASE, ALPHA: text}).findings
-    assert (found.id, found.what) == ("sbom-other-content", f"/{ALPHA} is not what its SBOM says")
+    assert (found.id, found.what) == (
+        "sbom-other-content",
+        f"/{ALPHA} is different from its SBOM entry",
+    )
 
 
 @pytest.mark.parametrize(

@@ -131,9 +131,12 @@ def test_a_whole_database_has_no_gap() -> None:
 
 def test_a_database_cut_short_is_told_by_its_number_of_records() -> None:
     cut = render_database()[: osv.LEAST - 1]
-    assert osv.find_gap(cut) == "it has 6999 of at least 7000 records"
-    assert osv.find_gap([record()]) == "it has 1 of at least 7000 records"
-    assert osv.find_gap([record()] * osv.LEAST) == "it has 1 of at least 7000 records"
+    assert osv.find_gap(cut) == "it has 6999 records, but the full database has at least 7000"
+    assert osv.find_gap([record()]) == "it has 1 records, but the full database has at least 7000"
+    assert (
+        osv.find_gap([record()] * osv.LEAST)
+        == "it has 1 records, but the full database has at least 7000"
+    )
 
 
 @pytest.mark.parametrize("at", range(len(osv.CANARIES)))
@@ -141,14 +144,18 @@ def test_a_database_that_does_not_know_an_old_flaw_is_no_whole_one(at: int) -> N
     package, version, flaw = osv.CANARIES[at]
     without = render_database(record())
     del without[at]
-    assert osv.find_gap(without) == f"it does not know {flaw}, a flaw of {package} {version}"
+    assert osv.find_gap(without) == f"it lacks {flaw}, a known vulnerability of {package} {version}"
 
 
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        ([record()], ExitCode.UNAVAILABLE, "it has 1 of at least 7000 records"),
-        ([], ExitCode.DATA, "it holds no advisory about Python packages"),
+        (
+            [record()],
+            ExitCode.UNAVAILABLE,
+            "it has 1 records, but the full database has at least 7000",
+        ),
+        ([], ExitCode.DATA, "it has no advisories about Python packages"),
     ],
 )
 def test_part_of_a_database_is_answered_like_a_service_out_of_reach(

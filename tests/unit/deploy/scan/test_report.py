@@ -21,13 +21,15 @@ CLEAN = Report((IMAGE,), DEBIAN, PYTHON)
 UNREACHABLE = AdvisorySource(
     "Debian index", problem="apt could not reach the network", hint="plug it in"
 )
-LEFT_OUT = AdvisorySource("Debian index", left_out=True, detail="it takes a network")
+LEFT_OUT = AdvisorySource("Debian index", left_out=True, detail="it needs the network")
 
 
 def flaw(
     identity: str = "PYSEC-1", package: str = "alpha", severity: Severity = Severity.HIGH
 ) -> Vulnerability:
-    return Vulnerability("backend", "python", package, "1.0", identity, "known flaw", severity)
+    return Vulnerability(
+        "backend", "python", package, "1.0", identity, "known vulnerability", severity
+    )
 
 
 def accepting(identity: str, expires: dt.date = TODAY) -> ScanException:
@@ -62,7 +64,7 @@ def test_what_was_left_out_on_purpose_is_no_failure_and_no_part_of_the_claim() -
     report = Report((IMAGE,), LEFT_OUT, PYTHON)
     assert report.exit_code == 0
     assert scan_report.render_claim(report) == (
-        "No known Python advisory as of 2026-07-23. Left out: Debian index."
+        "No known Python advisory as of 2026-07-23. Skipped: Debian index."
     )
     nothing = Report((IMAGE,), LEFT_OUT, LEFT_OUT)
     assert "nothing else was checked" in scan_report.render_claim(nothing)
@@ -83,7 +85,7 @@ def test_a_finding_is_a_line_with_grade_package_fix_and_every_cve() -> None:
         "alpha",
         "1.0",
         "PYSEC-1",
-        "known flaw",
+        "known vulnerability",
         Severity.HIGH,
         aliases=("GHSA-1", "CVE-1"),
         fixed=("1.1", "2.0"),
@@ -91,7 +93,14 @@ def test_a_finding_is_a_line_with_grade_package_fix_and_every_cve() -> None:
     report = Report((IMAGE,), DEBIAN, PYTHON, findings=(found,))
     lines = [line.split("  ") for line in scan_report.render_text(report, NOW).splitlines()]
     cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
-    assert ["high", "backend", "alpha 1.0", "1.1, 2.0", "PYSEC-1, CVE-1", "known flaw"] in cells
+    assert [
+        "high",
+        "backend",
+        "alpha 1.0",
+        "1.1, 2.0",
+        "PYSEC-1, CVE-1",
+        "known vulnerability",
+    ] in cells
 
 
 def test_the_document_is_json_and_holds_what_the_text_says() -> None:

@@ -206,7 +206,7 @@ def test_an_image_that_goes_away_with_its_lab_is_said_to(
     ("found", "why"),
     [
         (dataclasses.replace(READY, user_manager=""), "a lab needs root"),
-        (dataclasses.replace(ROOT, machines=False), "root may not make namespaces here"),
+        (dataclasses.replace(ROOT, machines=False), "root cannot create namespaces here"),
     ],
 )
 def test_up_names_dev_where_neither_the_stack_nor_a_lab_can_run(
