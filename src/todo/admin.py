@@ -191,9 +191,7 @@ def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
     )
     export.set_defaults(run=_export)
     importing = commands.add_parser("import", help="import an export or an iCalendar file")
-    importing.add_argument(
-        "input", type=_file, metavar="FILE", help="input file; - for standard input"
-    )
+    importing.add_argument("input", type=_file, metavar="FILE", help="input; - for standard input")
     importing.add_argument(
         "--format", choices=("json", "ical"), default="json", help="(default json)"
     )
