@@ -5,6 +5,7 @@ docs/monitoring/README.md explains every metric; a test compares.
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import (
@@ -123,7 +124,6 @@ class Metrics:
         )
         self.backups = BackupMetrics(database)
         registry.register(self.backups)
-        self._assistant: AssistantMetrics | None = None
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=registry)
 
@@ -197,13 +197,12 @@ class Metrics:
         """
         self._database.breakers[name] = breaker
 
-    @property
+    @cached_property
     def assistant(self) -> AssistantMetrics:
         """The metrics of the assistant, exported from their first use on."""
-        if self._assistant is None:
-            self._assistant = AssistantMetrics()
-            self.registry.register(self._assistant)
-        return self._assistant
+        metrics = AssistantMetrics()
+        self.registry.register(metrics)
+        return metrics
 
     def export_assistant(self) -> None:
         """Export the metrics of the assistant as zeros: a rate needs the first value."""
