@@ -1,5 +1,5 @@
 #!/bin/sh
-# Initialises the data directory once, then becomes the server. The new cluster is made beside
+# Initializes the data directory once, then becomes the server. The new cluster is made beside
 # its final place and renamed, so that an interrupted start leaves nothing half-made.
 set -eu
 

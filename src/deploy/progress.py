@@ -38,7 +38,7 @@ class Step:
 
     def note(self, detail: str) -> None:
         """Replace what the step shows as happening now."""
-        # Colours and cursor movements of a program would end up in the middle of the line.
+        # Colors and cursor movements of a program would end up in the middle of the line.
         line = "".join(filter(str.isprintable, _ESCAPE.sub("", detail))).strip()
         if line:
             self.detail = line

@@ -1,7 +1,7 @@
 """Start a container and time its program, from exec to the first answers with status 200.
 
 Runs beside the container, with the standard library alone, and prints one JSON object. The
-container is made and initialised first, so that making it is not part of the figure; its socket
+container is made and initialized first, so that making it is not part of the figure; its socket
 is bound here and inherited, with the requests already waiting in it, so that nothing polls.
 """
 
@@ -60,7 +60,7 @@ def main() -> int:
         # The last of two options counts: the caller may have named the container otherwise.
         create = ["podman", "create", *options.create, "--replace", f"--name={NAME}"]
         subprocess.run([*create, options.image], check=True, stdout=subprocess.DEVNULL)
-        initialise(listener)
+        initialize(listener)
     asked = ["podman", "inspect", "--format={{.State.Pid}}", NAME]
     pid = int(subprocess.run(asked, check=True, capture_output=True, text=True).stdout)
     requests = [Request(path, options.token) for path in options.path]
@@ -71,7 +71,7 @@ def main() -> int:
     return 0
 
 
-def initialise(listener: socket.socket) -> None:
+def initialize(listener: socket.socket) -> None:
     """Let the runtime prepare the container up to its exec, with the socket to inherit."""
     os.dup2(listener.fileno(), _FIRST_FD)
     # Podman takes sockets only when LISTEN_PID is its own process id.

@@ -23,6 +23,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "ruff format": ("ruff", "format", "--check"),
     "mypy": ("mypy",),
     "lint-imports": ("lint-imports", "--no-logo"),
+    "codespell": ("codespell",),
 }
 """Check -> program of dev.lock, with its arguments. Its settings are in a file of the project."""
 

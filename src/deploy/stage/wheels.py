@@ -100,7 +100,7 @@ def describe(installed: Mapping[str, Any], folder: pathlib.Path) -> dict[str, An
         "version": version,
         "sha256": installed["download_info"]["archive_info"]["hashes"]["sha256"],
         "source": not installed["download_info"]["url"].endswith(".whl"),
-        "licence": metadata.get("license_expression", ""),
+        "license": metadata.get("license_expression", ""),
         "files": files,
     }
 

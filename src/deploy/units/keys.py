@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 class Support(enum.StrEnum):
     """What becomes of a unit key in the manifest."""
 
-    HONOURED = "honoured"
+    HONORED = "honored"
     EMULATED = "emulated"
     LOST = "lost"
 
 
 _Row = tuple[str, "Callable[[Assignment], object]", Support, Support, str]
-_YES, _LIKE, _NO = Support.HONOURED, Support.EMULATED, Support.LOST
+_YES, _LIKE, _NO = Support.HONORED, Support.EMULATED, Support.LOST
 
 
 @dataclasses.dataclass(frozen=True)

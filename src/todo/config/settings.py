@@ -250,7 +250,7 @@ class Settings(AssistantSettings, BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _normalise_url(cls, text: str) -> str:
+    def _normalize_url(cls, text: str) -> str:
         if not text:
             return text
         try:

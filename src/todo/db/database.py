@@ -130,7 +130,7 @@ class Database:
             accounts: As for `reading`; `Session.admit` adds to them.
 
         Raises:
-            ConflictError: A serialisation failure or a deadlock; nothing has happened.
+            ConflictError: A serialization failure or a deadlock; nothing has happened.
             UnavailableError: As `reading`.
         """
         return self._session(self._checkouts.writes, accounts, transaction=True)

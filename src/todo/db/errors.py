@@ -38,7 +38,7 @@ _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "no such column": SchemaMismatchError,
     "has no column named": SchemaMismatchError,
 }
-# Serialisation failure, deadlock, and what a row refers to gone since it was looked up: the same
+# Serialization failure, deadlock, and what a row refers to gone since it was looked up: the same
 # again may well succeed, or is refused with the reason.
 _CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}

@@ -145,7 +145,7 @@ class PostgresSession(Session):
     Its pipeline mode saves round trips, which cost little on a Unix socket, and takes twice the
     processor time.
 
-    The server's own statement time-out does not fire in a server that hangs. Cancelling the task
+    The server's own statement time-out does not fire in a server that hangs. Canceling the task
     would make psycopg ask the same server to cancel, for seconds; a socket that is shut down ends
     the wait at once.
     """

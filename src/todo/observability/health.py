@@ -61,7 +61,7 @@ class Health:
             if fresh and (self._result or self._database.breaker.state == "closed"):
                 return self._result
             self._check = asyncio.create_task(self._query())
-        # Never cancelled: cancelling a query that hangs waits for the database as well.
+        # Never canceled: canceling a query that hangs waits for the database as well.
         done, _pending = await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)
         if not done:
             return DatabaseUnavailableError("The database did not respond in time.")

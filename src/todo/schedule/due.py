@@ -141,11 +141,11 @@ def fire_times(
         account_zone: The zone of the task's owner.
         minutes: Minutes before; negative ones are after.
     """
-    befores = [timedelta(minutes=each) for each in minutes]
+    offsets = [timedelta(minutes=each) for each in minutes]
     if due_at is not None:
-        return sorted({due_at.astimezone(UTC) - before for before in befores})
+        return sorted({due_at.astimezone(UTC) - offset for offset in offsets})
     if due_date is None:
         return []
     midnight = datetime.combine(due_date, _MIDNIGHT)
-    walls = [midnight - before for before in befores]
+    walls = [midnight - offset for offset in offsets]
     return sorted({at_wall_time(wall.date(), wall.time(), account_zone) for wall in walls})

@@ -37,7 +37,7 @@ def parse_rule(text: str) -> Rule:
     return rule
 
 
-def normalise(
+def normalize(
     rule: Rule,
     *,
     due_date: date | None,
@@ -149,7 +149,7 @@ def _name_days(rule: Rule, start: date) -> Rule:
 def forget_start(
     rule: Rule, *, due_date: date | None, due_at: datetime | None, due_zone: tzinfo | None
 ) -> Rule:
-    """Return the rule without the days that it has from its start; the inverse of `normalise`.
+    """Return the rule without the days that it has from its start; the inverse of `normalize`.
 
     For a rule that is counted from completion from now on: the day of completion is its start.
 

@@ -141,7 +141,7 @@ def test_an_expression_asks_for_what_a_backend_exports(
         ("rate(todo_absent_total[5m])", "no metric todo_absent_total"),
         ('todo_ready{state="x"} == 0', "todo_ready has no label state"),
         ('todo_breaker_state{state=~"open|ajar"}', "todo_breaker_state has no state=ajar"),
-        ("sum by (colour) (todo_ready)", "nothing has the label colour"),
+        ("sum by (shade) (todo_ready)", "nothing has the label shade"),
     ],
 )
 def test_an_expression_for_what_is_not_exported_is_found(

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 from todo.schedule.due import at_wall_time, find_zone
 from todo.schedule.rule import Rule
-from todo.schedule.series import normalise, parse_rule
+from todo.schedule.series import normalize, parse_rule
 from todo.transfer.ical.moved_rule import move_rule
 from todo.transfer.ical.parser import Property, Skipped
 from todo.transfer.ical.times import Clock, Moment
@@ -56,7 +56,7 @@ class Rules:
                     skip(f"counts from DTSTART; imported as {moved}, which counts from the due")
                 rule = moved
             with self._budget.spend():
-                stored = normalise(
+                stored = normalize(
                     rule,
                     due_date=due.day if due else None,
                     due_at=due.at if due else None,
@@ -105,7 +105,7 @@ class Rules:
         if not days:
             return replace(rule, until=until)
         with self._budget.spend():
-            named = normalise(rule, due_date=first, due_at=None, due_zone=None, basis="schedule")
+            named = normalize(rule, due_date=first, due_at=None, due_zone=None, basis="schedule")
             moved = move_rule(named, first, days)
         if moved is None:
             why = f"counts from DTSTART, {days} days before DUE"

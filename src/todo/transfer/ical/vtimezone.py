@@ -17,7 +17,7 @@ from todo.core.time_budget import TimeBudget, TimeBudgetExceededError
 from todo.schedule.days import find_days_of_year
 from todo.schedule.due import LATEST
 from todo.schedule.rule import Frequency, Rule, read_rule
-from todo.schedule.series import normalise
+from todo.schedule.series import normalize
 from todo.transfer.ical.parser import Component, Property
 
 _TIME = re.compile(r"([0-9]{8})(?:T([0-9]{2})([0-9]{2})([0-9]{2})(Z?))?")
@@ -272,7 +272,7 @@ def _read_repetition(
         plain = read_rule(text)
         if plain.frequency is not Frequency.YEARLY:
             raise ValueError(f"FREQ={plain.frequency}: clock changes require FREQ=YEARLY")  # noqa: TRY301
-        rule = normalise(plain, due_date=start.date(), due_at=None, due_zone=None, basis="schedule")
+        rule = normalize(plain, due_date=start.date(), due_at=None, due_zone=None, basis="schedule")
         until = None
         if isinstance(rule.until, datetime):
             until = rule.until.replace(tzinfo=None)

@@ -30,7 +30,7 @@ RECORD: dict[str, Any] = {
             "version": "1.0",
             "sha256": "b" * 64,
             "source": False,
-            "licence": "MIT",
+            "license": "MIT",
             "files": ["fastapi/__init__.py"],
         }
     ],
@@ -211,7 +211,7 @@ def test_a_stage_starts_on_the_standard_library_alone(name: str) -> None:
 # -- The image of the local model -----------------------------------------------------------------
 
 
-def test_of_a_package_in_parts_only_those_parts_and_its_licence_are_kept() -> None:
+def test_of_a_package_in_parts_only_those_parts_and_its_license_are_kept() -> None:
     files = [
         "usr/bin/llama-cli",
         "usr/bin/llama-server",

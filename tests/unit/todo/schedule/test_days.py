@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.todo.schedule.reference import occurs, scan
 from todo.schedule.days import find_next
 from todo.schedule.rule import WEEKDAYS, Frequency, Rule, read_rule
-from todo.schedule.series import next_due, normalise, parse_rule
+from todo.schedule.series import next_due, normalize, parse_rule
 
 DAY = timedelta(days=1)
 
@@ -65,7 +65,7 @@ def texts(draw: st.DrawFn) -> str:
 
 
 def begin(text: str, day: date) -> Rule:
-    return normalise(parse_rule(text), due_date=day, due_at=None, due_zone=None, basis="schedule")
+    return normalize(parse_rule(text), due_date=day, due_at=None, due_zone=None, basis="schedule")
 
 
 def begin_or_drop(text: str, day: date) -> Rule:

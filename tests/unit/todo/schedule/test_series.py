@@ -28,7 +28,7 @@ def series(
     """Every next instance, each from nothing but the one before."""
     due_date = None if zone else date.fromisoformat(due)
     due_at = datetime.fromisoformat(due).replace(tzinfo=zone).astimezone(UTC) if zone else None
-    rule = normalise(parse_rule(text), due_date=due_date, due_at=due_at, due_zone=zone, basis=basis)
+    rule = normalize(parse_rule(text), due_date=due_date, due_at=due_at, due_zone=zone, basis=basis)
     while True:
         # As it comes back from the database.
         following = next_due(
@@ -236,7 +236,7 @@ def test_a_schedule_that_passes_over_every_day_is_refused() -> None:
 
 
 def test_a_due_that_was_moved_leaves_the_series_where_it_is() -> None:
-    rule = normalise(
+    rule = normalize(
         parse_rule("FREQ=MONTHLY"),
         due_date=date(2026, 1, 5),
         due_at=None,
@@ -337,7 +337,7 @@ def begin(text: str, due: str, zone: tzinfo | None) -> tuple[Rule, dict[str, Any
         "due_at": at,
         "due_zone": zone,
     }
-    return normalise(parse_rule(text), **dues, basis="schedule"), dues
+    return normalize(parse_rule(text), **dues, basis="schedule"), dues
 
 
 def _split(due: str) -> tuple[date, time]:
@@ -353,7 +353,7 @@ def test_from_completion_a_rule_has_no_day_of_its_start(
 
     assert str(forget_start(stored, **dues)) == str(parse_rule(text))
     # And back by the schedule.
-    assert normalise(forget_start(stored, **dues), **dues, basis="schedule") == stored
+    assert normalize(forget_start(stored, **dues), **dues, basis="schedule") == stored
 
 
 @pytest.mark.parametrize(("text", "due"), BY_THE_CALLER)

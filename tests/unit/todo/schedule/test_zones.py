@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.todo.schedule.reference import instant
 from todo.schedule.due import DueName, at_wall_time, day_bounds, fire_times
-from todo.schedule.series import NextDue, next_due, normalise, parse_rule
+from todo.schedule.series import NextDue, next_due, normalize, parse_rule
 
 DAY = timedelta(days=1)
 ZONES = {
@@ -67,7 +67,7 @@ def walls(draw: st.DrawFn) -> tuple[str, date]:
 
 def instances(text: str, at: datetime, zone: ZoneInfo) -> Iterator[NextDue]:
     """Every next instance, each from the text of the one before."""
-    rule = normalise(parse_rule(text), due_date=None, due_at=at, due_zone=zone, basis="schedule")
+    rule = normalize(parse_rule(text), due_date=None, due_at=at, due_zone=zone, basis="schedule")
     while following := next_due(
         parse_rule(str(rule)),
         due_date=None,
@@ -84,7 +84,7 @@ def instances(text: str, at: datetime, zone: ZoneInfo) -> Iterator[NextDue]:
 
 def plain_days(text: str, day: date) -> Iterator[date]:
     """The days of the same series where no clock is involved."""
-    rule = normalise(parse_rule(text), due_date=day, due_at=None, due_zone=None, basis="schedule")
+    rule = normalize(parse_rule(text), due_date=day, due_at=None, due_zone=None, basis="schedule")
     while following := next_due(
         rule,
         due_date=day,
