@@ -87,7 +87,7 @@ class Checkouts:
         self._returning.add(task)
         task.add_done_callback(self._returning.discard)
         caller = asyncio.current_task()
-        if caller is None or not caller.canceling():
+        if caller is None or not caller.cancelling():
             await asyncio.shield(task)
 
     async def _end(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
