@@ -1,4 +1,4 @@
-"""What holds for every test: an end to each hang, the reasons of failures, and Hypothesis."""
+"""Fixtures and hooks of all tests: time limits, reasons of failures, and Hypothesis."""
 
 import contextlib
 import faulthandler

@@ -1,4 +1,4 @@
-"""What the assistant makes of the messages of its book: rules, a model, and both together.
+"""Benchmark of the assistant on its test messages: rules, a model, and both together.
 
 Rules decide without a model. With `--model-url`, a model server is asked about each message, in the
 way of the assistant for small models: a JSON schema for intent and tasks. The column `model` is its

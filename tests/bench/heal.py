@@ -1,4 +1,4 @@
-"""How fast the stack starts, heals and restarts, measured in a lab of its own.
+"""Benchmark of starts, healing and restarts of the stack, in a lab of its own.
 
 Every figure is the median of several rounds with its range.
 """

@@ -1,4 +1,4 @@
-"""What it costs to get tasks out of a database as JSON, in three ways, on both databases.
+"""Benchmark of three ways to read tasks from a database as JSON, on both databases.
 
     core      SQLAlchemy's Core through its engine for asyncio; orjson makes rows into JSON
     driver    the statement compiled once, run on the driver itself; orjson makes rows into JSON

@@ -1,4 +1,4 @@
-"""How fast the backend starts and how little it idles on, beside the same application elsewhere.
+"""Benchmark of the backend's start and idle memory, compared with the same program elsewhere.
 
 From exec to the first 200, wall clock and CPU time, in alternating rounds of three images that
 hold the same program: ours; Debian's minbase with pip's defaults, built with the very options

@@ -1,4 +1,4 @@
-"""How fast 100,000 tasks leave a database and come into another, and in how much memory.
+"""Benchmark of the export and import of 100,000 tasks: time and memory.
 
 `todo.admin export` and `import`, each a process of its own: tasks per second of the whole command,
 its CPU time, and its largest resident memory; on PostgreSQL (fsync off) and SQLite, in rounds.

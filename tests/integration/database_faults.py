@@ -1,4 +1,4 @@
-"""What can befall a database, done to a real one: each a block in which it lasts."""
+"""Faults of a real database, as context managers that last for a block."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""What the task services are to do, said once more in plain Python over dictionaries.
+"""Reference model of the task services, in plain Python over dictionaries.
 
 Nothing of the program is used but the words of its answers. One owner; `Model` is copied before
 a batch, so that a refused one leaves nothing.

@@ -1,4 +1,4 @@
-"""What the model and the services are given: fields of tasks, and questions about them."""
+"""Hypothesis strategies of the reference model: fields of tasks, and queries."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an attack does to a service: /livez at its worst, the health probe, memory.
+"""Measurements under attack: slowest /livez, the health probe, and memory.
 
     with Watch(service, "empty fragments") as watch:
         flood(connect, b"...", for_s=5)

@@ -1,4 +1,4 @@
-"""What an expression of PromQL asks for: metrics, and labels with the values they must have."""
+"""Analysis of PromQL expressions: metrics, and the label values that they require."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What a service's database holds, read and changed behind its back."""
+"""Direct access to the database of a service, behind its back."""
 
 import contextlib
 import sqlite3

@@ -1,4 +1,4 @@
-"""What breaks heals, and nothing that was acknowledged is lost."""
+"""Healing after faults, without loss of acknowledged writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators see of a real stack: status, log and archive, whole and broken, from cron too."""
+"""Status, log and diagnose on a real stack: healthy, broken, and from cron."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a start leaves in memory; how long it takes is for `build.py bench start`."""
+"""Memory after a start; `build.py bench start` measures its duration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How tests themselves end: hangs, and set-ups that fail."""
+"""Time limits of tests: hangs, and failing set-ups."""
 
 import os
 import subprocess

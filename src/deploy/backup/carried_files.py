@@ -1,4 +1,4 @@
-"""What a backup carries besides the database: the secret and the user's drop-ins.
+"""Files that a backup carries besides the database: the token secret and the user's drop-ins.
 
 A restore from another machine's folder needs both: with another secret no token would be valid.
 """

@@ -1,4 +1,4 @@
-"""Which transaction wrote a run or a journal entry: the row's own `xmin` says it exactly.
+"""Query for the transaction of a run or journal entry, which is the `xmin` of the row.
 
 A time would not: an entry has the time at which its request began, and others commit before it.
 """

@@ -1,4 +1,4 @@
-"""What every command of `build.py` has in common: short usage errors, --verbose, no surprises."""
+"""Base class of the `build.py` commands: short usage errors and --verbose."""
 
 from __future__ import annotations
 

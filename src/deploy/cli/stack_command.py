@@ -1,4 +1,4 @@
-"""What the commands that act on the running stack share: here, or in the lab."""
+"""Base class of the commands that act on the running stack, on this host or in a lab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image is built from: files of the checkout, arguments of the units, a commit."""
+"""Inputs of an image build: files of the checkout, arguments from the units, and the commit."""
 
 from __future__ import annotations
 

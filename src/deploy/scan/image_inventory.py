@@ -1,4 +1,4 @@
-"""What is inside an image, by its own records: dpkg's, those of the wheels, and its SBOM."""
+"""Inventory of an image from its own records: dpkg, wheel metadata and its SBOM."""
 
 from __future__ import annotations
 

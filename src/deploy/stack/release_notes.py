@@ -1,4 +1,4 @@
-"""What the notes of PostgreSQL's minor releases demand of data from before, in one table."""
+"""Table of PostgreSQL minor releases whose release notes require action on existing data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the stack serves, and why not: what systemd and the backend itself say."""
+"""State of the stack: whether it serves, and otherwise the cause from systemd and the backend."""
 
 from __future__ import annotations
 

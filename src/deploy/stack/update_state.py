@@ -1,4 +1,4 @@
-"""What updates write down: the one that runs, those that ended, kept images and refused ones."""
+"""State files of updates: the current one, past ones, kept images and refused images."""
 
 from __future__ import annotations
 

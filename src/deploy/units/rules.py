@@ -1,4 +1,4 @@
-"""What the units must agree on: addresses, names, owners and times."""
+"""Consistency rules across units: addresses, names, owners and timeouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an update and a rollback begin: what they need, what they refuse, and what they do then."""
+"""Start of an update or a rollback: preconditions, refusals and the steps that follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ends an update."""
+"""Faults that end an update."""
 
 from __future__ import annotations
 

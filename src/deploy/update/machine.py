@@ -1,4 +1,4 @@
-"""What an update does to the stack of this user, under systemd and Podman."""
+"""Operations of an update on this user's stack, through systemd and Podman."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update checks before it touches anything."""
+"""Preflight checks of an update, before it changes anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program inside an image says of itself, and how long its container takes to say so."""
+"""Queries to the program inside an image: its schema revisions, and how long it takes to load."""
 
 from __future__ import annotations
 

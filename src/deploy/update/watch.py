@@ -1,4 +1,4 @@
-"""Whether an instance behaves as its siblings do, by what each of them says of itself."""
+"""Comparison of the candidate with its siblings by the metrics of each instance."""
 
 from __future__ import annotations
 

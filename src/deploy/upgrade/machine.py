@@ -1,4 +1,4 @@
-"""What an upgrade does to the machine; `deploy.upgrade.stack_machine` does it to the stack."""
+"""Interface of the operations of an upgrade; `deploy.upgrade.stack_machine` implements them."""
 
 from __future__ import annotations
 

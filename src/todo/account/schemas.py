@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Request and response schemas of the account."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Where the buckets of rate limits are: in this process, or in a file that instances share."""
+"""Token buckets of the rate limits, in this process or in a file that instances share."""
 
 import contextlib
 import fcntl

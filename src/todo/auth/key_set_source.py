@@ -1,4 +1,4 @@
-"""Where a key set comes from: an address, or a file for a backend without network."""
+"""Sources of a key set: a URL, or a file for a backend without network access."""
 
 import asyncio
 import functools

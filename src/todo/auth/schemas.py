@@ -1,4 +1,4 @@
-"""What callers send and receive about API tokens."""
+"""Request and response schemas of API tokens."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal

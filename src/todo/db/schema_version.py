@@ -1,4 +1,4 @@
-"""Which revisions of the schema this program works with."""
+"""Compatibility of this program with revisions of the database schema."""
 
 from dataclasses import dataclass
 

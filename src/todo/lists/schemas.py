@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Request and response schemas of lists and shares."""
 
 from datetime import datetime
 from typing import Annotated, Literal

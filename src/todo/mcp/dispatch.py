@@ -1,4 +1,4 @@
-"""From the body of a request to its response: which era a message belongs to, and its errors."""
+"""Dispatch of MCP messages: parses a request body, determines its protocol era and responds."""
 
 import logging
 

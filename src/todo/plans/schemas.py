@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Request and response schemas of plans."""
 
 from datetime import datetime
 from typing import Annotated, Literal

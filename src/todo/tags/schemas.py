@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Request and response schemas of tags."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,4 +1,4 @@
-"""What callers of quick add send and receive."""
+"""Request and response schemas of quick add."""
 
 from datetime import date, datetime
 from typing import Annotated, Any

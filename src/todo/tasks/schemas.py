@@ -1,4 +1,4 @@
-"""What callers send and receive."""
+"""Request and response schemas of tasks."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Literal, Self

@@ -1,4 +1,4 @@
-"""What the peer takes and returns: the fields of our task."""
+"""Request and response schemas of the peer, with the fields of our task."""
 
 from datetime import date, datetime
 from typing import Annotated, Literal

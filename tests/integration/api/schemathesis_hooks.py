@@ -1,4 +1,4 @@
-"""What schemathesis takes for a failure of the service, and is none.
+"""Hooks of schemathesis for responses that it reports as failures but that are correct.
 
 Schemathesis loads this file by its path, from `SCHEMATHESIS_HOOKS`.
 """

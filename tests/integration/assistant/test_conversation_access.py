@@ -1,4 +1,4 @@
-"""Who sees and continues which conversation, and how much an account may keep."""
+"""Access to conversations, and the storage limit of an account."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""What the client sends to model servers, and every way in which they answer."""
+"""Requests to model servers, and all forms of their answers."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""How a model is asked: one test shows it, once."""
+"""Choice of the request mode of a model by one test."""
 
 import asyncio
 

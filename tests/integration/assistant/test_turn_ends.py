@@ -1,4 +1,4 @@
-"""How a turn ends: answered, refused, given up by its client, ended by a stop."""
+"""Ends of a turn: answered, refused, abandoned by its client, ended by a stop."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What "undo" takes back in a conversation of its own, and where an answer promises it."""
+"""Targets of "undo" in a conversation, and the answers that offer it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Who is let in: bad tokens, key sets of an issuer, limits, browsers."""
+"""Authentication: invalid tokens, key sets of an issuer, limits, and browsers."""
 
 import contextlib
 import json

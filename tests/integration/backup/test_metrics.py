@@ -1,4 +1,4 @@
-"""What a backend exports of backups: what the programs that make them left in the database."""
+"""Metrics of backups, which the backend exports from records in the database."""
 
 import re
 import signal

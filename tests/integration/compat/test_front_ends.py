@@ -1,4 +1,4 @@
-"""What front ends that exist send and read, project by project."""
+"""Requests and responses of existing front ends, project by project."""
 
 import uuid
 from datetime import UTC, datetime, timedelta

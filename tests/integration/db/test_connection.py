@@ -1,4 +1,4 @@
-"""How psycopg's connection waits under the event loop, on a real PostgreSQL."""
+"""Waiting of psycopg's connection under the event loop, on a real PostgreSQL."""
 
 import asyncio
 import contextlib

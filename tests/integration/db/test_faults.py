@@ -1,4 +1,4 @@
-"""What callers see whatever befalls the database; docs/database.md shows this very table."""
+"""Responses during database faults; docs/database.md has this table."""
 
 import asyncio
 import time

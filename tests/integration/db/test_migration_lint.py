@@ -1,4 +1,4 @@
-"""What migrations after the last release execute, judged by squawk."""
+"""Statements of migrations after the last release, linted by squawk."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the unit does when the backend ends for good: it closes the sockets that nobody serves."""
+"""Final exit of the backend: its unit closes the sockets that nothing serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the journal tells, through the API, on both databases."""
+"""The journal through the API, on both databases."""
 
 import uuid
 from typing import Any

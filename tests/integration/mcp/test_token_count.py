@@ -1,4 +1,4 @@
-"""What the tools cost a model: tokens of o200k_base."""
+"""Token count of the MCP tools in o200k_base."""
 
 import json
 from pathlib import Path

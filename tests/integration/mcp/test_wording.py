@@ -1,4 +1,4 @@
-"""What models write, and what they are answered: words, signs and errors of the tools."""
+"""Texts of the MCP tools: words and characters from models, and the errors they get."""
 
 import re
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""What a running backend tells of itself: traces in the log, readiness and lag in the metrics."""
+"""Monitoring of a running backend: traces in the log, readiness and loop lag in the metrics."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""Who sees, makes and applies plans."""
+"""Access to plans: reading, creating and applying them."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What the dearest searches cost PostgreSQL, in units of taking apart the words of one task."""
+"""Cost of the most expensive searches, in units of splitting one task into words."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whether everybody can use the page: judged by axe-core, by keyboard only, and enlarged."""
+"""Accessibility of the page: checked by axe-core, by keyboard only, and enlarged."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""What the page says, in a real browser, when a request fails or other people are involved."""
+"""Messages of the page in a real browser when a request fails or others change the data."""
 
 import contextlib
 import http.client

@@ -1,4 +1,4 @@
-"""Where the focus and the page are after a change, in a real browser."""
+"""Focus and scroll position of the page after a change, in a real browser."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the health probe sees of a server's threads."""
+"""Readings of the health probe about a server's threads."""
 
 import os
 

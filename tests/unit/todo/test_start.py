@@ -1,4 +1,4 @@
-"""What the program imports until it serves: each package on purpose, and nothing heavy in vain.
+"""Modules imported at start: within their budget, and none that are unnecessarily heavy.
 
 Every start, restart and recovery pays for an import, and the idle process keeps it. A new one is
 listed here with its reason, or imported where it is used

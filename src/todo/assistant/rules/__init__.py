@@ -1,1 +1,1 @@
-"""What a message means, computed without I/O."""
+"""Rules that interpret a message, without I/O."""

@@ -1,4 +1,4 @@
-"""Which tasks a phrase names: "the dentist", "all overdue tasks", "the milk and the slides".
+"""Matching of tasks by a phrase: "the dentist", "all overdue tasks", "the milk and the slides".
 
 Every word of the phrase must be a word of the title, so a phrase with anything else names nothing.
 Where several tasks fit, or one only nearly, none is chosen: they are the candidates. A group has no

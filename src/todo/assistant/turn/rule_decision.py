@@ -1,4 +1,4 @@
-"""What rules decide about a message, with the question before it: "which one do you mean?".
+"""Decision by rules about a message and the question before it ("which one do you mean?").
 
 The candidates of a question are not stored: the message before it is decided once more, and its
 question must be the one that the person saw. So a number means the task that was shown with it.

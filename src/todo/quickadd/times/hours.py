@@ -1,4 +1,4 @@
-"""Whether a number is an hour: `at 5`, `friday 5`, `every day at 8`, but not `at 5 places`."""
+"""Recognition of hours: the number in `at 5`, `friday 5` or `every day at 8`, not `at 5 places`."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the audit makes of what its checkers print, of exceptions, and of a checker that fails."""
+"""Report of the audit: output of the checkers, exceptions, and failing checkers."""
 
 import dataclasses
 import datetime as dt

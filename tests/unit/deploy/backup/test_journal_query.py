@@ -1,4 +1,4 @@
-"""Which transaction a run or an entry is of, by what the database returns."""
+"""Transaction of a run or an entry, from the rows of the database."""
 
 import json
 from collections.abc import Mapping

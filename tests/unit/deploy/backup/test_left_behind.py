@@ -1,4 +1,4 @@
-"""What is moved aside when the stack leaves a volume, and what a kill leaves at each place."""
+"""Files that are moved aside when the stack leaves a volume, also after a kill at each step."""
 
 from __future__ import annotations
 

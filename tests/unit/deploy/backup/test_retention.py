@@ -1,4 +1,4 @@
-"""Which backups are kept: the script of the database image, against a model of its rule."""
+"""Retention of backups: the script of the database image against a model of its rule."""
 
 import datetime as dt
 import subprocess

@@ -1,4 +1,4 @@
-"""What is known of a command line before any command is imported."""
+"""Parsing of a command line before any command is imported."""
 
 from __future__ import annotations
 

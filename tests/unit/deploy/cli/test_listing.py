@@ -1,4 +1,4 @@
-"""What `build.py` answers before there is an environment."""
+"""Output of `build.py` before its environment exists."""
 
 import os
 import subprocess

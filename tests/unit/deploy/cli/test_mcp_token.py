@@ -1,4 +1,4 @@
-"""What `build.py mcp-token` prints: the token, and lines that clients accept as they are."""
+"""Output of `build.py mcp-token`: the token, and lines that clients accept unchanged."""
 
 import json
 import shlex

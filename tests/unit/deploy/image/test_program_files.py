@@ -1,4 +1,4 @@
-"""What of a checkout gets into the image as the program."""
+"""Files of a checkout that are copied into the image as the program."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Which images of former builds go, and that nobody else's do."""
+"""Removal of images of earlier builds, and of no others."""
 
 import json
 from collections.abc import Sequence

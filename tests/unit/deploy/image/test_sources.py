@@ -1,4 +1,4 @@
-"""What an image is built from: which changes of a checkout make another image, and which do not."""
+"""Inputs of an image: changes of the checkout that change its digest, and those that do not."""
 
 from __future__ import annotations
 

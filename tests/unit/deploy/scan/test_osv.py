@@ -1,4 +1,4 @@
-"""Which packages a file of OSV records speaks of, and when it is the whole database."""
+"""OSV records: the packages that they affect, and the completeness check of the database."""
 
 import datetime as dt
 import gzip

@@ -1,4 +1,4 @@
-"""What each source of a scan is asked, and what its answers mean."""
+"""Requests to the sources of a scan, and the meaning of their responses."""
 
 import datetime as dt
 from collections.abc import Sequence

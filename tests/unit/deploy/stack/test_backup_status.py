@@ -1,4 +1,4 @@
-"""What `status` says about backups."""
+"""Backups in the output of `status`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the journal says of a program."""
+"""Reading of a program's lines in the journal."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Which events of the journal are shown: the latest, since a time, errors, of one request."""
+"""Selection of log events: the latest, since a time, errors, or of one request."""
 
 from __future__ import annotations
 

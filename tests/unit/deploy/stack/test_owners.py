@@ -1,4 +1,4 @@
-"""Which users have a stack, and how root reaches it."""
+"""Users that own a stack, and access to it from root."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which errors of the log commands cause themselves, and which ones stay."""
+"""Errors in the log that commands caused on purpose, and those that remain."""
 
 from __future__ import annotations
 

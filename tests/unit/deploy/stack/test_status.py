@@ -1,4 +1,4 @@
-"""What `status` says of units that are not up, from what systemd, Quadlet and the journal show."""
+"""Explanations of `status` for units that are not up, from systemd, Quadlet and the journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an uninstallation refuses, and what it says that it leaves."""
+"""Refusals of an uninstallation, and its list of what remains."""
 
 from __future__ import annotations
 

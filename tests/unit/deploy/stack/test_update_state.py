@@ -1,4 +1,4 @@
-"""What updates write down, and what becomes of it."""
+"""State files of updates, and their use by later commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs inside the build stages, as far as it needs no Debian packages and no binutils."""
+"""Programs of the build stages, as far as they need no Debian packages and no binutils."""
 
 import json
 import re

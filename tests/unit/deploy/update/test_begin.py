@@ -1,4 +1,4 @@
-"""How an update and a rollback begin: which image, and what ends them before anything is done."""
+"""Start of updates and rollbacks: choice of the image, and refusals before any change."""
 
 from __future__ import annotations
 

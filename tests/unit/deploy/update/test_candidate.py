@@ -1,4 +1,4 @@
-"""How the candidate learns of a single instance beside it."""
+"""Detection of a single instance by the candidate beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the metrics of the backend are told of updates."""
+"""Metrics of updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which images an update removes: those that only it has named."""
+"""Removal of images that only an update has tagged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an update refuses before it touches anything."""
+"""Preflight refusals of an update, before it changes anything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the program inside an image says, and when it counts as one that hangs."""
+"""Output of the program inside an image, and detection of a hang."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an instance is told apart from its siblings by what its metrics say."""
+"""Comparison of an instance with its siblings by their metrics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between two clusters, in words."""
+"""Description of the differences of two clusters."""
 
 from __future__ import annotations
 

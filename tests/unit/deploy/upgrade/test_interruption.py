@@ -1,4 +1,4 @@
-"""What `restart` and `up` do about an upgrade that was interrupted."""
+"""Handling of an interrupted upgrade by `restart` and `up`."""
 
 from __future__ import annotations
 

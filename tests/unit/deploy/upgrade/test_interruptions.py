@@ -1,4 +1,4 @@
-"""What a kill leaves at each place of an upgrade or a return, and what the next command does."""
+"""Kills at each step of an upgrade or a return, and recovery by the next command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `status` says of an upgrade that did not end."""
+"""Unfinished upgrades in the output of `status`."""
 
 from __future__ import annotations
 

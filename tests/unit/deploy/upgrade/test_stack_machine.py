@@ -1,4 +1,4 @@
-"""What an upgrade refuses, and in which order the stack is changed."""
+"""Refusals of an upgrade, and the order in which it changes the stack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a body may hold before anybody validates it."""
+"""Limits of request bodies before validation."""
 
 import json
 from typing import Any

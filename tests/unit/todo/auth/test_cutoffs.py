@@ -1,4 +1,4 @@
-"""Which JSON Web Tokens an operator's cutoffs end, and how often they are read."""
+"""Revocation of JSON Web Tokens by cutoffs, and how often cutoffs are read."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping

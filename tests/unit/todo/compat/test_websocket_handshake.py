@@ -1,4 +1,4 @@
-"""Who is let in to a WebSocket, and when."""
+"""Authentication of WebSockets."""
 
 import asyncio
 from collections.abc import Sequence

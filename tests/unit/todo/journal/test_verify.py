@@ -1,4 +1,4 @@
-"""What verification finds in a chain: nothing where nothing was done, and whatever was."""
+"""Findings of the verification: none in an intact chain, and one for each alteration."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What the protocol layer answers to a message, in both eras."""
+"""Responses of the protocol layer to messages of both eras."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What becomes of a plan is counted once, and only what was committed."""
+"""Counting of plan outcomes: once each, and only after the commit."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds for every text: made of the words and marks of the grammar, and of any characters."""
+"""Properties of quick add for any text: of the grammar's words and marks, or any characters."""
 
 import random
 import sys

@@ -1,4 +1,4 @@
-"""How the parts of a text go together, and what stays in the title."""
+"""Assembly of the parts of a text, and what remains in the title."""
 
 from datetime import UTC, date, datetime
 from typing import Any

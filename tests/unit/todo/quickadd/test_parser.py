@@ -1,4 +1,4 @@
-"""What a due and a recurrence accept and refuse when they are the whole text."""
+"""Parsing of a text that is only a due or only a recurrence."""
 
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo

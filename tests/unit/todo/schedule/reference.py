@@ -1,4 +1,4 @@
-"""What rules and walls say, by plain counting: slow, and in another way than the program's."""
+"""Reference implementation of rules and wall times by plain counting, slow and independent."""
 
 from calendar import monthrange
 from collections.abc import Iterator

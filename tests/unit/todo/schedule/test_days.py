@@ -1,4 +1,4 @@
-"""What holds for the days of every rule: plain counting and dateutil judge."""
+"""Days of rules, compared with plain counting and dateutil."""
 
 import itertools
 from calendar import monthrange

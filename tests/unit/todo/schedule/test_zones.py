@@ -1,4 +1,4 @@
-"""What holds for every due in every zone."""
+"""Properties of dues in all time zones."""
 
 import itertools
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How many connections are accepted."""
+"""Number of accepted connections."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Which entries of a journal one request wrote, and an index of what each token wrote.
+"""Add the request of each journal entry, and an index of the entries of each token.
 
 Revision ID: 0005
 """

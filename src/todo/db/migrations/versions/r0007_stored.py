@@ -1,4 +1,4 @@
-"""How much each account holds.
+"""Add the number and size of each account's tasks and lists.
 
 Revision ID: 0007
 """

@@ -1,4 +1,4 @@
-"""Which earlier messages the assistant gets."""
+"""Selection of the earlier messages that the assistant gets."""
 
 from todo.assistant.conversations.message import HISTORY_CHARACTERS, limit_history
 from todo.assistant.turn.answer import EarlierMessage

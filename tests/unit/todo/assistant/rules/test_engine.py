@@ -1,4 +1,4 @@
-"""What the rules never do, whatever a message says."""
+"""Actions that the rules never take, for any message."""
 
 import math
 import time

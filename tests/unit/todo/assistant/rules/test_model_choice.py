@@ -1,4 +1,4 @@
-"""What becomes of a choice of a model: texts from the message, and nothing that it does not say."""
+"""Validation of a model's choice: only texts of the message, and nothing that it does not say."""
 
 from dataclasses import replace
 

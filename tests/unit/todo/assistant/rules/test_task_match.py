@@ -1,4 +1,4 @@
-"""Which tasks a phrase names."""
+"""Matching of tasks by a phrase."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What a person reads when the services refuse something."""
+"""Messages for users when the services refuse a request."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the tools read before their write begins, whose locks others wait for."""
+"""Reads of the tools before their write takes locks that others wait for."""
 
 import asyncio
 import contextlib
