@@ -1,4 +1,4 @@
-"""Commands in messages, in the form that works where the reader is.
+"""Commands in messages, in the form that works on the reader's machine.
 
 In a lab, `build.py` runs inside the lab, but the reader is on the host, so the commands in its
 messages must work on the host. Standard library only.

@@ -1,4 +1,4 @@
-"""The variables that lead to the user's systemd and D-Bus, where a login has not set them.
+"""Environment variables of the user's systemd and D-Bus, for processes without a login session.
 
 Cron, `sudo -u`, `su` and some ssh servers start programs without them, or with those of another
 user. Standard library only.

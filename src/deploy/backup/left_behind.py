@@ -1,4 +1,4 @@
-"""The part of a backup that is of a volume which the stack leaves for a former one.
+"""Records of a volume that a backup contains and that the stack leaves for a former volume.
 
 The base backups and the WAL since the last switch are of the volume that is left. The former one
 does not know of them, so a restore must not continue with them. They are moved, not removed.

@@ -1,4 +1,4 @@
-"""`build.py audit`: the Containerfile, the manifest and the units, held against known rules."""
+"""`build.py audit`: checks the Containerfile, the manifest and the units against known rules."""
 
 from __future__ import annotations
 

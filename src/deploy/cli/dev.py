@@ -1,4 +1,4 @@
-"""`build.py dev`: the backend for whoever changes it."""
+"""`build.py dev`: the development server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of commands, and what can be answered without the environment that they need.
+"""The list of commands, and the answers of `build.py` that need no environment.
 
 Standard library only: a misspelt command or test tier must not wait until an environment is made.
 """

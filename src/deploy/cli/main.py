@@ -1,4 +1,4 @@
-"""`build.py` itself: its commands, none of which is imported before it is used."""
+"""`build.py` itself: its commands, each of which is imported only when it is used."""
 
 from __future__ import annotations
 

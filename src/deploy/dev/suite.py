@@ -1,4 +1,4 @@
-"""The test tiers: what each needs on this machine, and one pytest for those asked for."""
+"""The test tiers: their requirements on this machine, and one pytest for the requested ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of `build.py doctor`: what this host has and lacks, and what provides it."""
+"""The report of `build.py doctor`: what this host has, what it lacks, and how to install it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data of a user, in Podman volumes and folders: what it is, how old it is, how large."""
+"""The data of a user in Podman volumes and folders: kind, age and size."""
 
 from __future__ import annotations
 

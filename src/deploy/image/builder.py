@@ -1,4 +1,4 @@
-"""The image of the build stages, bootstrapped from signed Debian packages; and room to work in."""
+"""The image of the build stages, bootstrapped from signed Debian packages; and scratch space."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The package lock of an image: name, version and sha256 of all that it was made from."""
+"""The package lock of an image: name, version and SHA-256 of everything that it was made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Removal of cached images that no build uses any more.
+"""Removal of cached images that no build uses any longer.
 
 Buildah keeps an image for each instruction of each stage. With this cache, a build after a change
 of one line takes seconds. Images that later builds do not use would stay forever; a toolchain takes

@@ -1,4 +1,4 @@
-"""The files of the Kubernetes form: written, compared, never half there."""
+"""The files of the Kubernetes manifest: written atomically, and compared."""
 
 from __future__ import annotations
 

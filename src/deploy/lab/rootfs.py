@@ -1,4 +1,4 @@
-"""The lab's root file system: made of signed Debian packages, cached by what it is made of."""
+"""The lab's root file system: made of signed Debian packages, and cached by their digest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pending fixes of Debian packages: apt itself compares, with the signed indexes of the day."""
+"""Pending fixes of Debian packages, found by apt itself with the current signed indexes."""
 
 from __future__ import annotations
 

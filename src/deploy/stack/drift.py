@@ -1,4 +1,4 @@
-"""Drift: does a unit that runs still match the files that define it?
+"""Drift between running units and the files that define them.
 
 Three comparisons, because no single one covers every key, and none of them needs a record of our
 own, which a `systemctl restart` by hand would make wrong (ADR 45):

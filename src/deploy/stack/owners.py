@@ -1,4 +1,4 @@
-"""The users of this machine who have installed the stack, for root, to whom it does not belong."""
+"""The users of this machine who have installed the stack, for commands that root runs."""
 
 from __future__ import annotations
 

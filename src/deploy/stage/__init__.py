@@ -1,1 +1,1 @@
-"""Runs inside the stages of an image build, on Debian's Python and its standard library alone."""
+"""Code that runs in the stages of an image build, with Debian's Python and standard library only."""

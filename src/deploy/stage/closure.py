@@ -1,4 +1,4 @@
-"""Why a file is in an image: which program links a library, which module imports another."""
+"""Reasons why a file is in an image: which program links a library, which module imports another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract step: it takes away what only former programs need (ADR 85)."""
+"""The contract step of a migration: removes what only earlier programs need (ADR 85)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outcome of an update, for the metrics of the backend: it cannot read the files of this user.
+"""Export of an update's outcome to the database, from which the backend makes metrics.
 
 It is a setting of the role that writes it, as the outcomes of backups are.
 """

@@ -1,4 +1,4 @@
-"""The record of an upgrade on disk: how far it is, and what it left."""
+"""The record of an upgrade on disk: its progress, and what it left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lazy applications: ASGI applications that are imported and made for their first request."""
+"""Lazy applications: ASGI applications that are imported and created for their first request."""
 
 import asyncio
 from collections.abc import Callable

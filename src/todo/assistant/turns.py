@@ -1,4 +1,4 @@
-"""The turns that this process runs: their end when it stops, and the tasks that outlive them."""
+"""The running turns of this process: they end when it stops, and some tasks outlive them."""
 
 import asyncio
 import contextlib

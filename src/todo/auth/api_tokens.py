@@ -1,4 +1,4 @@
-"""API tokens: `todo_ID_SECRET`, of which the service keeps the id and a digest of the secret.
+"""API tokens: `todo_ID_SECRET`, of which the service stores the ID and a digest of the secret.
 
 A secret is 32 random bytes, which cannot be guessed, so a plain SHA-256 is enough and costs little.
 Nothing about these tokens is cached. Each request reads the database, so a revoked token is

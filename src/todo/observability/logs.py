@@ -1,4 +1,4 @@
-"""Logging: one JSON line an event on standard output, without secrets."""
+"""Logging: one JSON object per event on standard output, without secrets."""
 
 import json
 import logging

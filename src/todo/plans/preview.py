@@ -1,4 +1,4 @@
-"""Preview of a plan: the changes that people and agents read before they apply it."""
+"""Preview of a plan: the changes to be reviewed before it is applied."""
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence

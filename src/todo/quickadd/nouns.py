@@ -1,4 +1,4 @@
-"""Weekdays in the name of a thing, which are no due: `cook Sunday roast`, `Friday Night Lights`."""
+"""Weekdays in names, which are not dues: `cook Sunday roast`, `Friday Night Lights`."""
 
 from collections.abc import Sequence
 from typing import Final, TypeVar

@@ -1,4 +1,4 @@
-"""A recurrence rule: the RRULE of RFC 5545, as far as tasks have it.
+"""A recurrence rule: the subset of the RRULE of RFC 5545 that tasks support.
 
 The parser is strict: it refuses what it does not support, and the error has a remedy. A rule
 decides on which days a task recurs; the time of day comes from the due.

@@ -1,4 +1,4 @@
-"""Export: everything that accounts contain, as one JSON object a line.
+"""Export of accounts with all their data, as one JSON object per line.
 
 The first line names the format. Then, for each account in the order of their names: the account,
 its lists, the shares of these, its tasks, its conversations, the messages of these; each in the

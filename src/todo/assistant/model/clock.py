@@ -1,4 +1,4 @@
-"""Time limits of one answer, and how long a server has been silent over all of them."""
+"""Time limits of one answer, and the total time that the server was silent."""
 
 import asyncio
 import contextlib

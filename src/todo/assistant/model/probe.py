@@ -1,4 +1,4 @@
-"""Test of a model server: does its model call tools?
+"""Test whether the model of a server calls tools.
 
 Small models write a call into their text, or ignore tools, and their servers do not enforce a call.
 They are asked with a JSON Schema, which servers do enforce.

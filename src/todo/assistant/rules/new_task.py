@@ -1,4 +1,4 @@
-"""The line of quick add for an addition: what a person writes in other words than quick add reads.
+"""Conversion of an addition to a quick-add line.
 
 A title in quotation marks loses them, "with high priority" becomes a mark, and "the meeting is at
 3pm" becomes the meeting.

@@ -1,4 +1,4 @@
-"""Statements: what a line says happened, or will, and not what is to be done.
+"""Recognition of statements: lines about what happened or will happen, not about what to do.
 
 "The train left at 5pm" has a time, as "dentist 5pm" has, and is nothing to do. Where a line can be
 either, it counts as a statement, so the person is asked and nothing is added.

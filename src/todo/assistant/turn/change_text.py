@@ -1,4 +1,4 @@
-"""Texts of what a turn made of tasks: each field that is another one, before and after.
+"""Texts about changed tasks: each changed field, before and after.
 
 A person recognizes a wrong change only where the answer shows the old value.
 """

@@ -1,4 +1,4 @@
-"""Neutralizes the control tokens of chat templates, such as `<|im_start|>`, in what a model reads.
+"""Neutralization of chat template control tokens, such as `<|im_start|>`, in a model's input.
 
 A model server may read them as tokens wherever they are, so a title could end the message that
 quotes it, and begin one of the system. An escaped bracket is part of no token, and a model that

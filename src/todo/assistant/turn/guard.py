@@ -1,4 +1,4 @@
-"""Guard of the assistant: which changes need the person.
+"""Guard of the assistant: decides which changes need the user's confirmation.
 
 It looks at what a write is about to record in the journal, in the transaction of that write, so it
 holds for every tool and whatever a model was made to say. See docs/adr/0069.

@@ -1,4 +1,4 @@
-"""Time of an account: the present instant in its zone, and what day it is there."""
+"""Time of an account: the current time and date in its zone."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo

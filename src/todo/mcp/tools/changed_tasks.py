@@ -1,4 +1,4 @@
-"""The result of a change of tasks: the tasks as they are now."""
+"""The result of a change of tasks: the changed tasks."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""changes_since: the journal's changes, with who made them, oldest first."""
+"""changes_since: the changes of the journal and who made them, oldest first."""
 
 from dataclasses import dataclass
 from typing import Any

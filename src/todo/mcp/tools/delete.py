@@ -1,4 +1,4 @@
-"""delete_tasks: describes first what would be deleted, and deletes only when that is confirmed."""
+"""delete_tasks: previews a deletion, and deletes only after confirmation."""
 
 from typing import TYPE_CHECKING
 from uuid import UUID

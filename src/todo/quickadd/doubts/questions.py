@@ -1,4 +1,4 @@
-"""Questions: a due that has more than one meaning, or is over."""
+"""Questions about a due that is ambiguous or in the past."""
 
 import itertools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""When an API token was last used.
+"""Add the last use of API tokens.
 
 Revision ID: 0004
 """

@@ -1,4 +1,4 @@
-"""Up to when the JSON Web Tokens of a user are ended.
+"""Add the time up to which a user's JSON Web Tokens are revoked.
 
 Revision ID: 0006
 """
