@@ -15,7 +15,7 @@ DEFAULT_LAB = "default"
 
 
 def in_lab() -> bool:
-    """Whether this process acts in a lab for a reader on the host."""
+    """Return whether this process acts in a lab for a reader on the host."""
     return LAB in os.environ
 
 

@@ -36,7 +36,7 @@ def hold(
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a process holds the lock of a folder now.
+    """Return whether a process holds the lock of a folder now.
 
     Args:
         folder: The folder; it exists.

@@ -205,7 +205,7 @@ def _add_transfer(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _in_plain_words(message: str) -> str:
-    """What argparse says of a wrong command line, in the words of its user."""
+    """Return argparse's error about a command line in plain words."""
     choice = re.fullmatch(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)", message)
     if choice:
         what = "unknown command" if choice[1] == "COMMAND" else f"{choice[1]}: invalid value"

@@ -125,7 +125,7 @@ class _Watch:
 
 
 def _is_busy(pid: int) -> bool:
-    """Whether a thread of a process runs, or waits for a processor or a disk.
+    """Return whether a thread of a process runs, or waits for a processor or a disk.
 
     Any thread: the one that serves may wait for the interpreter's lock, which another one has.
     """
@@ -154,7 +154,7 @@ def _read_worked_s(pid: int) -> float:
 
 
 def _is_starting() -> bool:
-    """Whether the server is younger than a start may take."""
+    """Return whether the server is younger than a start may take."""
     uptime_s = float(_read("/proc/uptime")[0])
     return uptime_s - int(_read(f"/proc/{_SERVER_PID}/stat")[_START]) / _HZ < START_TIMEOUT_S
 
@@ -167,7 +167,7 @@ def _read(path: str) -> list[bytes]:
 
 
 def _read_file(path: str) -> bytes:
-    """What a file has; nothing where it cannot be read."""
+    """Return the content of a file; empty if it cannot be read."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not built in
             return file.read()

@@ -335,7 +335,7 @@ class Load:
 
 
 def is_lost(outcome: str) -> bool:
-    """Whether an outcome means that a request is lost: no answer, or a 5xx."""
+    """Return whether an outcome means that a request is lost: no answer, or a 5xx."""
     return outcome != "deferred" and not (outcome.isdigit() and int(outcome) < 500)
 
 

@@ -143,7 +143,7 @@ class Power:
 
 
 def _is_doomed(machine: int) -> bool:
-    """Whether no process of the machine will run another instruction of its program."""
+    """Return whether no process of the machine will run another instruction of its program."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):

@@ -111,7 +111,7 @@ def find_ready(stack: Stack) -> int:
 
 
 def is_ready(stack: Stack) -> bool:
-    """Whether the first instance is ready."""
+    """Return whether the first instance is ready."""
     return find_ready(stack) == 200
 
 
@@ -129,11 +129,11 @@ class UnitWatch:
         self._before = self._find_state()
 
     def has_reacted(self) -> bool:
-        """Whether its state, or the run of it, is another than at first."""
+        """Return whether its state, or the run of it, is another than at first."""
         return self._find_state() != self._before
 
     def is_healed(self) -> bool:
-        """Whether another run of it is active, and the first instance ready."""
+        """Return whether another run of it is active, and the first instance ready."""
         invocation, state, _ = self._find_state()
         fresh = state == "active" and invocation != self._before[0]
         return fresh and is_ready(self._stack)

@@ -35,7 +35,7 @@ class Call:
         )
 
     def has(self, what: str) -> bool:
-        """Whether ID or USER is in it."""
+        """Return whether ID or USER is in it."""
         return what in str([self.path, self.query, self.body])
 
 

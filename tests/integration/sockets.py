@@ -96,7 +96,7 @@ class Socket:
         return str(json.loads(event.data)["type"])
 
     def is_silent(self, for_s: float) -> bool:
-        """Whether nothing comes for a while."""
+        """Return whether nothing comes for a while."""
         try:
             self._next(for_s)
         except TimeoutError:

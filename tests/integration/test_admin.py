@@ -55,7 +55,7 @@ def test_migrating_twice_changes_nothing(environment: dict[str, str]) -> None:
 
 
 def is_ours(name: str | None, _kind: str, _parents: object) -> bool:
-    """Whether the program's metadata has it; the index of words is each database's own."""
+    """Return whether the program's metadata has it; the index of words is each database's own."""
     return not str(name).startswith(("task_search", "task_words", "ix_task_search"))
 
 

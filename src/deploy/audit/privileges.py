@@ -58,7 +58,7 @@ _HEALTH_RETRIES = 3
 
 
 def oneshot(unit: Unit) -> bool:
-    """Whether a container runs to its end instead of serving."""
+    """Return whether a container runs to its end instead of serving."""
     found = unit.find(_SERVICE, "Type")
     return found is not None and found.value == "oneshot"
 

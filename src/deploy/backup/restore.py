@@ -70,7 +70,7 @@ class Machine(Protocol):
         """The volume that the stack uses; None if there is none."""
 
     def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of that name."""
+        """Return whether there is a volume of that name."""
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume, if it is there."""

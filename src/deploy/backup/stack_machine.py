@@ -99,7 +99,7 @@ class StackMachine:
         return name if data_volume.exists(name) else None
 
     def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of that name."""
+        """Return whether there is a volume of that name."""
         return data_volume.exists(name)
 
     def remove_volume(self, name: str) -> None:

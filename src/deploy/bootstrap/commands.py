@@ -51,7 +51,7 @@ def may_install(arguments: Sequence[str]) -> bool:
 
 
 def _is_sound(command: str, arguments: Sequence[str]) -> bool:
-    """Whether the command will not refuse what follows it."""
+    """Return whether the command will not refuse what follows it."""
     return switches.find_usage_problem(command, arguments[arguments.index(command) + 1 :]) is None
 
 

@@ -26,7 +26,7 @@ class Value:
     bounds: tuple[int, int] | None = None
 
     def accepts(self, text: str) -> bool:
-        """Whether it can be the value, as far as the source says."""
+        """Return whether it can be the value, as far as the source says."""
         if self.bounds is None:
             return True
         low, high = self.bounds

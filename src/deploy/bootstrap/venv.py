@@ -58,7 +58,7 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def satisfied(wanted: Mapping[str, str]) -> bool:
-    """Whether this very process can import all of that, in those versions."""
+    """Return whether this very process can import all of that, in those versions."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return all(importlib.metadata.version(name) == pin for name, pin in wanted.items())
     return False

@@ -85,6 +85,6 @@ class Logs(StackCommand):
 
 
 def wants_color() -> bool:
-    """Whether standard output is a terminal, and its user has not turned colors off."""
+    """Return whether standard output is a terminal, and its user has not turned colors off."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain

@@ -1,4 +1,4 @@
-"""Switches of the commands that create a stack from a checkout: port, builder, optional parts, …."""
+"""Switches of the commands that create a stack from a checkout: port, builder, parts, …."""
 
 from __future__ import annotations
 

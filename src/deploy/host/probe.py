@@ -230,7 +230,7 @@ def dotted(version: tuple[int, ...]) -> str:
 
 
 def has_range(text: str, user: str, uid: int) -> bool:
-    """Whether a subuid or subgid file gives the user enough ids for containers."""
+    """Return whether a subuid or subgid file gives the user enough ids for containers."""
     for line in text.splitlines():
         owner, _, rest = line.partition(":")
         count = rest.rpartition(":")[2]

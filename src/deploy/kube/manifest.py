@@ -144,7 +144,7 @@ def _mounted(contract: Contract, services: Sequence[Container]) -> list[Volume]:
 
 
 def _shared(services: Sequence[Container], volume: Volume) -> bool:
-    """Whether several containers mount it: then it is where they meet, and holds no data."""
+    """Return whether several containers mount it: then it is where they meet, and holds no data."""
     return sum(_mounts(each, volume) for each in services) > 1
 
 

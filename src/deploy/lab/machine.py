@@ -251,7 +251,7 @@ class Lab:
             raise
 
     def _is_up(self) -> bool:
-        """Whether the system and the user's own manager have started all they should."""
+        """Return whether the system and the user's own manager have started all they should."""
         asked = (
             (["systemctl", "is-system-running", "--wait"], "root"),
             (["systemctl", "--user", "is-system-running", "--wait"], lab_rootfs.USER),

@@ -255,7 +255,7 @@ def _match(
 
 
 def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
-    """Whether one entry of `affected` means a version, or why it does not tell."""
+    """Return whether one entry of `affected` means a version, or why it does not tell."""
     listed = part.get("versions") or ()
     if version in listed:
         return True

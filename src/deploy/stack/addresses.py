@@ -51,7 +51,7 @@ class Address:
         return f"unix:{self.path}" if self.path else f"http://{self.text}"
 
     def overlaps(self, other: Address, *, ipv6_only: bool = False) -> bool:
-        """Whether only one of two sockets can listen.
+        """Return whether only one of two sockets can listen.
 
         Args:
             other: The other address.

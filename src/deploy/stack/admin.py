@@ -251,7 +251,7 @@ class _Output:
                 self._draft.replace(self._target)
 
     def _is_regular(self) -> bool:
-        """Whether the file may be replaced, which nothing but a file of data may be."""
+        """Return whether the file may be replaced, which nothing but a file of data may be."""
         try:
             return stat.S_ISREG(self._target.stat().st_mode)
         except FileNotFoundError:

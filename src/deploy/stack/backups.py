@@ -66,7 +66,7 @@ class Request:
     folder: Path | None = None
 
     def applies(self) -> bool:
-        """Whether the stack makes backups afterwards."""
+        """Return whether the stack makes backups afterwards."""
         return has_backups() if self.wanted is None else self.wanted
 
 

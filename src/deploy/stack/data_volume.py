@@ -52,6 +52,6 @@ def find_all() -> list[str]:
 
 
 def exists(name: str) -> bool:
-    """Whether there is a volume of that name."""
+    """Return whether there is a volume of that name."""
     asked = ["podman", "volume", "exists", name]
     return process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode == 0

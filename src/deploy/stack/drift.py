@@ -102,7 +102,7 @@ def _why_outdated(unit: str) -> str:
 
 
 def _runs_command(unit: str, exec_start: str) -> bool:
-    """Whether the unit's container was made by its ExecStart; True when it has none now."""
+    """Return whether the unit's container was made by its ExecStart; True when it has none now."""
     inspect = ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}"]
     inspected = process.run([*inspect, container_of(unit)], check=False)
     if inspected.returncode != 0:
@@ -111,7 +111,7 @@ def _runs_command(unit: str, exec_start: str) -> bool:
 
 
 def made_by(command: Sequence[str], exec_start: str) -> bool:
-    """Whether a command is what ExecStart, as `systemctl show` prints it, has executed."""
+    """Return whether a command is what ExecStart, as `systemctl show` prints it, has executed."""
     argv = _ARGV.search(exec_start)
     # systemd prints a dollar sign as the unit has it, doubled, and passes on one.
     return argv is None or same_words(" ".join(command), argv[1].replace("$$", "$"))

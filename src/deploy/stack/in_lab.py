@@ -194,7 +194,7 @@ class LabStack:
             machine.run(["rm", "-f", name])
 
     def is_up(self) -> bool:
-        """Whether the lab runs.
+        """Return whether the lab runs.
 
         Raises:
             DeployError: It holds another checkout.

@@ -153,7 +153,7 @@ def uninstall() -> list[Path]:
 
 
 def is_installed() -> bool:
-    """Whether `install` has run for this user."""
+    """Return whether `install` has run for this user."""
     return bool(_read_record())
 
 

@@ -70,7 +70,7 @@ class Request:
     model: Model | None = None
 
     def applies(self) -> bool:
-        """Whether the stack has a local model afterwards."""
+        """Return whether the stack has a local model afterwards."""
         return has_ai() if self.wanted is None else self.wanted
 
 
@@ -209,7 +209,7 @@ def _mount_point() -> Path:
 
 
 def _is_intact(path: Path, sha256: str) -> bool:
-    """Whether a copy is there and is what its name says."""
+    """Return whether a copy is there and is what its name says."""
     if _unshared("test", "-e", str(path), check=False).returncode != 0:
         return False
     with progress.step("Checking the copy of the model"):

@@ -66,7 +66,7 @@ class Query:
     request: str = ""
 
     def matches(self, line: Line) -> bool:
-        """Whether an event of one of the units is wanted."""
+        """Return whether an event of one of the units is wanted."""
         if self.errors and not line.is_error:
             return False
         return not self.request or line.request_id == self.request

@@ -47,7 +47,7 @@ class PlannedErrors:
         self._windows = windows
 
     def covers(self, line: Line) -> bool:
-        """Whether a command caused an error."""
+        """Return whether a command caused an error."""
         kind = _KINDS.get(line.unit)
         return (
             kind is not None

@@ -132,7 +132,7 @@ def parse_unit(unit: Unit) -> list[Address]:
 
 
 def leaves_out_ipv4() -> bool:
-    """Whether the files say that an IPv6 address for everything leaves out IPv4."""
+    """Return whether the files say that an IPv6 address for everything leaves out IPv4."""
     found = definition.load(SOCKET).find_all("Socket", "BindIPv6Only")
     return bool(found) and found[-1].value == "ipv6-only"
 
@@ -196,7 +196,7 @@ def find_unlistened(unit: str = SOCKET) -> list[str]:
 
 
 def is_free(port: int) -> bool:
-    """Whether a port of the loopback can be listened on."""
+    """Return whether a port of the loopback can be listened on."""
     return _loopback(port).find_bind_error() == 0
 
 

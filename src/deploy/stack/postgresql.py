@@ -102,7 +102,7 @@ def find_units(request: Request = UNCHANGED) -> dict[str, str]:
 
 
 def is_held() -> bool:
-    """Whether an upgrade pins what starts."""
+    """Return whether an upgrade pins what starts."""
     return install.installed_text(HOLD) is not None
 
 

@@ -20,7 +20,7 @@ class Observer(Protocol):
     """Where the wait looks; the real stack, except in tests."""
 
     def readiness(self) -> Readiness:
-        """Whether the backend serves now."""
+        """Return whether the backend serves now."""
 
     def state(self, unit: str) -> UnitState:
         """A unit as it is now."""

@@ -78,17 +78,17 @@ def find_possible_sockets() -> tuple[str, ...]:
 
 
 def has_ai() -> bool:
-    """Whether the local model is installed."""
+    """Return whether the local model is installed."""
     return _is_installed(file_of(AI))
 
 
 def has_backups() -> bool:
-    """Whether backups are installed."""
+    """Return whether backups are installed."""
     return _is_installed(file_of(WAL))
 
 
 def has_update_timer() -> bool:
-    """Whether the timer of updates is installed."""
+    """Return whether the timer of updates is installed."""
     return _is_installed(UPDATE_TIMER)
 
 

@@ -199,7 +199,7 @@ def show(name: str, value: str, known: Collection[str]) -> str:
 
 
 def is_secret(name: str) -> bool:
-    """Whether a name is that of a secret."""
+    """Return whether a name is that of a secret."""
     return _SECRET_NAME.search(name) is not None
 
 

@@ -126,7 +126,7 @@ class StartMonitor:
 
 
 def is_queued(now: UnitState) -> bool:
-    """Whether a unit's job waits for that of another one."""
+    """Return whether a unit's job waits for that of another one."""
     return now.has_job and now.active in {"inactive", "failed"}
 
 
@@ -229,7 +229,7 @@ def wait_started(
 
 
 def _is_another_changing(unit: str, observer: Observer) -> bool:
-    """Whether systemd starts or stops another unit, for which it has a timeout."""
+    """Return whether systemd starts or stops another unit, for which it has a timeout."""
     others = [observer.state(each) for each in (*find_sockets(), *find_services()) if each != unit]
     return any(
         other.active in {"activating", "deactivating"} and not other.sub.startswith("auto-restart")
@@ -269,7 +269,7 @@ def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
 
 
 def is_final(end: ExitStatus | UnitState) -> bool:
-    """Whether a unit ended with an exit code that only another setting changes."""
+    """Return whether a unit ended with an exit code that only another setting changes."""
     return not end.signaled and end.status in FINAL
 
 

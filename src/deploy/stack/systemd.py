@@ -124,7 +124,7 @@ def stop_volume_units(names: Iterable[str]) -> None:
 
 
 def is_active(unit: str) -> bool:
-    """Whether a unit is up (a finished oneshot that remains after exit counts)."""
+    """Return whether a unit is up (a finished oneshot that remains after exit counts)."""
     return properties(unit, "ActiveState").get("ActiveState") == "active"
 
 

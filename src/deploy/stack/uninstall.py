@@ -54,7 +54,7 @@ def check() -> None:
 
 
 def has_work(*, volumes: bool) -> bool:
-    """Whether `remove` would remove anything."""
+    """Return whether `remove` would remove anything."""
     return install.is_installed() or (volumes and (bool(find_volumes()) or _has_secret()))
 
 

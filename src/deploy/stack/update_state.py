@@ -164,7 +164,7 @@ def find_planned_errors() -> planned_errors.PlannedErrors:
 
 
 def is_held() -> bool:
-    """Whether a command that changes the stack runs now."""
+    """Return whether a command that changes the stack runs now."""
     folder = _folder()
     return folder.is_dir() and folder_lock.is_held(folder)
 

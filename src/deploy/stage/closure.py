@@ -1,4 +1,4 @@
-"""Reasons why a file is in an image: which program links a library, which module imports another."""
+"""Reasons why a file is in an image: a program links a library, a module imports another."""
 
 from __future__ import annotations
 

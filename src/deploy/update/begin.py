@@ -203,7 +203,7 @@ def _discard(candidate: Image) -> None:
 
 
 def _is_current(former: Image, candidate: Image | None, options: Options) -> bool:
-    """Whether the stack runs the candidate already, or what would be built."""
+    """Return whether the stack runs the candidate already, or what would be built."""
     if candidate is not None:
         return candidate.digest == former.digest
     return former.inputs == images.find_inputs() and not options.build.no_cache

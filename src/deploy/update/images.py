@@ -115,7 +115,7 @@ def point_latest(image: Image) -> None:
 
 
 def is_latest(image: Image) -> bool:
-    """Whether `latest` is this image."""
+    """Return whether `latest` is this image."""
     found = find(LATEST)
     return found is not None and found.digest == image.digest
 

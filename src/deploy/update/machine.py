@@ -98,11 +98,11 @@ class StackMachine:
         return find_instances()
 
     def runs(self, unit: str, image: Image) -> bool:
-        """Whether an instance runs, and this image."""
+        """Return whether an instance runs, and this image."""
         return systemd.is_active(unit) and images.find_running(unit) == image.digest
 
     def serves(self) -> bool:
-        """Whether an instance is ready."""
+        """Return whether an instance is ready."""
         return any(status.check(unit).ready for unit in find_instances())
 
     def open_sockets(self) -> None:

@@ -153,7 +153,7 @@ def _wait_beside(mine: Future[_Answer], running: Image) -> None:
 
 
 def _answers(image: Image, within_s: float) -> bool:
-    """Whether an image says in time which schemas it works with."""
+    """Return whether an image says in time which schemas it works with."""
     with _asked(image, _BESIDE) as asked:
         return _ends(asked, within_s) and _parse(asked.result()) is not None
 

@@ -51,10 +51,10 @@ class Machine(Protocol):
         """The instances of the backend."""
 
     def runs(self, unit: str, image: Image) -> bool:
-        """Whether an instance runs, and this image."""
+        """Return whether an instance runs, and this image."""
 
     def serves(self) -> bool:
-        """Whether an instance is ready."""
+        """Return whether an instance is ready."""
 
     def open_sockets(self) -> None:
         """Open the sockets of the stack, if they are not: a service at its limit closes them."""

@@ -195,7 +195,7 @@ class Comparison:
 
 
 def _is_worse(mine: Answer, theirs: Answer) -> bool:
-    """Whether an answer has a later class of status than that of a server which serves."""
+    """Return whether an answer has a later class of status than that of a server which serves."""
     # A limit counts the requests to each instance, of which the others may be several.
     is_limited = mine.status == http.client.TOO_MANY_REQUESTS
     return theirs.serves and not is_limited and mine.status // _CLASS > theirs.status // _CLASS

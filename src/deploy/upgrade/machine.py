@@ -39,7 +39,7 @@ class Machine(Protocol):
         """The volume that the stack uses."""
 
     def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of that name."""
+        """Return whether there is a volume of that name."""
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume, if it is there."""
@@ -61,7 +61,7 @@ class Machine(Protocol):
         """What the database of the stack has other than a content, a line for each table."""
 
     def serves(self, major: str) -> bool:
-        """Whether the server that runs is of a version."""
+        """Return whether the server that runs is of a version."""
 
     def keep_image(self, major: str) -> None:
         """Keep the image of the stack under the name of its version, which it has to be of."""
@@ -70,7 +70,7 @@ class Machine(Protocol):
         """Pin what starts, whatever else is installed."""
 
     def is_held(self) -> bool:
-        """Whether something is pinned."""
+        """Return whether something is pinned."""
 
     def point(self, major: str, volume: str) -> None:
         """Install what is to start as soon as nothing is pinned any more."""

@@ -126,7 +126,7 @@ class StackMachine:
         return data_volume.find_name()
 
     def has_volume(self, name: str) -> bool:
-        """Whether there is a volume of that name."""
+        """Return whether there is a volume of that name."""
         return data_volume.exists(name)
 
     def remove_volume(self, name: str) -> None:
@@ -186,7 +186,7 @@ class StackMachine:
         return clusters.describe_changes(content, clusters.find_content(_LIVE))
 
     def serves(self, major: str) -> bool:
-        """Whether the server that runs is of a version."""
+        """Return whether the server that runs is of a version."""
         asked = ["podman", "exec", _DATABASE, "postgres", "--version"]
         shown = process.run(asked, check=False, timeout_s=_TIMEOUT_S)
         return shown.returncode == 0 and f" {major}." in shown.stdout
@@ -202,7 +202,7 @@ class StackMachine:
         lifecycle.prepare(database=postgresql.Request(hold=hold))
 
     def is_held(self) -> bool:
-        """Whether something is pinned."""
+        """Return whether something is pinned."""
         return postgresql.is_held()
 
     def point(self, major: str, volume: str) -> None:

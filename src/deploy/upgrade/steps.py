@@ -245,7 +245,7 @@ def _end_return(machine: Machine, found: Record, record_path: Path) -> str:
 
 
 def _is_decided(machine: Machine, found: Record) -> bool:
-    """Whether a return that was interrupted had compared, and is to be finished."""
+    """Return whether a return that was interrupted had compared, and is to be finished."""
     return machine.is_held() or machine.current_volume() == found.former
 
 

@@ -65,7 +65,7 @@ LAST_OF_CHUNK = Statement(_open_tasks(task.c.id).limit(1).offset(CHUNK - 1))
 
 
 def _shares_with(dialect: str) -> Select[Any]:
-    """What others share with a user, and whose it is."""
+    """Lists that others share with a user, with their owners."""
     source = (
         select(list_share, task_list.c.owner)
         .join(task_list, task_list.c.id == list_share.c.list_id)

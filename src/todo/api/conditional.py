@@ -77,7 +77,7 @@ def _parse_tags(text: str) -> list[str]:
 
 
 def matches_weakly(known: str, tag: str) -> bool:
-    """Whether a list of entity tags has one, by the weak comparison."""
+    """Return whether a list of entity tags has one, by the weak comparison."""
     opaque = tag.removeprefix("W/")
     return known.strip() == "*" or any(
         part.strip().removeprefix("W/") == opaque for part in known.split(",")

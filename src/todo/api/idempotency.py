@@ -120,7 +120,7 @@ def find_key(request: Request) -> str | None:
 
 
 def is_key(text: str) -> bool:
-    """Whether a text can be an Idempotency-Key."""
+    """Return whether a text can be an Idempotency-Key."""
     return 0 < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
 
 

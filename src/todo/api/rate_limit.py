@@ -112,7 +112,7 @@ class RateLimit:
         return self._policy, (b"ratelimit", left)
 
     def _level(self, key: str) -> float:
-        """What is in a bucket now."""
+        """Return the current level of a bucket."""
         bucket = self._buckets.find(key)
         passed_s = self._clock() - bucket.at if bucket else 0.0
         # A file of shared buckets may be from before a boot, when the clock started anew.

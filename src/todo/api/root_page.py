@@ -62,7 +62,7 @@ _PAGE = f"""\
 
 
 class ServiceLinks(ResponseSchema):
-    """Where to continue. The links are relative to the address of this document."""
+    """Links of the service, relative to the URL of this document."""
 
     app: str = Field(description="The web page for users.")
     docs: str = Field(description="The interactive documentation.")

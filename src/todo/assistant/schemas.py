@@ -214,7 +214,7 @@ class ConversationRead(ConversationItem):
 
 
 class ConversationQuery(BaseModel):
-    """Which page of conversations or messages to return."""
+    """Query parameters of a page of conversations or messages."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -57,7 +57,7 @@ _SET = Statement(_upsert)
 
 
 class CutoffReader(Protocol):
-    """Where the cutoffs are; `todo.db.database.Database` is one."""
+    """Source of cutoffs, such as `todo.db.database.Database`."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 

@@ -145,7 +145,7 @@ class ApiTokenRepository:
         return int(count)
 
     async def sees_list(self, list_id: str) -> bool:
-        """Whether the caller sees a list."""
+        """Return whether the caller sees a list."""
         return await self._session.find(_SEES_LIST, {"id": list_id, **self._sight}) is not None
 
     async def add(self, token: ApiToken, digest: bytes) -> None:

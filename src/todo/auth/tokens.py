@@ -271,5 +271,5 @@ def _create_secret(path: Path) -> None:
 
 
 def is_subject(text: str) -> bool:
-    """Whether a text can be the name of a user."""
+    """Return whether a text can be the name of a user."""
     return 0 < len(text) <= MAX_SUBJECT_LENGTH and text.isprintable()

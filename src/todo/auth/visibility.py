@@ -30,7 +30,7 @@ def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[boo
 
 
 def can_see(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the caller sees a thing: the parameters are `user` and `only_list`."""
+    """Return whether the caller sees a thing: the parameters are `user` and `only_list`."""
     return and_(
         or_(owner == _USER, _shared(list_id, to_write=False)),
         or_(_TOKEN_LIST_ID.is_(None), list_id == _TOKEN_LIST_ID),
@@ -38,7 +38,7 @@ def can_see(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnEle
 
 
 def can_write(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the caller may change a thing that is visible."""
+    """Return whether the caller may change a thing that is visible."""
     return or_(owner == _USER, _shared(list_id, to_write=True))
 
 

@@ -21,7 +21,7 @@ _DAY_LENGTH = len("2026-11-25")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What a form said; one of the two.
+    """Due of a request; exactly one field is set.
 
     Attributes:
         day: A day.

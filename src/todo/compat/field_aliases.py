@@ -151,7 +151,7 @@ def read_fields(
 
 
 def _is_empty(value: object) -> bool:
-    """Whether a field of a form has nothing in it; `false` and 0 are something."""
+    """Return whether a field of a form has nothing in it; `false` and 0 are something."""
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 

@@ -136,7 +136,7 @@ TagFilter = Annotated[StoredTag, WithJsonSchema({"type": "string", "maxLength": 
 
 
 class FrontEndQuery(BaseModel):
-    """Which tasks, by the names that `spellings` translates to."""
+    """Query parameters of a task list, by the names that `spellings` translates to."""
 
     page: int | None = Field(default=None, ge=1, description="Default: 1.")
     limit: int | None = Field(

@@ -37,7 +37,7 @@ _SERVICE_LINK = re.compile(
 
 
 def in_container(environ: Mapping[str, str]) -> bool:
-    """Whether the program runs in a container (Podman, systemd-nspawn, Kubernetes)."""
+    """Return whether the program runs in a container (Podman, systemd-nspawn, Kubernetes)."""
     return bool(
         environ.get("container")
         or environ.get("KUBERNETES_SERVICE_HOST")

@@ -18,7 +18,7 @@ from pybreaker import (
 
 
 class Outcome(Enum):
-    """What an exception says about the dependency."""
+    """Meaning of an exception for the state of the dependency."""
 
     FAILURE = auto()
     SUCCESS = auto()

@@ -181,7 +181,7 @@ def _open_output(target: Path) -> Iterator[IO[bytes]]:
 
 
 def _is_regular(target: Path) -> bool:
-    """Whether a file may be replaced, which nothing but a file of data may be."""
+    """Return whether a file may be replaced, which nothing but a file of data may be."""
     try:
         return stat.S_ISREG(target.stat().st_mode)
     except FileNotFoundError:

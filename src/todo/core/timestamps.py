@@ -17,6 +17,6 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def is_timestamp(text: str) -> bool:
-    """Whether a time in RFC 3339 is written as `format_timestamp` writes it."""
+    """Return whether a time in RFC 3339 is written as `format_timestamp` writes it."""
     marks = text[10:11] + text[19:20] + text[26:]
     return len(text) == _LENGTH and marks == "T.+00:00"

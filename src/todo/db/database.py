@@ -105,7 +105,7 @@ class Database:
 
     @property
     def waiters(self) -> int:
-        """How many tasks wait for a connection."""
+        """Number of tasks that wait for a connection."""
         return self._checkouts.waiting
 
     def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]:

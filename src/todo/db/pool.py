@@ -55,7 +55,7 @@ class Checkouts:
 
     @property
     def waiting(self) -> int:
-        """How many tasks wait for a connection."""
+        """Number of tasks that wait for a connection."""
         return self._turns.waiting
 
     async def take(self) -> PoolProxiedConnection:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Waiter(Protocol):
-    """What learns that its task waits.
+    """Object that is notified while its task waits.
 
     Attributes:
         waits_for_account: Whether it waits for a place of an account.
@@ -144,7 +144,7 @@ class AccountGate:
                 waiter.waits_for_account = False
 
     def is_full(self, account: str) -> bool:
-        """Whether a session that wants a place of an account would have to wait."""
+        """Return whether a session that wants a place of an account would have to wait."""
         return self._users.get(account, 0) >= self._places
 
     def leave(self, account: str) -> None:

@@ -33,7 +33,7 @@ class SchemaVersion:
 
     @property
     def mismatch(self) -> str:
-        """What to say to a caller of a program that does not work with this schema."""
+        """Message for callers if the program does not support this schema."""
         found = f"The database schema is revision {self.revision or 'none'}"
         if self.oldest_program > EXPECTED_REVISION:
             return (

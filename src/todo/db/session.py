@@ -238,7 +238,7 @@ async def checkout(engine: Engine) -> PoolProxiedConnection:
 
 
 def is_idle(pooled: PoolProxiedConnection) -> bool:
-    """Whether nothing is open on a connection: `close` returns it to the pool as it is."""
+    """Return whether nothing is open on a connection: `close` returns it to the pool as it is."""
     driver: Any = pooled.driver_connection
     return getattr(driver, "abandoned", None) is None and not _is_in_transaction(driver)
 

@@ -48,6 +48,6 @@ def begin(connection: Connection) -> None:
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether the driver's error means that another connection holds a lock."""
+    """Return whether the driver's error means that another connection holds a lock."""
     code = getattr(error, "sqlite_errorcode", 0)
     return bool(code & _PRIMARY_CODE == _SQLITE_BUSY)

@@ -14,7 +14,7 @@ from todo.core.exit import ExitCode, FatalError
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a journal ended.
+    """Head of a journal: its last entry and that entry's hash.
 
     Attributes:
         owner: Whose journal.

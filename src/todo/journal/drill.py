@@ -42,7 +42,7 @@ _WAL_FILE = Statement(text("SELECT pg_walfile_name(pg_current_wal_lsn())"))
 
 @dataclass(slots=True)
 class Comparison:
-    """What a restored copy came to.
+    """Result of the comparison of a restored copy with the live database.
 
     Attributes:
         journals: How many journals it has.

@@ -49,7 +49,7 @@ _KEEP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """What a drill is about.
+    """Parameters of a drill.
 
     Attributes:
         live: Address of the live database.

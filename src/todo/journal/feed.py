@@ -39,7 +39,7 @@ _log = logging.getLogger("todo.journal.feed")
 
 
 class JournalReader(Protocol):
-    """Where the journals are; `todo.db.database.Database` is one."""
+    """Source of journals, such as `todo.db.database.Database`."""
 
     def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 

@@ -74,7 +74,7 @@ _State = Mapping[str, object] | None
 
 
 class LaterChanges(NamedTuple):
-    """What came of some entries.
+    """Later changes of the entities of some entries.
 
     Attributes:
         wanted: The entries that are still to be undone, in order; where others brought a thing

@@ -105,7 +105,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which entries of a journal; None asks for all.
+    """Filter of journal entries; None matches all.
 
     Attributes:
         entity: Id of what was changed.
@@ -260,7 +260,7 @@ _SHARED_CHANGES = Statement(lambda d: _select_changes(d, in_list=True, is_own=Fa
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a question about the history asks by, without the values."""
+    """Shape of a history query: its conditions without their values."""
 
     entity: bool
     run: bool
@@ -324,7 +324,7 @@ def is_about_list(
 
 
 def is_task_of_list(dialect: str) -> ColumnElement[bool]:
-    """Whether an entry is about a task that was and stayed in a list; see `list_params`."""
+    """Return whether an entry is about a task that was and stayed in a list; see `list_params`."""
     documents = (
         or_(document.is_(None), _says_list(dialect, document))
         for document in (journal.c.before, journal.c.after)

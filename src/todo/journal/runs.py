@@ -173,7 +173,7 @@ def _describe(dialect: str, run: FromClause, shown: FromClause) -> Select[Any]:
 
 
 def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
-    """Whether everything that can be undone of a run has been taken back.
+    """Return whether everything that can be undone of a run has been taken back.
 
     A thing is taken back if it is as it was before the run; or if an undo brought it to that state,
     and no later undo to its state after the run, whatever else has changed it since.
@@ -220,7 +220,7 @@ def _find_list_of_share(entry: FromClause) -> ColumnElement[Any]:
 
 
 def _state(dialect: str, document: ColumnElement[Any]) -> ColumnElement[Any]:
-    """What an undo restores of a document: everything but its version."""
+    """Return the part of a document that an undo restores: everything except its version."""
     if dialect == SQLITE:
         return func.json_remove(document, literal_column("'$.version'"))
     # Not SQLAlchemy's JSONB: to import that dialect is for those who use it.

@@ -50,7 +50,7 @@ _DOCUMENT = "The task, list or share"
 
 
 class ChangesQuery(BaseModel):
-    """Which changes."""
+    """Query parameters of changes."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -96,7 +96,7 @@ class ChangePage(ResponseSchema):
 
 
 class HistoryQuery(BaseModel):
-    """Which entries."""
+    """Query parameters of the history."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -161,7 +161,7 @@ class EntryPage(ResponseSchema):
 
 
 class RunsQuery(BaseModel):
-    """Which runs."""
+    """Query parameters of runs."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -173,7 +173,7 @@ class RunsQuery(BaseModel):
 
 
 class RunCount(ResponseSchema):
-    """How many changes of one operation and kind a run made."""
+    """Number of a run's changes of one operation and kind."""
 
     operation: Operation
     kind: Kind
@@ -234,7 +234,7 @@ class RunPage(ResponseSchema):
 
 
 class EventsQuery(BaseModel):
-    """Which events."""
+    """Query parameters of the event stream."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -247,7 +247,7 @@ class EventsQuery(BaseModel):
 
 
 class UndoRequest(BaseModel):
-    """What to undo: `seq`, `run_id` or `token_id` is required."""
+    """Changes to undo: `seq`, `run_id` or `token_id` is required."""
 
     model_config = ConfigDict(
         extra="forbid",

@@ -153,7 +153,7 @@ class UndoEntry:
 
     @property
     def entity(self) -> tuple[str, ...]:
-        """What was changed: a user's share of each list is a thing of its own."""
+        """Key of the changed entity; each user's share of a list is an entity of its own."""
         if self.kind == "share":
             return (self.kind, self.entity_id, self.list_id or "")
         return (self.kind, self.entity_id)

@@ -67,7 +67,7 @@ _NEXT_OWNER = Statement(select(func.min(_both.c.owner)))
 
 
 class JournalReader(Protocol):
-    """Where the journals are; `todo.db.database.Database` is one."""
+    """Source of journals, such as `todo.db.database.Database`."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
 
@@ -94,7 +94,7 @@ class Mismatch:
 
 @dataclass(slots=True)
 class VerificationResult:
-    """What was looked at, and what was found.
+    """Result of a verification: what was checked, and the findings.
 
     Attributes:
         entries: How many entries.

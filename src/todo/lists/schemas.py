@@ -110,7 +110,7 @@ class ListPage(ResponseSchema):
 
 
 class ListQuery(BaseModel):
-    """Which page of lists."""
+    """Query parameters of a page of lists."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -119,7 +119,7 @@ class ListQuery(BaseModel):
 
 
 class ListDeletion(BaseModel):
-    """What becomes of the tasks of a list that is deleted."""
+    """Query parameters of the deletion of a list."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -93,7 +93,7 @@ def _join_headers(request: Request) -> Headers:
 
 
 def _is_own(request: Request, origin: str) -> bool:
-    """Whether a page of this service sent a request.
+    """Return whether a page of this service sent a request.
 
     That origin and host are equal proves nothing: with DNS rebinding, an attacker's name leads to
     this machine. But that name has no certificate here, and is not a name of the loopback address.

@@ -47,7 +47,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call returns.
+    """Result of a tool call.
 
     Attributes:
         structured: The result as JSON.
@@ -138,7 +138,7 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FailureTexts:
-    """What a model reads about the problems of the services, by their codes.
+    """Texts for models about the errors of the services, by error code.
 
     Attributes:
         messages: Causes, where the details have the words of the HTTP API.

@@ -26,7 +26,7 @@ _BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 60, 120)
 
 
 class AssistantMetrics(Collector):
-    """What the assistant counts."""
+    """Metrics of the assistant."""
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()

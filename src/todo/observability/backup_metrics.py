@@ -48,7 +48,7 @@ _STATE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class BackupState:
-    """What the database says of backups.
+    """State of backups, as stored in the database.
 
     Attributes:
         succeeded_at: Unix time of the last backup that succeeded; None before the first.

@@ -28,7 +28,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Telemetry:
-    """Where spans go."""
+    """Tracer and exporter of spans."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         self.provider = provider

@@ -12,7 +12,7 @@ RESULTS = ("updated", "refused", "rolled-back", "failed")
 
 @dataclass(frozen=True, slots=True)
 class UpdateState:
-    """How the last update ended.
+    """Outcome of the last update.
 
     Attributes:
         at: Unix time of its end.

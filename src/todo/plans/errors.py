@@ -4,7 +4,7 @@ from todo.core.errors import GoneError, ProblemError, StateConflictError
 
 
 class PlanOutdatedError(ProblemError):
-    """What a plan would change is not what it described."""
+    """The changes of a plan would differ from its preview."""
 
     status = 412
     code = "plan-outdated"

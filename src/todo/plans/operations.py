@@ -32,7 +32,7 @@ class TooManyChangesError(Exception):
 
 @dataclass(slots=True)
 class Outcome:
-    """What operations led to, besides the changes that were recorded.
+    """Results of operations, besides the recorded changes.
 
     Attributes:
         list_names: Names of the lists that the operations name, by id.

@@ -9,7 +9,7 @@ from todo.plans.errors import PlanExpiredError, PlanOutdatedError
 
 @dataclass(slots=True)
 class PlanOutcome:
-    """What became of a plan.
+    """Outcome of a plan.
 
     Attributes:
         name: One of `PLAN_OUTCOMES`; None if the request was only replayed.

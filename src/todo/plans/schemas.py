@@ -118,7 +118,7 @@ class PlanCreate(BaseModel):
 
 
 class PlanCount(ResponseSchema):
-    """How many changes of one operation and kind a plan makes."""
+    """Number of a plan's changes of one operation and kind."""
 
     operation: str
     kind: str
@@ -224,7 +224,7 @@ class PlanPage(ResponseSchema):
 
 
 class PlanQuery(BaseModel):
-    """Which page of plans."""
+    """Query parameters of a page of plans."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -233,7 +233,7 @@ class PlanQuery(BaseModel):
 
 
 class PlanResult(ResponseSchema):
-    """What an operation led to: the task as it is now, or null for a deletion or a list."""
+    """Result of an operation: the current task, or null for a deletion or a list."""
 
     op: Literal[
         "create",

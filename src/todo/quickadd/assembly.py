@@ -86,7 +86,7 @@ class _Time(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """What was found in a text, by its kind."""
+    """Recognized parts of a text, by kind."""
 
     line: Line
     present: Present

@@ -72,7 +72,7 @@ class Due(NamedTuple):
 
     @property
     def confidence(self) -> Confidence:
-        """How sure the due is by its parts."""
+        """Confidence of the due, derived from its parts."""
         confidences = [named.day.confidence for named in self.days]
         confidences += [] if self.clock is None else [self.clock.confidence]
         sure = self.part is not None or self.instant is not None or len(confidences) > 1

@@ -62,7 +62,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the marks of a text mean together.
+    """Combined meaning of the marks of a text.
 
     Attributes:
         tags: The tags, each once.

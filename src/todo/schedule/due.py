@@ -28,7 +28,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DueWindow:
-    """Which dues a name means: each pair is half open, None leaves an end open.
+    """Dues of a named window; each pair is half-open, and None means unbounded.
 
     Attributes:
         date_from: First day for `due_date`.

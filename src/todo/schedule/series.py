@@ -16,7 +16,7 @@ _SHORTEST_MONTH = 28
 
 @dataclass(frozen=True, slots=True)
 class NextDue:
-    """What the next instance has: a day or an instant in UTC, and the rule of what is left."""
+    """Due of the next instance: a day or a UTC instant, and the rule of the remaining series."""
 
     due_date: date | None
     due_at: datetime | None

@@ -114,7 +114,7 @@ def find_request(data: bytes) -> Request | None:
 
 @lru_cache(64)
 def _is_host(host: bytes) -> bool:
-    """Whether a field is a valid host; nearly every client sends the same."""
+    """Return whether a field is a valid host; nearly every client sends the same."""
     return HOST.fullmatch(host) is not None
 
 
@@ -179,7 +179,7 @@ def render_head(
 
 
 def is_bodiless(method: str, status: int) -> bool:
-    """Whether such a response ends with its head, whatever the head announces."""
+    """Return whether such a response ends with its head, whatever the head announces."""
     return method == "HEAD" or status in _WITHOUT_BODY
 
 

@@ -216,7 +216,7 @@ def _parse_list(lines: list[bytes]) -> list[bytes]:
 
 
 def _check_transfer_encoding(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
-    """Whether the body is chunked."""
+    """Return whether the body is chunked."""
     lines = values.get(b"transfer-encoding")
     if lines is None:
         return False
@@ -240,7 +240,7 @@ def _parse_content_length(values: dict[bytes, list[bytes]]) -> int:
 
 
 def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
-    """Whether the client waits for 100 before it sends the body."""
+    """Return whether the client waits for 100 before it sends the body."""
     expectations = _parse_list(values.get(b"expect", []))
     if not expectations or line.version == b"1.0":
         # RFC 9110, 10.1.1: HTTP/1.0 does not know it.
@@ -253,7 +253,7 @@ def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
 def _is_websocket(
     line: _Line, target: bytes, options: list[bytes], values: dict[bytes, list[bytes]]
 ) -> bool:
-    """Whether the client requests a WebSocket; any other upgrade is ignored."""
+    """Return whether the client requests a WebSocket; any other upgrade is ignored."""
     return (
         line.method == "GET"
         and target.startswith(_WEBSOCKETS)

@@ -240,7 +240,7 @@ class HypercornCycle:
         await asyncio.Event().wait()
 
     def _has_client_left(self, *, owes_response: bool) -> bool:
-        """Whether the client is gone, by the rule of `RequestResponseCycle.feed_eof`."""
+        """Return whether the client is gone, by the rule of `RequestResponseCycle.feed_eof`."""
         if not self._eof:
             return self._disconnected
         return (

@@ -120,7 +120,7 @@ def _purpose(name: str, fd: int) -> str:
 
 
 def is_bound_to(listener: socket.socket, address: Address) -> bool:
-    """Whether a socket has the port (of any address) or the path."""
+    """Return whether a socket has the port (of any address) or the path."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         path = name.decode() if isinstance(name, bytes) else name

@@ -23,7 +23,7 @@ class TagPage(ResponseSchema):
 
 
 class TagQuery(BaseModel):
-    """Which page of tags."""
+    """Query parameters of a page of tags."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -62,7 +62,7 @@ _COUNTS = [Statement(partial(_count, single=number)) for number in range(MAX_SHA
 
 
 class OpenCount(NamedTuple):
-    """How many open tasks a list has, and whether there may be more."""
+    """Number of open tasks of a list, and whether there may be more."""
 
     number: int
     is_minimum: bool

@@ -90,7 +90,7 @@ def newest_statement(fields: tuple[str, ...]) -> Statement:
 
 @lru_cache(_CACHED_SHAPES)
 def is_scanned(shape: QueryShape) -> bool:
-    """Whether conditions are left that no index answers, so that the budget counts."""
+    """Return whether conditions are left that no index answers, so that the budget counts."""
     return shape.sort != "relevance" and bool(
         _residual_filter(shape, task, SQLITE, _indexed_conditions(shape))
     )
@@ -226,7 +226,7 @@ def _boundary(shape: QueryShape, dialect: str) -> Select[Any]:
 
 
 def _budget(shape: QueryShape) -> int:
-    """How many rows conditions are tried on that no index answers."""
+    """Return the maximum number of rows for conditions without an index."""
     return WORDS_BUDGET if shape.search else SCAN_BUDGET
 
 

@@ -25,7 +25,7 @@ _MARKS = frozenset("#~^:")
 
 @dataclass(frozen=True, slots=True)
 class QuickAddContext:
-    """What the meaning of a text depends on, beside the time.
+    """Context in which a text is interpreted, besides the time.
 
     Attributes:
         zone: IANA name of the zone of the caller's account, whoever owns the lists: a person's

@@ -61,7 +61,7 @@ _log = logging.getLogger("todo.tasks.reminders")
 
 
 class ReminderSource(Protocol):
-    """Where the tasks are; `todo.db.database.Database` is one."""
+    """Source of tasks, such as `todo.db.database.Database`."""
 
     def reading(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102
     def unit_of_work(self) -> AbstractAsyncContextManager[Session]: ...  # noqa: D102

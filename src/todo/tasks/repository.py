@@ -225,7 +225,7 @@ class TaskRepository:
         return [str(row[0]) for row in rows]
 
     async def is_followed(self, task_id: str) -> bool:
-        """Whether the series has a next task after this one."""
+        """Return whether the series has a next task after this one."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
     async def find_following(self, task_ids: Sequence[str]) -> list[bytes]:

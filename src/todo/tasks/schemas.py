@@ -255,7 +255,7 @@ class TaskPage(ResponseSchema):
 
 
 class TaskQuery(BaseModel):
-    """Which tasks, in which order."""
+    """Query parameters of a task list."""
 
     model_config = ConfigDict(extra="forbid")
     REPEATED: ClassVar = {"tag"}
@@ -359,13 +359,13 @@ class Batch(BaseModel):
 
 
 class BatchResult(ResponseSchema):
-    """What an operation led to: the task as it is now, or null when it was deleted."""
+    """Result of an operation: the current task, or null if it was deleted."""
 
     op: Literal["create", "update", "complete", "reopen", "delete"]
     task: TaskRead | None
 
 
 class BatchResults(ResponseSchema):
-    """In the order of the operations."""
+    """Results in the order of the operations."""
 
     results: list[BatchResult]

@@ -46,7 +46,7 @@ def search_params(dialect: str, owner: str, query: WordQuery) -> dict[str, str]:
 
 
 def may_match(dialect: str, limit: int) -> ColumnElement[bool]:
-    """Whether a task of `owner` has the `terms`, as the index of terms finds it.
+    """Return whether a task of `owner` has the `terms`, as the index of terms finds it.
 
     Args:
         dialect: Name of the database's dialect.
@@ -65,14 +65,14 @@ def may_match(dialect: str, limit: int) -> ColumnElement[bool]:
 
 
 def has_words(dialect: str, source: FromClause) -> ColumnElement[bool]:
-    """Whether the searched text of a task that was read already has all `pieces`."""
+    """Return whether the searched text of a task that was read already has all `pieces`."""
     piece = _pieces(dialect)
     missing = select(literal(1)).where(_find(dialect, source, piece) == literal_column("0"))
     return missing.limit(1).scalar_subquery().is_(None)
 
 
 def rank(dialect: str, source: FromClause) -> ColumnElement[Any]:
-    """How many of the words the title has, for a task that has all of them."""
+    """Return the number of the words in the title, for a task that has all of them."""
     piece = _pieces(dialect)
     title_end = _find(dialect, source, literal(f" {OWNER_MARK}"))
     in_title = _find(dialect, source, piece) < title_end

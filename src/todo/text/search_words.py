@@ -80,7 +80,7 @@ _ASCII_WORD = re.compile("[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What an index is asked for.
+    """Search term of an index.
 
     Attributes:
         text: A word, or two neighboring characters of an unspaced script.

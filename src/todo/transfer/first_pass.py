@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TaskPlacement:
-    """Where a task is: whose it is, in which list, below which task."""
+    """Owner, list and parent of a task."""
 
     owner: str
     list_id: str | None
@@ -29,7 +29,7 @@ class TaskPlacement:
 
 @dataclass(slots=True)
 class FileIndex:
-    """What a file says by itself.
+    """Index of the references within a file.
 
     Attributes:
         lists: List -> owner.

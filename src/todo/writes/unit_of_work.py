@@ -122,7 +122,7 @@ class UnitOfWork:
 
     @property
     def recorded(self) -> list[tuple[str, Entry]]:
-        """What was recorded, each entry with the owner of its journal."""
+        """Recorded entries, each with the owner of its journal."""
         return self._recorded
 
     @property
@@ -132,7 +132,7 @@ class UnitOfWork:
 
     @property
     def operations(self) -> list[str]:
-        """What was recorded, entry by entry."""
+        """Recorded operations, entry by entry."""
         return [entry.operation for _, entry in self._recorded]
 
     async def lock(self, owner: str, *calls: BoundStatement) -> tuple[Account, list[list[Row]]]:

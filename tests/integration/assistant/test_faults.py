@@ -55,7 +55,7 @@ class Assisted:
         self.mode = mode
 
     def is_fine(self, alice: Person) -> bool:
-        """Whether the model answers: after that, the breaker counts from zero."""
+        """Return whether the model answers: after that, the breaker counts from zero."""
         return not send(alice)["degraded"]
 
     def metric(self, name: str) -> float:

@@ -158,7 +158,7 @@ def refuse(server: tuple[Cluster, str], to: str, code: int = 0) -> str:
 
 
 def may_write(server: tuple[Cluster, str]) -> bool:
-    """Whether a client of the backend's role may, as far as the server decides it."""
+    """Return whether a client of the backend's role may, as far as the server decides it."""
     cluster, url = server
     with cluster.connect(name_of(url)) as client:
         client.execute("SET ROLE todo")

@@ -142,7 +142,7 @@ class Receiver:
         ]
 
     def is_resolved(self, name: str) -> bool:
-        """Whether the last word on each series of an alert is that it is over."""
+        """Return whether the last word on each series of an alert is that it is over."""
         last = {json.dumps(each.labels, sort_keys=True): each.status for each in self.find(name)}
         return set(last.values()) == {"resolved"}
 

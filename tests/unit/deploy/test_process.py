@@ -46,7 +46,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended; one that nobody has reaped yet has."""
+    """Return whether a process has ended; one that nobody has reaped yet has."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -70,7 +70,7 @@ class Message:
 
     @property
     def size(self) -> int:
-        """How many bytes it counts."""
+        """Size in bytes that counts against the account's limit."""
         return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
 
     def to_dict(self) -> dict[str, Any]:

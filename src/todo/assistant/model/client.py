@@ -64,7 +64,7 @@ class ModelAnswer:
 
 @dataclass(slots=True)
 class TokenCount:
-    """What a request has used so far, also if it gets no answer: servers charge for that as well.
+    """Tokens that a request has used so far. Servers charge for unanswered requests as well.
 
     Attributes:
         prompt: Tokens that the model has read.

@@ -16,7 +16,7 @@ from todo.assistant.model.client import ModelError, ModelRequest
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a server accepts."""
+    """Request parameters that a server accepts."""
 
     max_tokens: bool = True
     temperature: bool = True

@@ -191,7 +191,7 @@ class HttpModelClient:
 
 
 def _classify(error: BaseException) -> Outcome:
-    """Whether a failure shows that the server does not answer."""
+    """Return whether a failure shows that the server does not answer."""
     if not isinstance(error, ModelError) or not error.of_server:
         return Outcome.IGNORED
     if error.reason in {"refused", "rate-limited"}:

@@ -54,7 +54,7 @@ class TaskName:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a message means.
+    """Interpretation of a message.
 
     Attributes:
         intent: What to do.
@@ -80,7 +80,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """What the rules know besides the message.
+    """Context of the rules besides the message.
 
     Attributes:
         now: The present instant.

@@ -56,7 +56,7 @@ _BEFORE_DUE = re.compile(r"(?:(?:due|for|on|by|at|from|until) ?)+", re.IGNORECAS
 
 @dataclass(frozen=True, slots=True)
 class _Heading:
-    """What a heading says about the tasks below it.
+    """Properties that a heading gives to the tasks below it.
 
     Attributes:
         marks: Texts of quick add, each with the kind of what it gives a task.

@@ -41,7 +41,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class TurnAnswer:
-    """What one turn did.
+    """Result of one turn.
 
     Attributes:
         response: The text for the person. It contains texts of users, so it is not HTML.

@@ -31,7 +31,7 @@ _Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """What the limits measure time with, and where their buckets are by name."""
+    """Clock and named buckets of the limits."""
 
     clock: _Clock
     open_buckets: Callable[[str], Buckets]
@@ -187,7 +187,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class TurnBudget:
-    """What one turn may spend.
+    """Budget of one turn.
 
     Attributes:
         caller: The person.
@@ -214,7 +214,7 @@ class TurnBudget:
         return True
 
     def has_model(self) -> bool:
-        """Whether the model may be used."""
+        """Return whether the model may be used."""
         return all(limit.has(self.caller) for limit in self._find_model_limits())
 
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:

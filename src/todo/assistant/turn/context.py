@@ -29,7 +29,7 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """What a turn reads before anything else.
+    """Data that a turn reads first.
 
     Attributes:
         time: The present instant in the zone of the account.

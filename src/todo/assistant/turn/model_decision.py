@@ -38,7 +38,7 @@ class _Choice(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ModelDecision:
-    """What a model decided.
+    """Decision of a model.
 
     Attributes:
         decision: None where the model only replies, or the message does not speak for its choice.

@@ -103,7 +103,7 @@ class PendingPlans:
         return {name: shown[name] for name in (*_SHOWN, "reason")}
 
     async def is_applied(self, plan_id: str) -> bool:
-        """Whether a plan was applied, here or by another request."""
+        """Return whether a plan was applied, here or by another request."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         return plan is not None and plan.applied_at is not None

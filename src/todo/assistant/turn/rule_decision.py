@@ -72,7 +72,7 @@ async def explain_command(message: str, context: RuleContext) -> Decision | None
 
 
 def needs_calls(message: str) -> bool:
-    """Whether a message needs the budget of tool calls, which a model can use up.
+    """Return whether a message needs the budget of tool calls, which a model can use up.
 
     With nothing left, a person can still confirm or discard a plan, and take back what was done.
     """

@@ -85,7 +85,7 @@ class ToolRunner:
 
     @property
     def updates(self) -> Updates:
-        """What became of tasks so far."""
+        """Changes of tasks so far."""
         return Updates(self.guard.updates, self.list_names)
 
     async def call(self, name: str, arguments: Json, *, is_guarded: bool = True) -> ToolResult:

@@ -80,7 +80,7 @@ async def _find_recent(session: Session, caller: Caller) -> str | None:
 
 
 def _can_undo(run: dict[str, Any]) -> bool:
-    """Whether a run has changes that still hold, and is not an undo itself."""
+    """Return whether a run has changes that still hold, and is not an undo itself."""
     return not run["is_undone"] and not _is_undo(run)
 
 

@@ -51,7 +51,7 @@ _TAG_SIGNS = ("#", "@")
 
 
 def is_removed(given: str | None) -> bool:
-    """Whether a due, a recurrence, a list or a parent is to be removed.
+    """Return whether a due, a recurrence, a list or a parent is to be removed.
 
     The schemas have a word for that, since they have no null; null is accepted as well.
     """
@@ -107,7 +107,7 @@ class Items:
 
     @property
     def quick_add(self) -> QuickAddContext:
-        """What the meaning of a line of quick add depends on."""
+        """Context in which a line of quick add is interpreted."""
         return QuickAddContext(self.clock.name, self.lists)
 
     @property
@@ -120,7 +120,7 @@ class Items:
         self.errors.append({"field": path, "code": code, "message": message, **more})
 
     def is_faulty(self, number: int) -> bool:
-        """Whether a fault of one of the tasks of the call was found."""
+        """Return whether a fault of one of the tasks of the call was found."""
         return any(Items.number_of(each) == number for each in self.errors)
 
     @staticmethod

@@ -35,7 +35,7 @@ class ListLookup:
         self.lists = self.lists.add(new)
 
     def has(self, given: str) -> bool:
-        """Whether a text is an id, or the name of a list."""
+        """Return whether a text is an id, or the name of a list."""
         return _is_id(given) or fold_list_name(given) in self.lists.by_name
 
     def get_id(self, given: str) -> str:

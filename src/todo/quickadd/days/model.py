@@ -8,7 +8,7 @@ from todo.quickadd.times.clock import Confidence, DayPart
 
 
 class Reference(Enum):
-    """How a text names a day."""
+    """Kind of reference to a day."""
 
     ABSOLUTE = auto()
     """By its place in the calendar, `15 march`."""

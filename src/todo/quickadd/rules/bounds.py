@@ -51,14 +51,14 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """How long a recurrence lasts."""
+    """Duration of a recurrence."""
 
     length: Duration
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How often a recurrence occurs."""
+    """Number of occurrences of a recurrence."""
 
     count: int
 

@@ -22,7 +22,7 @@ _DIRECTION_WORDS = frozenset(_DIRECTIONS)
 
 
 class Confidence(enum.IntEnum):
-    """How sure a date or a time is that is found without a word such as `on` before it."""
+    """Confidence of a date or time that has no word such as `on` before it."""
 
     NEVER_ALONE = 0
     """A bare number: only beside a part of a due."""
@@ -73,7 +73,7 @@ ZONES: Final[dict[str, tzinfo]] = {
 
 
 class Meridiem(enum.Enum):
-    """How a time without `am` or `pm` gets its half of the day."""
+    """Rule by which a time without `am` or `pm` gets its half of the day."""
 
     KNOWN = enum.auto()
     """`5pm`, `17:30`, `09:00`."""

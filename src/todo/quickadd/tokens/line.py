@@ -27,7 +27,7 @@ _LOOK_AHEAD = 16
 
 
 class TokenKind(enum.Enum):
-    """What a token is."""
+    """Kind of a token."""
 
     WORD = enum.auto()
     NUMBER = enum.auto()
@@ -65,7 +65,7 @@ class Token(NamedTuple):
 
 
 class Match(NamedTuple, Generic[T]):
-    """What a recognizer found: a value, and the number of the token after it."""
+    """Result of a recognizer: a value, and the index of the token after it."""
 
     value: T
     end: int

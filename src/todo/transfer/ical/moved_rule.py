@@ -45,7 +45,7 @@ def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
 
 
 def _agree(rule: Rule, moved: Rule, start: date, days: int) -> bool:
-    """Whether one rule says the days of the other, that many days later, for all time."""
+    """Return whether one rule says the days of the other, that many days later, for all time."""
     distance = timedelta(days=days)
     ours = find_fitting_days(rule, _CYCLE_START, _CYCLE_END)
     theirs = find_fitting_days(moved, _CYCLE_START + distance, _CYCLE_END + distance)

@@ -38,7 +38,7 @@ class Property:
 
 @dataclass(slots=True)
 class Component:
-    """What stands between BEGIN and END."""
+    """A component: the content between BEGIN and END."""
 
     line: int
     name: str

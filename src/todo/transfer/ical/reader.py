@@ -78,7 +78,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
 
 
 def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Component]:
-    """What calendars hold; a component outside of one counts as well."""
+    """Yield the components of calendars; components outside of a calendar count as well."""
     for component in components:
         if component.name != "VCALENDAR":
             yield component

@@ -61,7 +61,7 @@ class Moment:
         return at_wall_time(self.day or EARLIEST, time(), zone)
 
     def to_wall(self) -> datetime:
-        """What the clock on the wall shows, without a zone; of a day, its midnight."""
+        """Return the local time without a zone; for a date, its midnight."""
         if self.at is not None:
             return self.at.astimezone(self.rules).replace(tzinfo=None)
         return datetime.combine(self.day or EARLIEST, time())

@@ -22,7 +22,7 @@ class Zone:
 
 
 class Zones:
-    """What the TZIDs of one file mean."""
+    """Time zones of the TZIDs of one file."""
 
     def __init__(self, described: Iterable[Component], budget: TimeBudget) -> None:
         """Read descriptions when they are needed.

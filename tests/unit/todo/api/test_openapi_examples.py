@@ -47,7 +47,7 @@ def check(document: dict[str, Any], schema: dict[str, Any], example: object) -> 
 
 
 def has_example(document: dict[str, Any], schema: dict[str, Any]) -> bool:
-    """Whether a schema, or that of what it holds, has an example."""
+    """Return whether a schema, or that of what it holds, has an example."""
     schema = resolve(document, schema)
     if "examples" in schema or "const" in schema:
         return True

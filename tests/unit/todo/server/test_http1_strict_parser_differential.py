@@ -77,7 +77,7 @@ def read_with_h11(data: bytes) -> tuple[h11.Connection, h11.Request | None]:
 
 
 def is_host(host: bytes) -> bool:
-    """Whether this is a host with an optional port, found without a pattern."""
+    """Return whether this is a host with an optional port, found without a pattern."""
     name, _, port = host.partition(b":")
     allowed = b"!$%&'()*+,;=-._~0123456789abcdefghijklmnopqrstuvwxyz"
     if host.startswith(b"["):

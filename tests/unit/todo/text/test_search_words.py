@@ -36,7 +36,7 @@ TEXTS = st.text(RARE | st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 def matches(title: str, query: str, *, description: str | None = None) -> bool:
-    """Whether a query finds a task, as a database compares them; its index must agree."""
+    """Return whether a query finds a task, as a database compares them; its index must agree."""
     searched = render_searched("alice", title, description)
     asked = parse_query(query)
     assert asked is not None, query

@@ -151,7 +151,7 @@ def _link(head: bytes, chain_id: uuid.UUID, seq: int, at: str, commitment: bytes
 
 
 def _moment(text: str) -> datetime | str:
-    """What the driver takes for a time: SQLite's is the text itself."""
+    """Return a time as the driver accepts it; for SQLite, the text itself."""
     sqlite = op.get_context().dialect.name == "sqlite"
     return text if sqlite else datetime.fromisoformat(text)
 

@@ -132,7 +132,7 @@ class _Change(NamedTuple):
 
 
 class _Conversion:
-    """What is stored, batch by batch."""
+    """Conversion of stored rows, batch by batch."""
 
     def __init__(self) -> None:
         self._connection = op.get_bind()

@@ -193,7 +193,7 @@ def is_fast(text: str) -> bool:
 
 
 def is_in_proportion(text: str, quarter: str) -> bool:
-    """Whether the shortest times have the ratio of the lengths; what disturbs one passes."""
+    """Return whether the shortest times have the ratio of the lengths; what disturbs one passes."""
     took_s = quarter_s = math.inf
     for _ in range(50):
         took_s = min(took_s, measure(text))
