@@ -20,7 +20,7 @@ def lock_file(purpose: str) -> Path:
 
 
 def cache_dir() -> Path:
-    """What can be made again at any time: environments, root file systems. Not created here."""
+    """Return the folder of files that can be created again at any time; it is not created here."""
     return _xdg("XDG_CACHE_HOME", ".cache") / _NAME
 
 

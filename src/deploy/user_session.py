@@ -20,7 +20,7 @@ _FOLDERS = Path("/run/user")
 
 
 def folder_of(uid: int) -> Path:
-    """Where systemd keeps the runtime files of a user."""
+    """Return the runtime folder of a user."""
     return _FOLDERS / str(uid)
 
 

@@ -112,7 +112,7 @@ def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
 def find_problems(
     entries: Iterable[Entry], used: Collection[Entry], today: dt.date
 ) -> list[tuple[Entry, str]]:
-    """What is wrong with entries after a run: those that expired, and those nothing needed.
+    """Return the problems of entries after a run: expired ones and unused ones.
 
     Args:
         entries: All entries of the kind.

@@ -64,7 +64,7 @@ class CheckerFinding:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """What a checker looked at, in its version (empty for our own), and what it found."""
+    """Result of a checker: its version (empty for our own), its scope and its findings."""
 
     tool: str
     version: str
@@ -116,7 +116,7 @@ def read_source(path: Path) -> str:
 
 
 def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
-    """What a checker prints; its exit code 1 means that it found something."""
+    """Return the output of a checker; exit code 1 means that it has findings."""
     clean = ["env", "-i", f"HOME={scratch}", *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
     argv = [*clean, str(program), *arguments]
     done = process.run(argv, check=False, timeout_s=_TIMEOUT_S, cwd=scratch)
@@ -145,7 +145,7 @@ def _hadolint(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
-    """What hadolint says.
+    """Parse the report of hadolint.
 
     Args:
         output: What it printed, as JSON.
@@ -185,7 +185,7 @@ def _checkov(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_checkov(output: str, version: str) -> Checked:
-    """What checkov says; a check that a comment suppresses counts as failed.
+    """Parse the report of checkov; a check that a comment suppresses counts as failed.
 
     Args:
         output: What it printed, as JSON.
@@ -230,7 +230,7 @@ def _validate(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_validate(output: str, manifest: str, version: str) -> Checked:
-    """What kubernetes-validate says.
+    """Parse the report of kubernetes-validate.
 
     Args:
         output: What it printed: a line for each document of the manifest.

@@ -51,7 +51,7 @@ _ALIASES = {"P": "publish-all", "e": "env", "net": "network", "p": "publish", "v
 
 @dataclasses.dataclass(frozen=True)
 class OptionFault:
-    """What is wrong at a line of a unit, and what to write there instead."""
+    """Fault at a line of a unit, with the replacement."""
 
     place: SourceLocation
     message: str
@@ -67,7 +67,7 @@ class Option:
     origin: Assignment
 
     def fault(self, message: str, fix: str) -> OptionFault:
-        """What is wrong with it."""
+        """Description of the fault."""
         return wrong(self.origin, message, fix)
 
 

@@ -326,7 +326,7 @@ def killed_first(unit: Unit) -> Iterator[OptionFault]:
 
 
 def tmpfs(unit: Unit) -> Iterator[OptionFault]:
-    """What is writable in memory has a size, holds no program, and fits the memory limit."""
+    """Check that each tmpfs has a size within the memory limit and is mounted noexec."""
     total = 0
     found = unit.find_all(CONTAINER, "Tmpfs")
     for each in found:

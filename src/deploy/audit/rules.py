@@ -264,7 +264,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def audit(units: Iterable[Unit]) -> list[UnitFinding]:
-    """What in the units breaks a rule, sorted by file and line.
+    """Return the violations of the rules in the units, sorted by file and line.
 
     Raises:
         DeployError: A value that a rule is about cannot be read; the message names file and line.
@@ -279,7 +279,7 @@ def audit(units: Iterable[Unit]) -> list[UnitFinding]:
 
 
 def audit_variants(units: Sequence[Unit], variants: Iterable[Unit]) -> list[UnitFinding]:
-    """What breaks a rule only once a drop-in is merged into its unit, sorted as by `audit`.
+    """Return the violations that only a merged drop-in causes, sorted as by `audit`.
 
     Args:
         units: The units as they are.

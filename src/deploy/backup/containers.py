@@ -44,7 +44,7 @@ _CODES = {
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """As whom the containers of backups run.
+    """User and group of the containers of backups.
 
     Attributes:
         uid: User.

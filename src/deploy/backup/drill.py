@@ -22,7 +22,7 @@ _CODES = {2: ExitCode.DATA, 69: ExitCode.UNAVAILABLE, 78: ExitCode.CONFIG}
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a drill ended.
+    """Outcome of a drill.
 
     Attributes:
         at: When.
@@ -71,7 +71,7 @@ def run() -> Outcome:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """How the last drill ended; None before the first.
+    """Return the outcome of the last drill; None before the first.
 
     Raises:
         DeployError: The record is malformed.

@@ -30,7 +30,7 @@ _MAX_ATTEMPTS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """What the restore script reports.
+    """Report of the restore script.
 
     Attributes:
         base: Stamp of the base backup.
@@ -61,7 +61,7 @@ class Outcome:
 
 
 class Machine(Protocol):
-    """What a restore does to the machine; `deploy.backup.containers` does it with Podman."""
+    """Operations of a restore on the machine; `deploy.backup.containers` runs them with Podman."""
 
     def new_volume_name(self) -> str:
         """A name that no volume has."""
@@ -120,7 +120,7 @@ class Machine(Protocol):
         """
 
     def find_switch(self) -> str:
-        """From when on backups are of the present volume; empty for all."""
+        """Return the time from which backups are of the current volume; empty for all."""
 
     def set_apart(self, until: str, since: str) -> None:
         """Move the backups of a time into a folder; complete what was moved partly."""

@@ -164,7 +164,7 @@ class StackMachine:
         postgresql.refuse_other(f"the volume {name}", shown.stdout.strip())
 
     def find_switch(self) -> str:
-        """From when on backups are of the present volume; empty for all."""
+        """Return the time from which backups are of the current volume; empty for all."""
         return left_behind.find_switch(paths.state_dir())
 
     def set_apart(self, until: str, since: str) -> None:

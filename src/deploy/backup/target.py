@@ -17,7 +17,7 @@ _MAX_NAME = 63
 
 
 class Kind(enum.StrEnum):
-    """What a target is named by."""
+    """Kind of a restore target."""
 
     END = "end"
     TIME = "time"
@@ -30,7 +30,7 @@ class Kind(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What to restore.
+    """Target of a restore.
 
     Attributes:
         kind: What `value` is.

@@ -35,7 +35,7 @@ class Value:
 
 @dataclasses.dataclass
 class Grammar:
-    """What a command accepts.
+    """Switches and arguments that a command accepts.
 
     Attributes:
         switches: Name -> the value that it takes, None for a flag.
@@ -52,7 +52,7 @@ class Grammar:
 
 @dataclasses.dataclass(frozen=True)
 class UsageProblem:
-    """What is wrong with a command line.
+    """Fault of a command line.
 
     Attributes:
         command: The words that name the command.
@@ -81,7 +81,7 @@ def find_grammar(command: str) -> Grammar:
 
 
 def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | None:
-    """What is wrong with the words after a command, as far as its source says.
+    """Return the fault of the words after a command, as far as its source shows it.
 
     Args:
         command: Its name.
@@ -218,7 +218,7 @@ class _Module:
             grammar.parses_rest = True
 
     def _add_outside(self, node: ast.stmt, name: str, grammar: Grammar) -> None:
-        """What statements outside of the class say of it."""
+        """Add what statements outside of the class define for it."""
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 call = _call_of(decorator, {"subcommand"})

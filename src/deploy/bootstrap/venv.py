@@ -65,7 +65,7 @@ def satisfied(wanted: Mapping[str, str]) -> bool:
 
 
 def location(purpose: str) -> Path:
-    """Where the environment of a lock lives: another lock or another Python, another folder."""
+    """Return the folder of a lock's environment, which is unique to the lock and the Python."""
     made_of = (
         _lock(purpose),
         sys.version,

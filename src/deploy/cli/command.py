@@ -53,7 +53,7 @@ class Command(cli.Application):
 
     @classmethod
     def run(cls, argv: list[str] | None = None, *, exit: bool = True) -> Any:  # noqa: A002, ANN401
-        """As plumbum's, without its guess about broken pipes (see above)."""
+        """Run like plumbum's, without its handling of broken pipes (see above)."""
         arguments = list(sys.argv if argv is None else argv)
         instance, code = cls(arguments.pop(0))._parse_and_dispatch(arguments)  # noqa: SLF001 - a cls of its own
         if exit:

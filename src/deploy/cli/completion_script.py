@@ -16,7 +16,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 @dataclasses.dataclass(frozen=True)
 class Completions:
-    """What may follow a command.
+    """Words and switches that may follow a command.
 
     Args:
         words: Subcommands, or values of its first argument, with what each does.

@@ -110,7 +110,7 @@ def version() -> str:
 
 
 def describe(name: str) -> str:
-    """What a command does: the first line of its class's docstring, read without importing it."""
+    """Return the first line of a command's docstring, read without importing it."""
     source = Path(__file__).with_name(f"{switches.find_module(name)}.py")
     if not source.exists():
         return ""

@@ -69,12 +69,12 @@ class StartCommand(StackCommand):
             raise usage("--update-timer and --no-update-timer are mutually exclusive", program)
 
     def wants_update_timer(self) -> bool | None:
-        """What the command line says about the timer of updates; None where it says nothing."""
+        """Return whether the update timer is requested; None if unspecified."""
         given = self.update_timer or self.no_update_timer
         return bool(self.update_timer) if given else None
 
     def backup_request(self) -> backups.Request:
-        """What the command line says about backups.
+        """Return the request of the command line about backups.
 
         Raises:
             DeployError: The folder cannot be used.
@@ -86,7 +86,7 @@ class StartCommand(StackCommand):
         return backups.Request(wanted, backups.check_folder(folder))
 
     def request(self) -> local_model.Request:
-        """What the command line says about the local model; its file is read and compared here.
+        """Return the request about the local model, after verifying its file.
 
         Raises:
             DeployError: The file is not what the switches say.

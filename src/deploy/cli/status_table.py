@@ -203,7 +203,7 @@ def _update(update: UpdateStatus, at: datetime) -> Iterator[str]:
 
 
 def _drill(drill: Mapping[str, Any] | None, now: datetime) -> str:
-    """How the last restore drill ended."""
+    """Render the outcome of the last restore drill."""
     if drill is None:
         return "none yet"
     age = _age(drill.get("at"), now)

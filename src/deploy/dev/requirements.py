@@ -138,7 +138,7 @@ def refresh(*, upgrade: bool) -> list[str]:
 
 
 def check() -> list[str]:
-    """What is wrong with the locks, one line each; needs no network.
+    """Return the problems of the locks, one line each; needs no network.
 
     They must pin every direct dependency in a version that pyproject.toml allows, each with
     hashes, and agree with one another.

@@ -32,7 +32,7 @@ _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
 
 
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """What the backend needs to know; options that the caller's environment sets stay."""
+    """Return the backend's environment; options that the caller's environment sets are kept."""
     defaults = {
         "TODO_DATABASE_URL": f"sqlite+aiosqlite:///{folder}/todo.db",
         "TODO_DATABASE_MIGRATE": "startup",
@@ -74,7 +74,7 @@ def serve(port: int, *, reload: bool) -> int:
 
 
 def render_greeting(port: int, folder: Path) -> str:
-    """What a person needs for a first request; the command works as it is written."""
+    """Return the instructions for a first request; the command can be pasted unchanged."""
     return (
         f"\nServing at http://127.0.0.1:{port}, with its documentation at /docs; "
         f"the data is in {folder}.\n"

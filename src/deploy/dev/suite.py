@@ -63,7 +63,7 @@ def _measure(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
 
 
 def find_obstacle() -> DeployError | None:
-    """What keeps tests in a lab from running here; the other tiers need nothing of it."""
+    """Return the reason why the system tests cannot run here; other tiers have no such needs."""
     if os.geteuid() != 0:
         reason, hint = "which requires root", "run them with sudo"
     elif not _may_administer(_STATUS.read_text()):

@@ -107,7 +107,7 @@ def find_node() -> Path | None:
 
 
 def find_npm() -> Path | None:
-    """What fetches those programs."""
+    """Return the program that fetches those programs."""
     found = process.find("npm")
     return Path(found) if found else None
 

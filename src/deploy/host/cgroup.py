@@ -19,7 +19,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def hierarchies(mountinfo: str) -> list[Path]:
-    """Where the hierarchies are mounted in which systemd arranges its units.
+    """Return the mount points of the hierarchies that systemd manages.
 
     That is the unified one, and on a host of the older kind the named one too.
 

@@ -52,7 +52,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """What a host is good for.
+    """Diagnosis of a host: what it can run.
 
     Args:
         here: Why the stack cannot run on this host as it is, or None when it can.

@@ -53,7 +53,7 @@ _USER_MANAGER_UP = ("running", "degraded", "starting")
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """What was found on this host; nothing in here is a judgment.
+    """Facts about this host, without any judgment.
 
     Args:
         distribution: ID of os-release ("debian"), with ID_LIKE's behind it.
@@ -219,7 +219,7 @@ def parse_version(text: str) -> tuple[int, ...] | None:
 
 
 def offers_podman(host: Host) -> bool:
-    """Whether the distribution's own Podman is new enough; assumed of one that is not known."""
+    """Return whether the distribution's Podman is new enough; unknown ones are assumed to be."""
     since = _MODERN_SINCE.get(host.distribution[0])
     return since is None or not host.release or parse_release(host.release) >= since
 
@@ -241,7 +241,7 @@ def has_range(text: str, user: str, uid: int) -> bool:
 
 
 def _obstacles(host: Host) -> Iterator[str]:
-    """What keeps the stack from running on a host, the plainest first."""
+    """Return the reasons why the stack cannot run on a host, the simplest first."""
     if host.root and host.user_manager:
         yield "this is root, but the stack runs as an unprivileged user"
     if host.root:

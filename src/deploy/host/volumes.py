@@ -79,7 +79,7 @@ def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
 
 
 def _disk_usage(folder: Path) -> int:
-    """What the files in a folder take, in bytes; sockets and empty files count for nothing."""
+    """Return the disk usage of a folder in bytes; sockets and empty files count as 0."""
     total = 0
     for _, _, names, descriptor in os.fwalk(folder):
         for name in names:

@@ -64,7 +64,7 @@ class Archive:
 
     @functools.cached_property
     def entries(self) -> Mapping[str, Entry]:
-        """What a container of the image sees: path without a leading slash -> entry, sorted."""
+        """Files that a container of the image sees: path without leading slash -> entry."""
         tree: dict[str, Entry] = {}
         for layer in self.layers:
             upper: dict[str, Entry] = {}

@@ -85,7 +85,7 @@ def find(target: str, name: str = "") -> Image | None:
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to build.
+    """Options of a build.
 
     Attributes:
         builder: Image for the build stages; bootstrapped from Debian packages when None.
@@ -253,7 +253,7 @@ RECORDS = (".cdx.json", ".packages.json")
 
 
 def record_dir() -> Path:
-    """Where the bill of materials and the package lock of this user's images are kept."""
+    """Return the folder of the SBOMs and package locks of this user's images."""
     return state_dir() / "images"
 
 

@@ -91,7 +91,7 @@ def sweep() -> None:
 
 
 def record_path() -> Path:
-    """Where the record is kept."""
+    """Return the path of the record."""
     return state_dir() / "images" / "layers.json"
 
 

@@ -86,7 +86,7 @@ def find_difference(one: Archive, other: Archive) -> str:
 
 
 def _facts(layer: Path) -> Iterator[dict[str, object]]:
-    """What a layer says of each file, in its order."""
+    """Return the metadata of each file in a layer, in order."""
     with tarfile.open(layer) as tar:
         for info in tar:
             content = tar.extractfile(info) if info.isreg() else None

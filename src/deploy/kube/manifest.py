@@ -110,7 +110,7 @@ def pod_name(name: str) -> str:
 
 
 def _services(contract: Contract) -> list[Container]:
-    """What runs in the pod; the migration, which has an account of its own, stays afterwards."""
+    """Return the services of the pod, including the migration, which stays afterwards."""
     for container in contract.containers:
         if container.oneshot and container.unit != f"{PREFIX}migrate":
             raise _inexpressible(

@@ -34,7 +34,7 @@ def render_service(contract: Contract, name: str, labels: Labels) -> Manifest:
 
 
 def render_policy(contract: Contract, name: str, labels: Labels) -> Manifest:
-    """What `Network=none` means to a cluster: in to the two ports, out to nowhere.
+    """Render `Network=none` for a cluster: ingress to the two ports, no egress.
 
     The management port is for the namespace of the monitoring only; it shows what others do.
     """

@@ -87,7 +87,7 @@ class Lab:
 
     @property
     def kube_env(self) -> dict[str, str]:
-        """What `podman kube play` needs in its environment here; empty on an ordinary host."""
+        """Environment that `podman kube play` needs here; usually empty."""
         if lab_cgroup.controllers() >= lab_cgroup.WANTED:
             return {}
         return {"CONTAINERS_CONF_OVERRIDE": lab_supervisor.KUBE_CONF}

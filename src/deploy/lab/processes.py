@@ -39,7 +39,7 @@ def find_inner_init(keeper: int) -> int | None:
 
 
 def _runs_systemd(pid: int) -> bool:
-    """Whether it is the lab's systemd by now: before that, it still sees the host's files."""
+    """Return whether the process is the lab's systemd; before that, it sees the host's files."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "comm").read_text().strip() == "systemd"
     return False

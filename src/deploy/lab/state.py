@@ -31,7 +31,7 @@ _REMOVAL_TIMEOUT_S = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """What a lab's folder says about it.
+    """Record of a lab, from its folder.
 
     Args:
         name: The lab's name.

@@ -43,7 +43,7 @@ _HALT_TIMEOUT_S = 5.0
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the keeper is to run.
+    """Plan of the lab that the supervisor runs.
 
     Args:
         name: The lab's name.

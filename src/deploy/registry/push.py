@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """What a push put under a name.
+    """Record of a pushed image.
 
     Attributes:
         target: `backend` or `db`.
@@ -103,7 +103,7 @@ def push(
 
 
 def find_published(image_name: skopeo.Reference) -> Published | None:
-    """What was last pushed from here under a name, or None."""
+    """Return the last push under a name from here, or None."""
     known = _read_records().get(image_name.tagged)
     return Published(**known) if known else None
 

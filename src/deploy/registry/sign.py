@@ -54,7 +54,7 @@ def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
 
 
 def render_requirement(public_key: Path) -> dict[str, Any]:
-    """What an image must satisfy: the key's signature over this digest and this name.
+    """Render the policy for an image: the key's signature over this digest and this name.
 
     The name counts, tag included, so that a signed image cannot be passed off as another: an
     old version under the tag of a new one, or the database under the backend's name.

@@ -75,7 +75,7 @@ class Reference:
 
     @property
     def transport(self) -> str:
-        """As skopeo wants it, which takes a tag or a digest but not both."""
+        """Reference for skopeo, which accepts a tag or a digest but not both."""
         return f"docker://{self}"
 
     def at(self, digest: str) -> Reference:

@@ -81,7 +81,7 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What apt says about a package.
+    """Policy of apt for a package.
 
     Attributes:
         installed: The version inside the image.

@@ -31,7 +31,7 @@ _BRIEF_PATIENCE_S = 3.0
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to scan.
+    """Options of a scan.
 
     Attributes:
         advisories: File of OSV records to take instead of the live service.
@@ -67,7 +67,7 @@ def run(references: Mapping[str, str], options: Options = Options()) -> Report:
 
 
 def find_targets() -> list[str]:
-    """What every stack runs, and the model server where its image is here."""
+    """Return the images of every stack, and that of the model server if it exists here."""
     there = build.find(build.AI) is not None
     return [target for target in build.ALL_TARGETS if there or target != build.AI]
 
@@ -96,7 +96,7 @@ def require_clean(target: str, options: Options = Options(), *, reference: str =
 
 
 def read(references: Mapping[str, str], options: Options = Options()) -> list[Inventory]:
-    """What is inside the images: name in the report -> name and tag, or id.
+    """Read the inventories of images: name in the report -> name and tag, or ID.
 
     Raises:
         DeployError: There is no such image, or no room to read it.

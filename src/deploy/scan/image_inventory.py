@@ -52,7 +52,7 @@ class Package:
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """What is inside an image.
+    """Inventory of an image.
 
     Attributes:
         image: Name of the image, such as `backend`.
@@ -86,7 +86,7 @@ class Inventory:
 
     @property
     def summary(self) -> Scanned:
-        """What a report says about the image."""
+        """Summary of the image for a report."""
         unseen = []
         if self.compiled:
             unseen.append(
@@ -212,7 +212,7 @@ def contradictions(
     files: Mapping[str, str],
     sbom: str | None,
 ) -> list[Vulnerability]:
-    """Where an SBOM says other than the image itself.
+    """Return the contradictions between an SBOM and the image.
 
     Args:
         image: Its name in findings.

@@ -169,7 +169,7 @@ def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.date
 
 
 def find_gap(records: Sequence[Mapping[str, Any]]) -> str:
-    """What shows that these are not all the advisories there are; empty for a whole database."""
+    """Return the reason why the database is incomplete; empty if it is complete."""
     number = len({record["id"] for record in records})
     if number < LEAST:
         return f"it has {number} records, but the full database has at least {LEAST}"
@@ -283,7 +283,7 @@ def _ranges(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _covers(events: Iterable[Mapping[str, str]], wanted: Version) -> bool:
-    """Whether a version lies in a range: what the last event up to it said (OSV, evaluation)."""
+    """Return whether a range covers a version, by the last event up to it (OSV, evaluation)."""
     ordered = sorted(
         (Version(value), _RANK[kind], kind)
         for event in events

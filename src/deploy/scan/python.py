@@ -216,7 +216,7 @@ def _ask(
 def read_answer(
     stdout: str, stderr: str, asked: Mapping[str, str]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """What pip-audit printed, as package -> its flaws; its exit code is 1 for these as well.
+    """Parse the output of pip-audit: package -> its vulnerabilities.
 
     Raises:
         DeployError: It could not check all of the packages.

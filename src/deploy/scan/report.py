@@ -335,7 +335,7 @@ def _finding(finding: Vulnerability) -> dict[str, Any]:
 
 
 def render_count(findings: Sequence[Vulnerability]) -> str:
-    """How many there are of each grade: `3 problems (1 high, 2 ungraded)`."""
+    """Render the number of findings by severity: `3 problems (1 high, 2 ungraded)`."""
     grades = collections.Counter(finding.severity.label for finding in findings)
     parts = ", ".join(f"{number} {label}" for label, number in grades.items())
     return f"{len(findings)} problem{'' if len(findings) == 1 else 's'} ({parts})"

@@ -149,7 +149,7 @@ def render_unchecked(cause: str, scans: str = "tries again") -> str:
 
 
 def recall(text: str, now: float) -> dict[str, float]:
-    """What was looked at within the last day: digest -> seconds since 1970.
+    """Return the images scanned within the last day: digest -> seconds since 1970.
 
     Args:
         text: What was written down; anything else counts as nothing.

@@ -47,7 +47,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """Where a client finds it."""
+        """URL of the address for clients."""
         return f"unix:{self.path}" if self.path else f"http://{self.text}"
 
     def overlaps(self, other: Address, *, ipv6_only: bool = False) -> bool:

@@ -192,7 +192,7 @@ def _duplicate(number: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _seekable(descriptor: int) -> Iterator[int]:
-    """What can be read from a descriptor, as a file that can be read more than once."""
+    """Return the content of a descriptor as a file that can be read more than once."""
     with os.fdopen(descriptor, "rb", closefd=False) as given:
         if given.seekable():
             yield descriptor

@@ -24,7 +24,7 @@ _LAG = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a run ended.
+    """Outcome of a run.
 
     Attributes:
         at: When.
@@ -122,7 +122,7 @@ def find_disks() -> tuple[Disk, ...]:
 
 
 def find_bases(folder: Path) -> list[dict[str, Any]]:
-    """What is known of each base backup, oldest first.
+    """Return the facts about each base backup, oldest first.
 
     Raises:
         ValueError: A file is malformed.
@@ -133,7 +133,7 @@ def find_bases(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """How the last run ended; None before the first.
+    """Return the outcome of the last run; None before the first.
 
     Raises:
         ValueError: The file is malformed.

@@ -55,7 +55,7 @@ _DROP_SLOT = (
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a command wants of backups.
+    """Request of a command about backups.
 
     Attributes:
         wanted: Whether the stack shall make them; None leaves it as it is.

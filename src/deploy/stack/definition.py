@@ -99,7 +99,7 @@ def _drop_in_names(name: str) -> Iterator[str]:
 
 
 def _unit_folders() -> list[Path]:
-    """Where a user's systemd looks, the most important folder first (systemd.unit(5))."""
+    """Return the unit folders of a user's systemd, by precedence (systemd.unit(5))."""
     config = install.destination("x.socket").parent
     runtime = runtime_folder() / "systemd"
     return [
@@ -113,7 +113,7 @@ def _unit_folders() -> list[Path]:
 
 
 def _quadlet_folders() -> list[Path]:
-    """Where a user's Quadlet looks (podman-systemd.unit(5))."""
+    """Return the folders of a user's Quadlet (podman-systemd.unit(5))."""
     shared = Path("/etc/containers/systemd/users")
     return [
         runtime_folder() / "containers" / "systemd",
@@ -124,6 +124,6 @@ def _quadlet_folders() -> list[Path]:
 
 
 def runtime_folder() -> Path:
-    """Where the user's run-time files are."""
+    """Return the user's runtime folder."""
     environ = {**os.environ, **user_session.find_missing(os.environ)}
     return Path(environ.get(user_session.RUNTIME) or user_session.folder_of(os.getuid()))

@@ -274,7 +274,7 @@ def _unit(path: Path, redactor: Redactor) -> str:
 
 
 def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
-    """What commands print, each below its command line."""
+    """Return the output of commands, each below its command line."""
     texts = []
     for command in commands:
         try:

@@ -118,7 +118,7 @@ def made_by(command: Sequence[str], exec_start: str) -> bool:
 
 
 def same_words(one: str, other: str) -> bool:
-    """Whether two texts have the same words; Quadlet's options come in an order that varies."""
+    """Return whether two texts have the same words, as the order of Quadlet's options varies."""
     return sorted(one.split()) == sorted(other.split())
 
 

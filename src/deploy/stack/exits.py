@@ -32,7 +32,7 @@ _RESULTS = {
 
 @dataclasses.dataclass(frozen=True)
 class ExitStatus:
-    """How an invocation of a unit ended.
+    """Exit status of an invocation of a unit.
 
     Attributes:
         result: systemd's word for it, as in the property Result.

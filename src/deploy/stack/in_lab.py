@@ -219,7 +219,7 @@ class LabStack:
         return machine
 
     def render_absence(self) -> str:
-        """What to say where the lab is not up: also which are, as a name is easily mistyped."""
+        """Render the message that the lab is not up, with the labs that are."""
         others = [machine.name for machine in manager.list_labs()]
         return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
 

@@ -37,7 +37,7 @@ def _config_home() -> Path:
 
 
 def destination(unit: str) -> Path:
-    """Where a unit file or drop-in belongs: Quadlet's folder, or systemd's own.
+    """Return the path for a unit file or drop-in: in Quadlet's folder or systemd's.
 
     Args:
         unit: File name relative to the folder, like `todo-db.container` or
@@ -179,7 +179,7 @@ def installed_text(unit: str) -> str | None:
 
 
 def _render(unit: str | Link) -> str:
-    """What the record keeps the digest of."""
+    """Render the content whose digest the record stores."""
     return f"link to {unit.target}" if isinstance(unit, Link) else unit
 
 

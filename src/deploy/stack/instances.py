@@ -41,7 +41,7 @@ _FOR_COMMANDS = 2
 
 
 def count(wanted: int | None = None) -> int:
-    """How many instances there are: as many as wanted, or as installed."""
+    """Return the number of instances: the requested one, or the installed one."""
     return wanted or len(find_instances())
 
 
@@ -128,7 +128,7 @@ def render_template(text: str) -> str:
 
 
 def render_dropin(number: int, port: int) -> str:
-    """What one instance has for itself."""
+    """Render the drop-in of one instance."""
     return (
         "# Written by `build.py up --instances`.\n"
         "[Container]\n"

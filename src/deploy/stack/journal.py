@@ -23,7 +23,7 @@ _BYSTANDERS = {"systemd", "conmon"}
 
 
 def find_end(invocation: str) -> ExitStatus | None:
-    """How an invocation ended, or None while systemd has not recorded a failure of it.
+    """Return the exit status of an invocation, or None if systemd has recorded no failure.
 
     Args:
         invocation: The unit's InvocationID.

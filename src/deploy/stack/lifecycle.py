@@ -63,7 +63,7 @@ _SECRET_BYTES = 48
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """What installing found.
+    """Result of the installation.
 
     Attributes:
         files: Unit files that were added, changed or removed.
@@ -216,7 +216,7 @@ def _units(
     volume: str | None = None,
     database: postgresql.Request = postgresql.UNCHANGED,
 ) -> dict[str, str | Link]:
-    """What is to be installed, with our drop-ins for the port and the volume if there are any."""
+    """Return the units to install, with our drop-ins for port and volume."""
     units = {
         **postgresql.find_units(database),
         **local_model.find_units(ai),

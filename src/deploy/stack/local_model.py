@@ -59,7 +59,7 @@ class Model:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a command wants of the local model.
+    """Request of a command about the local model.
 
     Attributes:
         wanted: Whether the stack shall have one; None leaves it as it is.

@@ -145,7 +145,7 @@ def text_of(message: object) -> str:
 
 
 def _level(entry: dict[str, Any], message: str) -> str:
-    """How severe a plain line is."""
+    """Return the severity of a plain line."""
     if "CONTAINER_NAME" in entry:
         # Podman's monitor gives a priority by the stream, and standard error is one of logs.
         prefix = _PREFIX.search(message)

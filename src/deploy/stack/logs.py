@@ -49,7 +49,7 @@ _JOURNAL = ("journalctl", "--user", "--quiet", "--no-pager")
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """Which events to show.
+    """Selection of events to show.
 
     Attributes:
         units: Of these of UNITS; of all when empty.
@@ -201,7 +201,7 @@ def _command(query: Query, *switches: str) -> list[str]:
 
 
 def _matches(units: Sequence[str]) -> list[str]:
-    """What programs, containers and systemd wrote, without the events of Podman."""
+    """Return journal matches for programs, containers and systemd, without Podman's events."""
     terms = []
     for unit in units:
         name = f"todo-{unit}"

@@ -57,7 +57,7 @@ class Pool:
 
 @dataclasses.dataclass(frozen=True)
 class LoopLag:
-    """How late the event loop was since the start of the process.
+    """Lag of the event loop since the start of the process.
 
     Attributes:
         samples: How often it was measured.
@@ -72,7 +72,7 @@ class LoopLag:
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """What the metrics of a process of the backend say.
+    """Figures from the metrics of a backend process.
 
     Attributes:
         version: Of the program.
@@ -150,7 +150,7 @@ def parse(text: str) -> Iterator[Sample]:
 
 
 def find_figures(samples: Iterable[Sample]) -> Figures:
-    """What samples of the backend's metrics say.
+    """Return the figures in samples of the backend's metrics.
 
     Raises:
         DeployError: They are not the backend's.

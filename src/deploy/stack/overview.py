@@ -63,7 +63,7 @@ _INSPECTED = "{{.Name}}\t{{with .State.Health}}{{.Status}}{{end}}\t{{.Image}}\t{
 
 @dataclasses.dataclass(frozen=True)
 class UnitStatus:
-    """What systemd and Podman say of one unit.
+    """Status of one unit, from systemd and Podman.
 
     Attributes:
         unit: Its name.

@@ -40,7 +40,7 @@ def render_hint(owner: str, words: Sequence[str]) -> str:
 
 
 def _find_candidates() -> Iterator[pwd.struct_passwd]:
-    """Who called sudo, and who has a systemd of their own now or after the next boot."""
+    """Return the caller of sudo, and users with a systemd instance now or after the next boot."""
     names = [os.environ.get("SUDO_USER", "")]
     if _LINGERING.is_dir():
         names += sorted(path.name for path in _LINGERING.iterdir())

@@ -173,7 +173,7 @@ def parse_text(name: str, text: str) -> list[Address]:
 
 
 def find_ours() -> set[Address]:
-    """Where the stack listens now: its socket units, and its running instances.
+    """Return the addresses on which the stack's socket units and instances listen.
 
     An instance keeps the sockets that it inherited when a daemon-reload gives the unit others.
     """

@@ -29,7 +29,7 @@ _ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a command wants of the database's units.
+    """Request of a command about the database's units.
 
     Attributes:
         major: The version; empty keeps the stack's.
@@ -175,7 +175,7 @@ def refuse_other(what: str, major: str) -> None:
 
 
 def describe_way(major: str = "") -> str:
-    """How to get to another version of PostgreSQL.
+    """Describe the commands that lead to another version of PostgreSQL.
 
     Args:
         major: The version; empty for an unknown one.

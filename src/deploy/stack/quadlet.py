@@ -20,7 +20,7 @@ _GENERATOR = "podman-user-generator"
 
 
 def find_generator() -> Path | None:
-    """Where the generator is; None on a machine that keeps it elsewhere."""
+    """Return the path of the generator; None if it is elsewhere."""
     paths = (Path(folder) / _GENERATOR for folder in _FOLDERS)
     return next((path for path in paths if path.is_file()), None)
 

@@ -17,7 +17,7 @@ _POLL_S = 0.2
 
 
 class Observer(Protocol):
-    """Where the wait looks; the real stack, except in tests."""
+    """Source of observations for the wait: the real stack, except in tests."""
 
     def readiness(self) -> Readiness:
         """Return whether the backend serves now."""
@@ -40,11 +40,11 @@ class Stack:
         self._unit = unit
 
     def readiness(self) -> Readiness:
-        """As the instance answers."""
+        """Return the instance's readiness response."""
         return status.check(self._unit)
 
     def state(self, unit: str) -> UnitState:
-        """As systemd shows it."""
+        """Return the state that systemd shows."""
         return systemd.state(unit)
 
     def describe(self, unit: str, state: UnitState) -> str:

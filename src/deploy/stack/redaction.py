@@ -154,7 +154,7 @@ class Redactor:
 
 
 def find() -> Redactor:
-    """What removes the secrets of this machine's stack."""
+    """Return a redactor for the secrets of this machine's stack."""
     known = frozenset(settings.read_defaults())
     units = install.shipped(ai=True, backup=True).values()
     shipped = {line.strip() for text in units for line in text.splitlines()}

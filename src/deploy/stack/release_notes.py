@@ -38,7 +38,7 @@ def find_release() -> tuple[int, int] | None:
 
 
 def find_demands(before: tuple[int, int] | None, after: tuple[int, int] | None) -> Iterator[str]:
-    """What to do once when the image goes from one minor release to another, a line for each.
+    """Return the actions that a change of the minor release requires, one per line.
 
     Args:
         before: The release of the former image; None if there was none.

@@ -38,7 +38,7 @@ _INSTANCE = re.compile(r"todo-backend(?:@(\d+))?\.service")
 
 
 def find_services() -> tuple[str, ...]:
-    """What the stack of this user runs: with the optional parts that are installed."""
+    """Return the services of this user's stack, with the installed optional parts."""
     before = (DB, MIGRATE, AI) if has_ai() else (DB, MIGRATE)
     return (*before, *find_instances(), *(_BACKUPS if has_backups() else ()))
 

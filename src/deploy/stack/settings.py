@@ -188,7 +188,7 @@ def _find_problem(name: str, defaults: Iterable[str]) -> str | None:
 
 
 def show(name: str, value: str, known: Collection[str]) -> str:
-    """What can be shown of the value of a variable: of one that is not known, nothing.
+    """Return the displayable form of a variable's value; unknown variables are hidden.
 
     Args:
         name: The variable.

@@ -48,7 +48,7 @@ _LAST_LINE_COLUMNS = 100
 
 
 class StartState(enum.Enum):
-    """What an observation of a unit means for a caller that waits for it."""
+    """Meaning of an observation of a unit for a caller that waits for it."""
 
     WAIT = enum.auto()
     STARTED = enum.auto()
@@ -84,7 +84,7 @@ class StartMonitor:
         self._looping_since: float | None = None
 
     def judge(self, now: UnitState, at: float, *, behind: bool = False) -> StartState:
-        """What the unit's state means.
+        """Return the meaning of the unit's state.
 
         Args:
             now: The state; the first one has to be from after the job was queued.
@@ -131,13 +131,13 @@ def is_queued(now: UnitState) -> bool:
 
 
 class Observer(Protocol):
-    """Where a wait looks; systemd and its journal, except in tests."""
+    """Source of observations for a wait: systemd and its journal, except in tests."""
 
     def state(self, unit: str) -> UnitState:
         """The unit as it is now."""
 
     def find_end(self, invocation: str) -> ExitStatus | None:
-        """How an invocation failed, or None when it did not."""
+        """Return the failure of an invocation, or None."""
 
     def last_line(self, unit: str, invocation: str) -> str:
         """The most informative line of the log."""
@@ -147,15 +147,15 @@ class Systemd:
     """The real observer."""
 
     def state(self, unit: str) -> UnitState:
-        """As systemd shows it."""
+        """Return the state that systemd shows."""
         return systemd.state(unit)
 
     def find_end(self, invocation: str) -> ExitStatus | None:
-        """As the journal has it."""
+        """Return the exit status from the journal."""
         return journal.find_end(invocation)
 
     def last_line(self, unit: str, invocation: str) -> str:
-        """From the journal."""
+        """Return the last line in the journal."""
         return journal.last_line(unit, invocation)
 
 
@@ -308,7 +308,7 @@ def _explain(
 
 
 def _end_of(now: UnitState, observer: Observer) -> ExitStatus:
-    """How the unit ended last, from the journal where the unit only shows that it did.
+    """Return the last exit status of the unit, from the journal if the unit lacks it.
 
     That is so at the start limit, and when another program than the main one failed.
     """

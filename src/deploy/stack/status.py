@@ -83,7 +83,7 @@ def check_all() -> tuple[Readiness, dict[str, Readiness]]:
 
 
 def find_management(unit: str = BACKEND) -> str | None:
-    """Where the reader finds health and metrics of an instance, or None where no address leads.
+    """Return the URL of an instance's health and metrics, or None if it has no address.
 
     In a lab, only those of the first one are published.
     """
@@ -94,7 +94,7 @@ def find_management(unit: str = BACKEND) -> str | None:
 
 
 def find_trouble(state: systemd.UnitState, instance: Readiness) -> str:
-    """What is wrong with one of several instances that runs; the verdict is about all of them."""
+    """Return the problem of one of several running instances."""
     if len(_find_instances()) == 1 or state.active != "active":
         return ""
     if state.restarts and not instance.reason:

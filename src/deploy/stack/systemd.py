@@ -66,12 +66,12 @@ _EXITED = 1
 
 
 def state(unit: str) -> UnitState:
-    """What systemd shows of a unit now."""
+    """Return the current state of a unit."""
     return _parse_state(properties(unit, *_STATE))
 
 
 def states(units: Sequence[str]) -> dict[str, UnitState]:
-    """What systemd shows of several units at once, with the times of their states."""
+    """Return the current states of several units, with the times of their last changes."""
     names = ("Id", *_STATE, *dict.fromkeys(_TIMES.values()))
     wanted = [f"--property={name}" for name in names]
     shown = systemctl("show", "--timestamp=unix", *wanted, *units).stdout

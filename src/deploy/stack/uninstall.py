@@ -95,7 +95,7 @@ def _volume_names() -> list[str]:
 
 
 def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
-    """What is left of the stack on this machine, the data first.
+    """Return what remains of the stack on this machine, the data first.
 
     Args:
         folders: Those of backups, from before the removal of units that name one; None without one.

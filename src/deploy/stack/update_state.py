@@ -98,7 +98,7 @@ class Record:
     started: str
 
     def render_recovery(self) -> str:
-        """What the next command does that changes the stack, if nothing else ends this one."""
+        """Render how the next command that changes the stack recovers from an interruption."""
         return "finishes it" if self.step == FINISH else f"goes back to {self.former.reference}"
 
 
@@ -314,7 +314,7 @@ def _folder() -> Path:
 
 
 def find_file(name: str) -> Path:
-    """Where a file of `FILES` is."""
+    """Return the path of a file of `FILES`."""
     return _folder() / name
 
 

@@ -28,7 +28,7 @@ _REGISTERED = ("_frozen_importlib", "_frozen_importlib_external", "collections.a
 
 @dataclasses.dataclass(frozen=True)
 class Imports:
-    """What a module's source imports.
+    """Imports of a module.
 
     Attributes:
         hard: Names without which the module cannot be imported.
@@ -103,7 +103,7 @@ def imported_by(
 
 
 def missing_modules(found: Mapping[str, pathlib.Path], entries: Iterable[str]) -> dict[str, str]:
-    """What the entries cannot be imported without and the image lacks -> who needs it."""
+    """Return the required modules that the image lacks -> the modules that import them."""
     known = {prefix for name in found for prefix in _prefixes(name)}
     known |= {*sys.builtin_module_names, *_REGISTERED}
     tops = {name.partition(".")[0] for name in known} | sys.stdlib_module_names
@@ -116,7 +116,7 @@ def missing_modules(found: Mapping[str, pathlib.Path], entries: Iterable[str]) -
 
 
 def read_imports(name: str, path: pathlib.Path) -> Imports:
-    """What a module imports; for an extension module this is unknown."""
+    """Return the imports of a module; those of an extension module are unknown."""
     if path.suffix != ".py":
         return Imports(frozenset(), frozenset())
     tree = ast.parse(path.read_bytes())

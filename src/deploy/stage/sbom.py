@@ -117,7 +117,7 @@ def find_release(root: pathlib.Path) -> str:
 
 
 def describe_content(path: pathlib.Path) -> dict[str, Any]:
-    """What a file component says of a file's content: its hash, or what a link points to."""
+    """Describe the content of a file component: its hash, or the target of a link."""
     if path.is_symlink():
         return {"properties": [{"name": LINK, "value": str(path.readlink())}]}
     return {"hashes": _sha256(hashlib.sha256(path.read_bytes()).hexdigest())}
@@ -198,7 +198,7 @@ def _origin(path: str, origin: Mapping[str, str]) -> tuple[str, str]:
 
 
 def embedded(root: pathlib.Path, owner: Owner) -> list[dict[str, Any]]:
-    """What is inside a component that did not come as a component: libraries and crates.
+    """Return the embedded parts of a component: libraries and crates.
 
     Libraries that auditwheel copied into a wheel, by their names; what the wheel itself says
     it was built from, by its own bill of materials (PEP 770).

@@ -83,7 +83,7 @@ def install(
 
 
 def describe(installed: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """What is kept of one item of pip's report: no address, but hash and files.
+    """Return the record of one item of pip's report: hash and files, without its URL.
 
     Its RECORD is brought to what is there after stripping and leaving out.
     """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Support(enum.StrEnum):
-    """What becomes of a unit key in the manifest."""
+    """Support of a unit key in the manifest."""
 
     HONORED = "honored"
     EMULATED = "emulated"

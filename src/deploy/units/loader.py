@@ -89,7 +89,7 @@ def load_units(
 def load_contract(
     folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False, major: str = ""
 ) -> Contract:
-    """What the units of a folder say; with `ai`, `backup` and `major`, those parts included.
+    """Load the contract of a folder's units; `ai`, `backup` and `major` include optional parts.
 
     Raises:
         DeployError: They cannot be read, or do not fit each other.
@@ -98,7 +98,7 @@ def load_contract(
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
-    """For each drop-in that may be added (`dropins/NAME.d/*.conf`), its unit with it merged.
+    """Load each unit with one optional drop-in (`dropins/NAME.d/*.conf`) merged into it.
 
     Raises:
         DeployError: As `load_units`.
@@ -133,7 +133,7 @@ def _require_known(folder: Path) -> None:
 
 
 def _find_problem(folder: Path, path: Path) -> tuple[str, str]:
-    """What is wrong with a file or folder being there, and the way out; empty when nothing is."""
+    """Return why a file or folder must not exist there, and the remedy; empty if it may."""
     *above, name = path.relative_to(folder).parts
     optional = above[:1] == [_OPTIONAL]
     depth = len(above) - optional

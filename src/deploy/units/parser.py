@@ -98,7 +98,7 @@ class Unit:
 
     @property
     def suffix(self) -> str:
-        """What kind of unit it is, as in `container`."""
+        """Kind of the unit, such as `container`."""
         return self.name.rpartition(".")[2]
 
     def find_all(self, section: str, key: str) -> tuple[Assignment, ...]:

@@ -79,7 +79,7 @@ def check_binds(sockets: Sequence[Socket], containers: Mapping[Unit, Container])
 
 
 def _variable(unit: Unit, name: str) -> SourceLocation | None:
-    """Where a variable of the environment gets its value."""
+    """Return the line that sets an environment variable."""
     found = None
     for assignment in unit.find_all("Container", "Environment"):
         for word in split_words(assignment):

@@ -77,7 +77,7 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """What a container may use at most; None means unlimited."""
+    """Resource limits of a container; None means unlimited."""
 
     memory: int | None
     cpu_percent: int | None
@@ -177,7 +177,7 @@ class Contract:
 
 
 def build_args(contract: Contract) -> dict[str, str]:
-    """What the image build needs to know, as `--build-arg` names and values.
+    """Return the `--build-arg` names and values of the image build.
 
     `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
     service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,

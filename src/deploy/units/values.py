@@ -227,7 +227,7 @@ def entrypoint(assignment: Assignment) -> tuple[str, ...]:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable of the environment holds a password, going by its name or its value."""
+    """Return whether an environment variable contains a password, by its name or value."""
     try:
         return bool(_SECRET_NAME.search(name.upper()) or urlsplit(value).password)
     except ValueError:

@@ -30,7 +30,7 @@ _SCAN_S = 60.0
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """How to update.
+    """Options of an update.
 
     Attributes:
         build: How the image of this checkout is built.
@@ -226,7 +226,7 @@ def _build(options: Options) -> Image:
 
 
 def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
-    """What an update leaves to other commands."""
+    """Return what an update leaves to other commands."""
     applied = f"{command_hints.build('up')} applies it, with a restart"
     shipped = install.shipped(ai=has_ai(), backup=has_backups())
     for name, text in shipped.items():

@@ -56,7 +56,7 @@ def remove() -> None:
 
 
 def explain_end(invocation: str) -> str:
-    """How the program ended by itself, after `end`; "" where it did not.
+    """Explain how the program ended by itself, after `end`; empty if it did not.
 
     A request may meet the end of the program before systemd does.
     """

@@ -230,7 +230,7 @@ class StackMachine:
             images.remove(image)
 
     def finish(self) -> None:
-        """What belongs to an image that is in use now: its records, and those of backups."""
+        """Finish an update: write the records of the image, and those of backups."""
         try:
             found = image_build.find(images.TARGET, images.LATEST)
             if found is not None:
@@ -277,7 +277,7 @@ class StackMachine:
             time.sleep(_POLL_S)
 
     def _is_of_image(self, unit: str) -> bool:
-        """Whether another one is ready, as none is without a database; at least the candidate."""
+        """Return whether the image is at fault, since another instance or the candidate is ready."""
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     def _find_reason(self, unit: str) -> str:

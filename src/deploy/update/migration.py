@@ -49,7 +49,7 @@ class Watch:
         self._waited_at = 0.0
 
     def look(self) -> str:
-        """What there is to know now; empty for nothing.
+        """Return the current observations; empty if there are none.
 
         Raises:
             FaultError: It has made requests wait, or has waited, for too long.

@@ -159,7 +159,7 @@ def _refuse_contract(candidate: Schemas, running: Running) -> None:
 
 
 def find_running_schemas() -> Running | None:
-    """What the first instance says of its schema and of the database's; None without an answer."""
+    """Return the schemas of the first instance and its database; None without a response."""
     address = ports.find_management(number_of(BACKEND))
     if address is None or not systemd.is_active(BACKEND):
         return None

@@ -43,7 +43,7 @@ print(json.dumps([expected, list(tables.REVISIONS), oldest[expected], oldest[las
 
 @dataclasses.dataclass(frozen=True)
 class Schemas:
-    """Which schemas a program works with.
+    """Schemas that a program supports.
 
     Attributes:
         expected: The revision that it makes.
@@ -86,7 +86,7 @@ def read_schemas(image: Image, running: Image) -> Schemas:
 
 
 def measure_start(image: Image, running: Image) -> float:
-    """How long a container of an image takes to start and to load its program now.
+    """Measure how long a container of an image takes to start and load its program.
 
     Args:
         image: The image.
@@ -103,7 +103,7 @@ def measure_start(image: Image, running: Image) -> float:
 
 @dataclasses.dataclass(frozen=True)
 class _Answer:
-    """What a container printed, and after how many seconds it ended."""
+    """Output and duration in seconds of a container."""
 
     completed: process.Completed
     seconds: float

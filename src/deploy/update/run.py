@@ -39,7 +39,7 @@ INTERRUPTED, FAILED = "interrupted", "failed"
 
 
 class Machine(Protocol):
-    """What an update does to the stack; `deploy.update.machine` does it with systemd and Podman."""
+    """Operations of an update on the stack; `deploy.update.machine` implements them."""
 
     def install(self, wanted: Mapping[str, str | Link]) -> None:
         """Install unit files, and let systemd read them."""

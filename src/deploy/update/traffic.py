@@ -59,7 +59,7 @@ CALLS = (
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What became of a request.
+    """Outcome of a request.
 
     Attributes:
         status: The status code; 0 without an answer.
@@ -120,7 +120,7 @@ class Comparison:
 
     @property
     def count(self) -> int:
-        """How many requests were compared."""
+        """Number of compared requests."""
         return len(self._mine)
 
     def step(self) -> str:

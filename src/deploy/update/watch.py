@@ -35,7 +35,7 @@ class Look:
 
 
 def find_problem(mine: Sequence[Look], siblings: Sequence[Sequence[Look]]) -> str:
-    """What is wrong with an instance; "" where nothing is.
+    """Return the problem of an instance; empty if there is none.
 
     Args:
         mine: Looks at it, the last one last.

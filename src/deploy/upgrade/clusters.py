@@ -157,7 +157,7 @@ def find_size(cluster: Cluster) -> int:
 
 
 def find_heads(cluster: Cluster) -> str:
-    """Where the journals end, in the form of `todo.admin verify --head`."""
+    """Return the heads of the journals, in the format of `todo.admin verify --head`."""
     return _query(cluster, f"{_HEADS};\n")
 
 

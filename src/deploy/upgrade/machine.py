@@ -58,7 +58,7 @@ class Machine(Protocol):
         """
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """What the database of the stack has other than a content, a line for each table."""
+        """Return the differences of the stack's database from a content, one line per table."""
 
     def serves(self, major: str) -> bool:
         """Return whether the server that runs is of a version."""

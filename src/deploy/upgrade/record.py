@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Step(enum.StrEnum):
-    """What an upgrade is about to do, or has done."""
+    """Step of an upgrade."""
 
     COPY = "copy"
     """The stack uses the former volume; the new one has nothing that this one lacks."""
@@ -86,14 +86,14 @@ class Unfinished:
 
 
 def describe(step: Step, before: str, after: str) -> str:
-    """What is being done between two major versions: an upgrade or a return."""
+    """Describe the operation between two major versions: an upgrade or a return."""
     if step is Step.BACK:
         return f"a return to PostgreSQL {before}"
     return f"an upgrade to PostgreSQL {after}"
 
 
 def path() -> Path:
-    """Where this user's record is."""
+    """Return the path of this user's record."""
     return paths.state_dir() / "upgrade-db.json"
 
 
@@ -143,7 +143,7 @@ def find_unfinished() -> Unfinished | None:
 
 
 def find_notes() -> list[str]:
-    """What there is to know of an upgrade that did not end; empty where there is none."""
+    """Return notes about an unfinished upgrade; empty if there is none."""
     try:
         found = find_unfinished()
     except DeployError as error:
@@ -152,7 +152,7 @@ def find_notes() -> list[str]:
 
 
 def to_json_dict() -> dict[str, Any] | None:
-    """What `status --json` prints of an upgrade that did not end; None where there is none."""
+    """Return an unfinished upgrade for `status --json`; None if there is none."""
     try:
         found = find_unfinished()
     except DeployError as error:

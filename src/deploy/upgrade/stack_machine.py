@@ -182,7 +182,7 @@ class StackMachine:
         return Copied(content, clusters.count_rows(content), size, seconds)
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """What the database of the stack has other than a content, a line for each table."""
+        """Return the differences of the stack's database from a content, one line per table."""
         return clusters.describe_changes(content, clusters.find_content(_LIVE))
 
     def serves(self, major: str) -> bool:

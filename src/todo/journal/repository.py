@@ -315,7 +315,7 @@ def _drive(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
 def is_about_list(
     dialect: str, source: FromClause = journal, *, is_own: bool
 ) -> ColumnElement[bool]:
-    """Whether an entry is about a list (see `list_params`): also where a task came in or left."""
+    """Return whether an entry is about a list (see `list_params`) or a task moved in or out."""
     about = or_(source.c.list_id == _LIST, _says_list(dialect, source.c.before))
     if is_own:
         return about

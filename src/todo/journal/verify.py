@@ -137,7 +137,7 @@ async def verify(
 
 
 async def is_known(source: JournalReader, owner: str) -> bool:
-    """Whether there is an account of that name, or entries of a journal whose account is gone."""
+    """Return whether an account exists, or journal entries of a deleted one."""
     async with source.reading() as session:
         entries = {"owner": owner, "after": -1, "limit": 1}
         return bool(

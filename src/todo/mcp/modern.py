@@ -44,7 +44,7 @@ _CACHING = {
 
 
 def is_modern(message: Message, headers: Headers) -> bool:
-    """Whether a message belongs to these revisions: by its metadata, otherwise by its header."""
+    """Return whether a message is of these revisions, by its metadata or else its header."""
     header = headers.get(_VERSION_HEADER)
     return META_VERSION in message.meta or (header is not None and header not in LEGACY_VERSIONS)
 

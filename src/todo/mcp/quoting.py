@@ -92,7 +92,7 @@ def _is_hidden(character: str) -> bool:
 
 
 def _is_joined(character: str, before: str) -> bool:
-    """Whether a character that is not displayed changes how the one before it is displayed."""
+    """Return whether an invisible character changes the display of the one before it."""
     if character == _ZERO_WIDTH_JOINER:
         is_styled = before == _EMOJI_STYLE or _SKIN_TONES[0] <= before <= _SKIN_TONES[1]
         return is_styled or _is_emoji(before) or unicodedata.combining(before or " ") == _VIRAMA

@@ -117,7 +117,7 @@ def unquote(text: str) -> str:
 
 
 def _is_name(text: str, start: int) -> bool:
-    """Whether words that would open a message are the beginning of a name, as in "Hello Kitty"."""
+    """Return whether an opening phrase is the beginning of a name, as in "Hello Kitty"."""
     words = text[:start].split()
     return (
         len(words) == 1

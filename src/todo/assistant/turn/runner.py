@@ -261,7 +261,7 @@ class _Turn:
         await self._response.say(said)
 
     async def _means_plan(self, undo: Decision) -> bool:
-        """Whether an undo is about the plan that waits, since the last answer did nothing else."""
+        """Return whether an undo refers to the pending plan: the last answer did nothing else."""
         has_changed = any(each.run_id is not None for each in self.history[-1:])
         is_general = undo.run_id is None and not has_changed
         return is_general and await self._find_waiting() is not None

@@ -321,7 +321,7 @@ class _Reader:
 
 
 def _changes_by_night(start: Moment, due: Moment) -> bool:
-    """Whether the clocks may change between start and due, in another instance of a series."""
+    """Return whether clocks may change between start and due in another instance of a series."""
     first, last = start.to_wall(), due.to_wall()
     if first.date() == last.date():
         return False
