@@ -277,7 +277,7 @@ class StackMachine:
             time.sleep(_POLL_S)
 
     def _is_of_image(self, unit: str) -> bool:
-        """Return whether the image is at fault, since another instance or the candidate is ready."""
+        """Return whether the image is at fault, as another instance or the candidate is ready."""
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     def _find_reason(self, unit: str) -> str:

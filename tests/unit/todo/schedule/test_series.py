@@ -8,7 +8,7 @@ import pytest
 from todo.core.domain import RecurrenceFrom
 from todo.schedule.due import at_wall_time
 from todo.schedule.rule import Rule
-from todo.schedule.series import NextDue, forget_start, next_due, normalise, parse_rule
+from todo.schedule.series import NextDue, forget_start, next_due, normalize, parse_rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NUUK = ZoneInfo("America/Nuuk")
