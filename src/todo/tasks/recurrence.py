@@ -13,7 +13,7 @@ from todo.core.timestamps import format_timestamp
 from todo.core.validation_errors import field_error
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
-from todo.schedule.series import forget_start, next_due, normalise, parse_rule
+from todo.schedule.series import forget_start, next_due, normalize, parse_rule
 from todo.tasks.document import read_due
 from todo.text.search_words import join_words, render_words
 
@@ -146,7 +146,7 @@ def normalize_rule(recurrence: str, rule: TaskRule) -> str:
         ValueError: It is not a rule, or never occurs.
     """
     day, at = read_due(rule)
-    normal = normalise(
+    normal = normalize(
         parse_rule(recurrence),
         due_date=day,
         due_at=at,
