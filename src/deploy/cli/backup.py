@@ -8,7 +8,7 @@ from deploy.cli.stack_command import StackCommand
 
 
 class Backup(StackCommand):
-    """Make a backup of the database now, verify it, and remove what is old."""
+    """Make a backup of the database now, verify it, and remove old backups."""
 
     def main(self) -> int:
         """Make it, and print its name, size and duration."""

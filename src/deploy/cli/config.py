@@ -14,7 +14,7 @@ from deploy.stack import drift, settings
 
 
 class Config(StackCommand):
-    """Show the effective settings of the stack, and which file each comes from."""
+    """Show the effective settings of the stack, and the file that each comes from."""
 
     as_json = cli.Flag("--json", help="print a JSON object instead of tables")
 

@@ -12,7 +12,7 @@ from deploy.upgrade import record
 
 
 class Contract(StackCommand):
-    """Remove from the database what only former versions need, unless one is still kept."""
+    """Remove what only earlier versions need from the database, unless one is still kept."""
 
     drop_images = cli.Flag(
         "--drop-images",

@@ -7,7 +7,7 @@ from deploy.dev import checks
 
 
 class Lint(Command):
-    """Check the code: lint rules, format, types and directions of imports."""
+    """Check the code: lint rules, format, types, import contracts and spelling."""
 
     def main(self) -> int:
         """Run every check, in the environment that deploy.bootstrap.commands chose."""

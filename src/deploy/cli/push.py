@@ -14,7 +14,7 @@ from deploy.scan import gate
 
 
 class Push(Command):
-    """Copy an image that passes the scan to a registry, signed when a key is given.
+    """Push an image that passes the scan to a registry, signed if a key is given.
 
     Push REGISTRY/REPO[:TAG]. Who may push there is what `podman login` says.
     """

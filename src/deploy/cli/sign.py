@@ -12,7 +12,7 @@ from deploy.registry import push, sign, skopeo
 
 
 class Sign(Command):
-    """Sign an image in a registry with a sigstore key, or make such a key.
+    """Sign an image in a registry with a sigstore key, or generate a key pair.
 
     Sign REGISTRY/REPO[:TAG][@DIGEST] --key KEY. Without a digest, the one that `push` recorded.
     """
