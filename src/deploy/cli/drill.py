@@ -8,7 +8,7 @@ from deploy.cli.stack_command import StackCommand
 
 
 class Drill(StackCommand):
-    """Restore the newest backup into a scratch volume, and compare it with the live journals."""
+    """Restore the newest backup to a scratch volume, and compare it with the live journals."""
 
     def main(self) -> int:
         """Do it, and print how long it took and what would have been lost."""

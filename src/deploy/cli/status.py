@@ -24,7 +24,7 @@ _HOME_AND_CLEAR = "\033[H\033[J"
 
 
 class Status(StackCommand):
-    """Show the state of the stack: units, health, versions, images, disk, pool, latest errors."""
+    """Show the stack's state: units, health, versions, images, disk, pool, latest errors."""
 
     as_json = cli.Flag("--json", help="print a JSON object instead of a table")
     watch = cli.Flag("--watch", help="repeat every SECONDS (default: 2) until Ctrl-C")
