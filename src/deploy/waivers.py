@@ -83,7 +83,7 @@ def load(path: Path = FILE) -> Exceptions:
     except (OSError, ValueError) as error:  # text that is not UTF-8 is a ValueError, too
         raise DeployError(
             f"{path.name}: {error}",
-            hint="each entry has the keys that the head of the file names",
+            hint="each entry must have the keys that the head of the file lists",
             code=ExitCode.DATA,
         ) from error
 
@@ -97,7 +97,7 @@ def parse(text: str) -> Exceptions:
     document = tomllib.loads(text)
     unknown = sorted(document.keys() - {"scan", "audit"})
     if unknown:
-        raise ValueError(f"{unknown[0]} is neither [[scan]] nor [[audit]]")
+        raise ValueError(f"{unknown[0]} is unknown; use [[scan]] or [[audit]]")
     return Exceptions(
         scan=tuple(_entries(document, "scan", ScanException)),
         audit=tuple(_entries(document, "audit", AuditException)),
@@ -124,22 +124,22 @@ def find_problems(
         if today > entry.expires:
             problems.append((entry, f"expired on {entry.expires}"))
         elif entry not in used:
-            problems.append((entry, "matches nothing any more"))
+            problems.append((entry, "no longer matches anything"))
     return problems
 
 
 def _entries(document: dict[str, object], kind: str, shape: type[Entry]) -> Iterable[Entry]:
     listed = document.get(kind, [])
     if not isinstance(listed, list):
-        raise ValueError(f"{kind} has to be a list of tables: [[{kind}]]")  # noqa: TRY004 - its text is shown
+        raise ValueError(f"{kind} must be an array of tables: [[{kind}]]")  # noqa: TRY004 - its text is shown
     seen: set[Entry] = set()
     for number, fields in enumerate(listed, start=1):
         name = f"[[{kind}]] entry {number}"
         if not isinstance(fields, dict):
-            raise ValueError(f"{name} is no table")  # noqa: TRY004 - its text is shown
+            raise ValueError(f"{name} is not a table")  # noqa: TRY004 - its text is shown
         entry = shape(**_checked(fields, shape, name))
         if entry in seen:
-            raise ValueError(f"{name} ({entry}) stands there twice")
+            raise ValueError(f"{name} ({entry}) occurs twice")
         seen.add(entry)
         yield entry
 
@@ -157,7 +157,7 @@ def _checked(fields: dict[str, object], shape: type[Entry], name: str) -> dict[s
         if key == "expires":
             # A moment is a date to Python, but cannot be compared with one.
             if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
-                raise ValueError(f"{name} needs a day without quotes: expires = 2027-01-31")
+                raise ValueError(f"{name} requires a date without quotes: expires = 2027-01-31")
         elif not isinstance(value, str) or not value.strip():
-            raise ValueError(f'{name} needs {key} = "…"')
+            raise ValueError(f'{name} requires {key} = "…"')
     return fields

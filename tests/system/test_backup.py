@@ -191,6 +191,9 @@ def test_no_backup_takes_units_and_slot_away_and_leaves_the_backups(backed: Stac
         assert backed.show(unit, "LoadState") == "not-found"
     assert backed.lab.run(["ls", f"{FOLDER}/base"]).stdout
     refused = backed.build("backup", "--no-lab", check=False)
-    assert (refused.returncode, "this stack makes no backups" in refused.stderr) == (78, True)
+    assert (refused.returncode, "backups are not set up in this stack" in refused.stderr) == (
+        78,
+        True,
+    )
     backed.up("--backup")
     assert query(backed, SLOTS) == "1"

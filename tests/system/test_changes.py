@@ -157,7 +157,7 @@ def test_a_drop_in_with_both_addresses_of_a_former_version_keeps_working(stack: 
     text = f"{_OTHER_PORT.format(8111)}ListenStream=127.0.0.1:9000\n"
     with drop_in(stack, _SOCKET, text) as path:
         line = error_line(restart(stack, check=False))
-        assert "the sockets have the address 127.0.0.1:9000 twice" in line
+        assert "the sockets list the address 127.0.0.1:9000 twice" in line
         stack.up()
         assert answers(stack, 8111)
         assert stack.ready().is_success

@@ -143,12 +143,12 @@ def test_a_good_image_replaces_a_single_instance_without_a_lost_request(updated:
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("broken", "does not say which schemas it works with"),
+        ("broken", "does not report the schemas that it supports"),
         ("hangs-at-import", "did not load within"),
         ("exits", "it ended: SystemExit: 9"),
-        ("errors", "is answered with 500"),
-        ("unknown-requests", "is answered with 404, and with 200 by the image that runs"),
-        ("silent", "is not answered within"),
+        ("errors", "returns 500"),
+        ("unknown-requests", "returns 404, but 200 with the running image"),
+        ("silent", "gets no response within"),
         ("never-ready", "not ready after"),
         ("migration-fails", "spoilt"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 _MAX_PORT = 65535
 _MAX_PATH_BYTES = 107
-"""What sockaddr_un holds, without its terminator."""
+"""Maximum length of a path in sockaddr_un, without its terminator."""
 _TCP_LISTEN = "0A"
 _TCP_INODE = 9
 _UNIX_INODE = 6
@@ -104,7 +104,7 @@ def parse(text: str, *, place: str = "") -> Address:
     """
     if text.startswith(("/", "@")):
         if len(os.fsencode(text)) > _MAX_PATH_BYTES:
-            message = f"the path of a Unix socket has at most {_MAX_PATH_BYTES} bytes"
+            message = f"the path of a Unix socket must have at most {_MAX_PATH_BYTES} bytes"
             raise ValueError(message)
         return Address(text, path=text, place=place)
     # systemd takes a port by itself for all addresses.
@@ -118,10 +118,10 @@ def parse(text: str, *, place: str = "") -> Address:
     except ValueError:
         ip = None
     if ip is None or (ip.version == 6) == (bare == host) or not _is_number(port):  # noqa: PLR2004
-        message = "an address is IPV4:PORT, [IPV6]:PORT, a port, or an absolute path"
+        message = "an address must be IPV4:PORT, [IPV6]:PORT, a port, or an absolute path"
         raise ValueError(message)
     if not 0 < int(port) <= _MAX_PORT:
-        message = f"a port is a number from 1 to {_MAX_PORT}"
+        message = f"a port must be a number from 1 to {_MAX_PORT}"
         raise ValueError(message)
     return Address(text, ip, int(port), place=place)
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from deploy.units.parser import Unit
 
 TARGET = "/backup"
-"""Where the containers see the folder."""
+"""Mount point of the folder in the containers."""
 
 CONTAINERS = tuple(name for name in BACKUP_UNITS if name.endswith(".container"))
 """The units that mount the folder."""
@@ -81,7 +81,7 @@ def check_folder(path: Path) -> Path:
     """
     if not _SAFE.fullmatch(str(path)):
         raise DeployError(
-            f"a unit cannot name the folder {path}",
+            f"the path of the folder {path} has characters that a unit cannot contain",
             hint="use an absolute path of letters, digits and _ . / @ + -",
             code=ExitCode.USAGE,
         )
@@ -151,7 +151,7 @@ def find_folder() -> Path:
     if folder is not None:
         return folder
     message = f"{CONTAINERS[0]} mounts no folder at {TARGET}"
-    hint = f"correct your drop-in, or {command_hints.build('up --backup --backup-folder DIR')}"
+    hint = f"correct your drop-in, or run {command_hints.build('up --backup --backup-folder DIR')}"
     raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
 
@@ -183,7 +183,7 @@ def refuse_absent() -> None:
     """
     if not has_backups():
         raise DeployError(
-            "this stack makes no backups",
+            "backups are not set up in this stack",
             hint=command_hints.build("up --backup"),
             code=ExitCode.CONFIG,
         )
@@ -204,7 +204,7 @@ def make_folder() -> None:
         process.run(["podman", "unshare", "chown", owner, str(folder)], timeout_s=_TIMEOUT_S)
         folder.chmod(_MODE)
     except OSError as error:
-        message = f"the folder of backups {folder} cannot be made: {error.strerror}"
+        message = f"cannot create the backup folder {folder}: {error.strerror}"
         raise DeployError(message, hint="name another one with --backup-folder") from None
 
 
@@ -233,8 +233,10 @@ def save_settings() -> None:
         shutil.rmtree(final, ignore_errors=True)
         new.rename(final)
     except OSError as error:
-        message = f"the settings cannot be written to {folder}: {error.strerror}"
-        raise DeployError(message, hint="free some space, or look at its owner") from None
+        message = f"cannot write the settings to {folder}: {error.strerror}"
+        raise DeployError(
+            message, hint="free some space, or check the owner of the folder"
+        ) from None
 
 
 def start() -> None:

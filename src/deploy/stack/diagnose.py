@@ -61,7 +61,7 @@ _PROGRAMS = {
 }
 _COMMANDS = {
     "systemd.txt": (
-        "units and timers of the stack, units of the user that failed",
+        "units and timers of the stack, and the user's failed units",
         ("systemctl", "--user", "list-units", "--all", "--full", "todo-*"),
         ("systemctl", "--user", "list-timers", "--all", "--full", "todo-*"),
         ("systemctl", "--user", "--failed", "--full"),
@@ -75,7 +75,7 @@ _COMMANDS = {
         ("podman", "secret", "ls", "--filter=name=^todo-"),
     ),
 }
-_TITLE = "What is in this archive, with the SHA-256 of each file."
+_TITLE = "Content of this archive, with the SHA-256 of each file."
 _LOOK = """\
 Secrets were removed: passwords, keys, tokens, and every variable that is not known to be harmless.
 Names of users, hosts and folders were not. The log holds no text of tasks, but IDs of users and
@@ -109,7 +109,7 @@ def collect(lines: int, step: Step) -> list[Entry]:
         lines: Of the log of each unit.
         step: Shows the part that is collected now.
     """
-    step.note("secrets, to leave them out")
+    step.note("secrets, to remove them")
     redactor = redaction.find()
     found = []
     for name, what, find in _parts(lines, redactor):
@@ -182,18 +182,18 @@ def _parts(lines: int, redactor: Redactor) -> Iterator[tuple[str, str, Callable[
 
     yield (
         "status.json",
-        "what build.py status --json prints",
+        "output of build.py status --json",
         lambda: as_json(overview.to_json_dict(overview.find())),
     )
     yield (
         "config.json",
-        "what build.py config --json prints",
+        "output of build.py config --json",
         lambda: as_json(dataclasses.asdict(settings.find())),
     )
     yield "versions.json", "versions of programs, kernel and system", lambda: as_json(_versions())
-    yield "doctor.txt", "what build.py doctor prints", lambda: redactor.clean(_doctor())
-    yield "disks.json", "room on the disks", lambda: as_json(_disks())
-    yield "podman-info.json", "what podman info prints", lambda: as_json(_podman_info())
+    yield "doctor.txt", "output of build.py doctor", lambda: redactor.clean(_doctor())
+    yield "disks.json", "free space on the disks", lambda: as_json(_disks())
+    yield "podman-info.json", "output of podman info", lambda: as_json(_podman_info())
     for name, (what, *commands) in _COMMANDS.items():
         yield name, what, functools.partial(_outputs, commands, redactor)
     for path in _find_unit_files():
@@ -205,7 +205,7 @@ def _parts(lines: int, redactor: Redactor) -> Iterator[tuple[str, str, Callable[
     for name in update_state.FILES:
         path = update_state.find_file(name)
         if path.exists():
-            what = "what updates have written down"
+            what = "state files of updates"
             yield f"update/{name}", what, functools.partial(_record, path, redactor)
     for unit in logs.UNITS:
         yield (

@@ -15,15 +15,15 @@ _MEANINGS = {
     125: "Podman could not create the container",
     126: "the container's program cannot be run",
     127: "the container's program was not found",
-    137: "killed, as by a failed health check or for lack of memory",
+    137: "killed, for example by a failed health check or because it ran out of memory",
 }
 """Exit codes of the stack's programs (docs/configure.md), of Podman, and 128 + SIGKILL."""
 
 _RESULTS = {
     "timeout": "it was not ready within TimeoutStartSec",
     "oom-kill": "it used more memory than MemoryMax",
-    "start-limit-hit": "it failed too often in a row",
-    "service-start-limit-hit": "its service failed too often in a row",
+    "start-limit-hit": "it failed too many times in a row",
+    "service-start-limit-hit": "its service failed too many times in a row",
     "resources": "systemd could not start its program",
     "dependency": "a unit that it requires failed",
     "protocol": "it ended before it was ready",

@@ -58,7 +58,7 @@ def find(*, no_lab: bool = False, lab: str | None = None) -> LabStack | None:
     if no_lab:
         raise DeployError(
             why,
-            hint="python3 build.py doctor says what is missing",
+            hint="python3 build.py doctor shows what is missing",
             code=ExitCode.CONFIG,
         )
     return LabStack(command_hints.DEFAULT_LAB, why)
@@ -99,15 +99,16 @@ class LabStack:
         machine = self._running()
         if machine is None:
             self._require_lab()
-        progress.say(f"{self._reason()} This is a trial in a lab, a throwaway Debian machine.")
+        progress.say(f"{self._reason()} This is a trial in a lab, a disposable Debian machine.")
         progress.say(
-            f"Its data is deleted with it; python3 build.py lab down {self.name} asks first."
+            f"Its data is deleted with it; python3 build.py lab down {self.name} asks for "
+            "confirmation first."
         )
         if machine is None:
             machine = self._start(port or _PUBLIC_PORT)
         published = _outer(machine, _PUBLIC_PORT)
         if published is None or port not in (None, published):
-            there = f"port {published}" if published else "no port of the backend"
+            there = f"port {published}" if published else "does not publish the backend"
             message = f"the lab {self.name} runs already, and publishes {there}"
             raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
         words = ["up", f"--image-cache={IMAGES}", "--no-lab", *arguments]
@@ -241,7 +242,7 @@ class LabStack:
 
     def _reason(self) -> str:
         if self.why is None:
-            return f"In the lab {self.name}, as asked."
+            return f"In the lab {self.name}, as requested."
         return f"This host cannot run the stack itself: {self.why}."
 
     def _require_lab(self) -> None:
@@ -338,7 +339,7 @@ def lend(machine: manager.Lab, path: Path) -> str:
         DeployError: It cannot be read.
     """
     if not path.is_file():
-        message = f"{path} is no file"
+        message = f"{path} is not a file"
         raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE)
     lent = f"lent-{secrets.token_hex(4)}-{path.name}"
     try:

@@ -234,7 +234,9 @@ def _read_record() -> dict[str, str]:
     except ValueError as error:
         message = f"{_record_path()} is damaged: {error}"
         aside = command_hints.shell(f"mv {_record_path()} {_record_path()}.damaged")
-        hint = f"move it aside ({aside}) and run the command again; it names each unit in its way"
+        hint = (
+            f"move it aside ({aside}) and run the command again; it names each unit that conflicts"
+        )
         raise DeployError(message, hint=hint, code=ExitCode.DATA) from error
     return record
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "todo-backend@.container"
 FOLDER = "/run/instances"
-"""Where the instances show each other that they are ready."""
+"""Folder in which the instances show each other that they are ready."""
 
 _CONTAINER = file_of(BACKEND)
 _POOL = "TODO_DATABASE_POOL_SIZE"

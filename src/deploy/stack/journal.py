@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 _LINES = 40
 _GRAVE = re.compile(r'"level": ?"(?:ERROR|CRITICAL)"|\b(?:FATAL|ERROR|PANIC|CRITICAL)\b|^Error: ')
-"""What marks a line as an error: the backend's JSON, PostgreSQL's prefixes, Podman's own."""
+"""Marks of error lines: the backend's JSON, PostgreSQL's prefixes, and Podman's own."""
 _BYSTANDERS = {"systemd", "conmon"}
-"""The journal's names for those whose lines say how a container ended, not why."""
+"""Identifiers in the journal of programs that report how a container ended, not why."""
 
 
 def find_end(invocation: str) -> ExitStatus | None:

@@ -56,7 +56,7 @@ SECRET = "todo-token-secret"  # noqa: S105  # its name, not its value
 VOLUMES = ("todo-data", "todo-socket", "todo-instances", "todo-drill", *local_model.VOLUMES)
 
 LINGERING = Path("/var/lib/systemd/linger")
-"""Where systemd-logind keeps an empty file for each lingering user."""
+"""Folder in which systemd-logind keeps an empty file for each lingering user."""
 
 _SECRET_BYTES = 48
 
@@ -90,7 +90,7 @@ def check_port(port: int | None, *, moving: bool) -> None:
     ports.check_movable(port)
     if not moving and _new_dropin(port) is not None and systemd.is_active(SOCKET):
         raise DeployError(
-            f"the stack is running, and install does not move it to port {port}",
+            f"install cannot move the running stack to port {port}",
             hint=command_hints.build(f"up --port {port}"),
             code=ExitCode.CONFIG,
         )
@@ -316,7 +316,7 @@ def _moved(dropin: str) -> Iterator[None]:
             _serve({SOCKET}, step)
         yield
     except BaseException:
-        with progress.step("Going back to the port before") as step:
+        with progress.step("Returning to the former port") as step:
             install.install(_units(before))
             systemd.systemctl("stop", SOCKET, *find_instances(), check=False)
             systemd.systemctl("daemon-reload")
@@ -369,7 +369,8 @@ def _ensure_linger(user: str) -> None:
     done = process.run(["loginctl", "enable-linger", user], check=False)
     if done.returncode != 0:
         raise DeployError(
-            f"{user} may not keep services running without a login: {done.stderr.strip()}",
+            f"{user} is not allowed to keep services running without a login: "
+            f"{done.stderr.strip()}",
             hint=f"sudo loginctl enable-linger {user}",
             code=ExitCode.CONFIG,
         )

@@ -86,7 +86,7 @@ def check_file(path: Path, sha256: str) -> Model:
     """
     wanted = sha256.lower().removeprefix("sha256:")
     if not _SHA256.fullmatch(wanted):
-        message = f"{sha256} is not a SHA-256"
+        message = f"{sha256} is not a SHA-256 digest"
         raise DeployError(message, hint="write its 64 hexadecimal digits", code=ExitCode.USAGE)
     try:
         with path.open("rb") as file, progress.step("Checking the model") as step:
@@ -98,7 +98,7 @@ def check_file(path: Path, sha256: str) -> Model:
             file.seek(0)
             found = _hash(file, size, step)
     except OSError as error:
-        message = f"the model {path} cannot be read: {error.strerror}"
+        message = f"cannot read the model {path}: {error.strerror}"
         raise DeployError(message, hint="name a readable file", code=ExitCode.USAGE) from None
     if found != wanted:
         message = f"the model {path} has the SHA-256 {found}, expected {wanted}"
@@ -236,6 +236,6 @@ def _require_memory(path: Path, size: int) -> None:
         raise DeployError(
             f"the model {path} needs more memory than this machine has: "
             f"{size / _GIB:.1f} of {total / _GIB:.1f} GiB",
-            hint="take a smaller one, or an endpoint elsewhere: docs/local-model.md",
+            hint="use a smaller model, or a model server elsewhere: docs/local-model.md",
             code=ExitCode.CONFIG,
         )

@@ -35,7 +35,7 @@ UNITS = tuple(
     service.removeprefix("todo-").removesuffix(".service")
     for service in (*SERVICES, AI, WAL, BACKUP, DRILL, DRILL_DB, UPDATE)
 )
-"""The names that users give; `backend` is all instances, `backend@2` one of them."""
+"""Names of units for users; `backend` means all instances, `backend@2` one of them."""
 INSTANCES = tuple(
     service.removeprefix("todo-").removesuffix(".service")
     for service in (*map(name_instance, range(2, MAX_INSTANCES + 1)), CANDIDATE)

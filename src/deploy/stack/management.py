@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 _TIMEOUT_S = 20.0
-"""Far above the backend's own answer within a second, for a machine that is busy."""
+"""Timeout of a request; the backend itself responds within a second, except on a busy machine."""
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -111,7 +111,7 @@ def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int
         DeployError: There is no answer.
     """
     if not (address.port or address.path):
-        message = f"{address.text} cannot be used: it is neither a TCP address nor a path"
+        message = f"{address.text} is neither a TCP address nor a path"
         raise DeployError(message, code=ExitCode.UNAVAILABLE)
     connection = address.open_http(timeout_s)
     try:
@@ -119,7 +119,7 @@ def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int
         response = connection.getresponse()
         return response.status, response.read()
     except (OSError, http.client.HTTPException) as error:
-        message = f"no answer from {address.text}: {error or type(error).__name__}"
+        message = f"no response from {address.text}: {error or type(error).__name__}"
         raise DeployError(message, code=ExitCode.UNAVAILABLE) from None
     finally:
         connection.close()
@@ -137,7 +137,7 @@ def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
     """
     status, body = get(address, "/metrics", timeout_s)
     if status != http.client.OK:
-        message = f"{address.url}/metrics answers {status}"
+        message = f"{address.url}/metrics returned {status}"
         raise DeployError(message, code=ExitCode.UNAVAILABLE)
     return find_figures(list(parse(body.decode(errors="replace"))))
 
@@ -158,7 +158,7 @@ def find_figures(samples: Iterable[Sample]) -> Figures:
     found = _Samples(samples)
     build = found.labels("todo_build_info")
     if not build:
-        message = "what answers at the management address is not the backend"
+        message = "the program at the management address is not the backend"
         raise DeployError(message, code=ExitCode.UNAVAILABLE)
     requests: dict[str, int] = {}
     for sample in found.named("todo_http_requests_total"):

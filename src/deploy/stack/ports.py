@@ -47,7 +47,7 @@ def check(port: int, *, management: Collection[int], ours: Collection[Address] =
     """
     if port in management:
         raise DeployError(
-            f"port {port} is a management port",
+            f"port {port} is a management port of the stack",
             hint=f"choose another: {_command()}",
             code=ExitCode.CONFIG,
         )
@@ -73,7 +73,7 @@ def check_defined(
         for before in wanted[:number]:
             if address.overlaps(before, ipv6_only=ipv6_only):
                 message = (
-                    f"the sockets have the address {address.text} twice"
+                    f"the sockets list the address {address.text} twice"
                     if address == before
                     else f"the sockets cannot listen on both {before.text} and {address.text}: "
                     "one includes the other"
@@ -287,7 +287,7 @@ def _check_path(address: Address, ours: Collection[Address], hint: str) -> None:
 
 
 def _taken(message: str, command: str, hint: str) -> DeployError:
-    remedy = f"stop it ({command_hints.shell(command)} names it), or {hint}"
+    remedy = f"stop it ({command_hints.shell(command)} shows it), or {hint}"
     return DeployError(message, hint=remedy, code=ExitCode.CONFIG)
 
 
@@ -296,7 +296,7 @@ def _check_privilege(port: int, hint: str) -> None:
     if _UNPRIVILEGED.exists():
         lowest = int(_UNPRIVILEGED.read_text())
     if port < lowest and os.geteuid() != 0:
-        message = f"port {port} needs root: ordinary users may use ports from {lowest} on"
+        message = f"port {port} requires root: unprivileged users can use ports from {lowest} on"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
 
 

@@ -18,12 +18,12 @@ from deploy.units.spec import DB, DB_MAJOR, build_args
 
 CONTAINER = "todo-db.container"
 HOLD = f"{CONTAINER}.d/95-upgrade-db.conf"
-"""Pins image and volume of the server that starts, while the other files change (ADR 83)."""
+"""Drop-in that pins image and volume of the server while the other files change (ADR 83)."""
 
 _SOURCE, _DATA = "todo-data.volume", "/var/lib/postgresql"
-"""What the unit mounts as its data, and where."""
+"""The unit's data mount."""
 _UNNAMED = "17"
-"""The version of units from before they named it."""
+"""Version of older units, which do not name it."""
 _ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
 
 
@@ -186,14 +186,14 @@ def describe_way(major: str = "") -> str:
     if not major:
         return f"if it is of a newer version: {newer}; of an older one: {older}"
     if major not in find_known():
-        return "use a checkout that has this version"
+        return "use a checkout that supports this version"
     return newer if int(major) > int(find_installed()) else older
 
 
 def _require(major: str) -> str:
     if major not in find_known():
         raise DeployError(
-            f"the stack runs PostgreSQL {major}, which this checkout does not have",
+            f"the stack runs PostgreSQL {major}, which this checkout does not support",
             hint=f"go back to an older checkout, and run {command_hints.build('upgrade-db')} there",
             code=ExitCode.CONFIG,
         )

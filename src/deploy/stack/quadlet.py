@@ -60,4 +60,4 @@ def _reason(container: str) -> str:
     said = process.run([str(program), "--user", "--dryrun"], check=False).stderr
     lines = [line for line in said.splitlines() if container in line]
     # "quadlet-generator[1234]: converting "NAME": unsupported key …"
-    return lines[-1].partition("]: ")[2] or lines[-1] if lines else "it says nothing more"
+    return lines[-1].partition("]: ")[2] or lines[-1] if lines else "it gives no reason"

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from deploy.stack.systemd import UnitState
 
 PATIENCE_S = 900.0
-"""For so long nothing new may happen: far beyond ten times what any step takes."""
+"""Maximum time without progress; no step takes a tenth of it."""
 
 MAX_RESTARTS = 10
-"""How often one of several instances may fail before it is given up: it has no start limit."""
+"""Maximum number of failures of one of several instances, which has no start limit."""
 
 NEWER_SCHEMA = 65
-"""Exit code of the migration where the backend would wait in vain for its schema."""
+"""Exit codes of the migration after which the backend would never get its schema."""
 
 FINAL = {77, 78}
 """Exit codes after which systemd does not restart the unit: its RestartPreventExitStatus."""
@@ -287,7 +287,7 @@ def _explain(
         return DeployError(
             f"{unit} did not start: its job has waited for another unit for "
             f"{PATIENCE_S / 60:.0f} minutes",
-            hint=f"{command_hints.shell('systemctl --user list-jobs')} names it",
+            hint=f"{command_hints.shell('systemctl --user list-jobs')} shows it",
             code=ExitCode.UNAVAILABLE,
         )
     failed = watch.failed or now.invocation

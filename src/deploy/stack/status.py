@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 PUBLISHED_URL = "BUILD_PUBLISHED_URL"
-"""Variable with the public address as seen from outside, where a lab publishes another port."""
+"""Variable with the public address as seen from outside, if a lab publishes another port."""
 PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
 """The same for the address of health and metrics."""
 

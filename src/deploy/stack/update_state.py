@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 3
-"""So many images stay, the running one included."""
+"""Number of images that are kept, including the running one."""
 UPDATE, ROLLBACK, CONTRACT = "update", "rollback", "contract"
 MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
 """The steps in their order; from `WATCH` on the candidate serves users."""

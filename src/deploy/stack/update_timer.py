@@ -55,7 +55,8 @@ def check(*, wanted: bool | None) -> None:
     """
     if wanted and not str(paths.REPO).isprintable():
         raise DeployError(
-            f"a unit cannot name the checkout {str(paths.REPO)!r}",
+            f"the path {str(paths.REPO)!r} of the checkout has characters that a unit cannot "
+            "contain",
             hint="move it to a path of printable characters",
             code=ExitCode.CONFIG,
         )

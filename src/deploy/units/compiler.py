@@ -118,8 +118,8 @@ def _environment(unit: Unit) -> tuple[tuple[str, str], ...]:
             if values.looks_secret(name, value):
                 assignment.place.refuse(
                     f"{name} in Environment= looks like a password",
-                    "whoever may list processes reads it: use Secret= and a variable "
-                    f"{name}_FILE that names its file",
+                    "users who can list processes can read it: use Secret= and a variable "
+                    f"{name}_FILE with its path",
                 )
             found[name] = value
     return tuple(found.items())
@@ -144,8 +144,9 @@ def _tmpfs(assignment: Assignment) -> Tmpfs:
     found = values.options(assignment, given, ("size", "mode"), flags=_TMPFS_FLAGS) if given else {}
     if not path.startswith("/") or "size" not in found:
         assignment.refuse(
-            "a tmpfs needs an absolute path and a size",
-            "write it as /tmp:size=16m,mode=1777; without a size it takes half of the memory",
+            "a tmpfs requires an absolute path and a size",
+            "write, for example, /tmp:size=16m,mode=1777; without a size it can use half of the "
+            "memory",
         )
     values.check_mode(assignment, found.get("mode", "1777"))
     return Tmpfs(path, values.podman_size(assignment, found["size"]))
@@ -156,12 +157,12 @@ def _secret(assignment: Assignment, uid: int, gid: int) -> Secret:
     found = values.options(assignment, given or "type=mount", _SECRET_OPTIONS)
     if found.get("type", "mount") != "mount":
         assignment.refuse(
-            "a secret in the environment is readable by whoever inspects the container",
-            "write type=mount and let the program read the file",
+            "a secret in the environment can be read by anyone who inspects the container",
+            "use type=mount and let the program read the file",
         )
     if (found.get("uid"), found.get("gid")) != (str(uid), str(gid)):
         assignment.refuse(
-            "the container's account does not own the secret", f"write uid={uid},gid={gid}"
+            "the container's user does not own the secret", f"write uid={uid},gid={gid}"
         )
     values.check_mode(assignment, found.get("mode", "0444"))
     path = found.get("target", name)

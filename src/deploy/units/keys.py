@@ -49,8 +49,8 @@ _POLICY = values.one_of("no", "always", "on-success", "on-failure", "on-abnormal
 _ACTION = values.one_of("none", "kill", "restart", "stop")
 
 _UNIT: tuple[_Row, ...] = (
-    ("Description", values.verbatim, _NO, _NO, "text for people"),
-    ("Documentation", values.verbatim, _NO, _NO, "text for people"),
+    ("Description", values.verbatim, _NO, _NO, "for readers"),
+    ("Documentation", values.verbatim, _NO, _NO, "for readers"),
     ("Wants", values.words, _LIKE, _LIKE, "all are in one pod; each waits by itself"),
     (
         "Requires",
@@ -126,7 +126,7 @@ _CONTAINER: tuple[_Row, ...] = (
     ("Ulimit", values.ulimit, _NO, _NO, "the engine's or the node's default limits"),
     ("PidsLimit", values.number, _LIKE, _NO, "Podman: pids_limit of containers.conf"),
     ("AutoUpdate", values.one_of("local", "registry"), _NO, _NO, "see the update of the units"),
-    ("Label", values.words, _NO, _NO, "for people and tools on this machine"),
+    ("Label", values.words, _NO, _NO, "for users and tools on this machine"),
 )  # fmt: skip
 _SERVICE: tuple[_Row, ...] = (
     (
@@ -171,7 +171,7 @@ _VOLUME: tuple[_Row, ...] = (
     ),
     ("User", values.account, _YES, _LIKE, "Podman: annotation of the claim; Kubernetes: fsGroup"),
     ("Group", values.account, _YES, _LIKE, "Podman: annotation of the claim; Kubernetes: fsGroup"),
-    ("Label", values.words, _NO, _NO, "for people and tools on this machine"),
+    ("Label", values.words, _NO, _NO, "for users and tools on this machine"),
 )
 _TIMER: tuple[_Row, ...] = (
     ("OnCalendar", values.verbatim, _NO, _NO, "what it starts is not part of the pod"),

@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from deploy.units.spec import Contract
 
 _OPTIONAL = "dropins"
-"""The folder of the drop-ins that somebody may add; those beside a unit always count."""
+"""Folder of the optional drop-ins; drop-ins beside a unit always apply."""
 
 AI_UNITS = ("todo-ai-socket.volume", "todo-ai.container", "todo-model.volume")
-"""The units of the local model, which only some want."""
+"""Optional units of the local model."""
 BACKUP_UNITS = (
     *("todo-backup.container", "todo-backup.timer", "todo-wal.container"),
     *("todo-drill-db.container", "todo-drill.container", "todo-drill.timer", "todo-drill.volume"),
 )
-"""The units of backups, which only some want. No manifest has them."""
+"""Optional units of backups, which the manifest does not include."""
 UPDATE_UNITS = ("todo-update.timer",)
-"""The timer of updates, which only some want; its service is made with the path of the checkout."""
+"""Optional timer of updates; its service is created with the path of the checkout."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
 """What connects the backend to it, below the folder of the optional drop-ins."""
 INSTANCES_UNITS = ("todo-instances.volume",)
-"""The units that only several instances of the backend need."""
+"""Units for several instances of the backend."""
 POSTGRESQL_DROPIN = "todo-db.container.d/30-postgresql-{major}.conf"
 """What makes the database another major version than the unit's, below the same folder."""
 INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
@@ -68,7 +68,7 @@ def load_units(
     _require_known(folder)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     if not files:
-        message = f"{folder} holds no units"
+        message = f"{folder} contains no units"
         raise DeployError(message, hint="restore it: git checkout quadlet", code=ExitCode.DATA)
     left_out = {
         *(() if ai else AI_UNITS),
@@ -142,7 +142,7 @@ def _find_problem(folder: Path, path: Path) -> tuple[str, str]:
         if depth or (unit == name and path != folder / _OPTIONAL):
             return "unknown folder", f"known are {_OPTIONAL} and, in it or beside it, NAME.d"
         if unit != name and not (folder / unit).is_file():
-            return f"there is no unit {unit}", "name the folder of its drop-ins NAME.d"
+            return f"the unit {unit} does not exist", "name the folder of its drop-ins NAME.d"
     elif depth or optional:
         if not (depth and path.suffix == ".conf" and path.is_file()):
             return "unknown kind of file", "drop-ins are NAME.d/*.conf"

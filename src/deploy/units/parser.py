@@ -169,14 +169,15 @@ def _read_lines(file: str, text: str) -> Iterator[Header | Assignment]:
         if not equals or not _KEY.fullmatch(key):
             place.refuse(
                 f"neither a comment, a section nor Key=value: {line}",
-                "write Key=value, or begin a comment with #",
+                "write Key=value, or start a comment with #",
             )
         if not section:
-            place.refuse(f"{key}= stands before any section", "put a [Section] line above it")
+            place.refuse(f"{key}= is before the first section", "put a [Section] line above it")
         value = value.strip(_SPACE)
         if value != value.lstrip():
             place.refuse(
-                f"{key}= begins with an unusual blank", "remove it: Podman ignores it, systemd not"
+                f"{key}= starts with an unusual white-space character",
+                "remove it: Podman ignores it, but systemd does not",
             )
         yield Assignment(section, key, value, place)
 
@@ -208,7 +209,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]
         pending = ""
     if pending:
         SourceLocation(file, number).refuse(
-            "the file ends inside a continued line", "drop the backslash or add the line"
+            "the file ends inside a continued line", "remove the backslash, or add the missing line"
         )
 
 
@@ -228,12 +229,12 @@ def _read_line(place: SourceLocation, raw: str) -> str:
         )
     if line != line.strip() or line.startswith("\ufeff"):
         place.refuse(
-            "an unusual blank or a byte order mark at the line's start or end",
+            "an unusual white-space character or a byte order mark at the start or end of the line",
             "remove it: only one of systemd and Podman ignores it",
         )
     if line.endswith("\\") and not raw.endswith("\\"):
         place.refuse(
-            "a blank after the backslash that ends the line",
+            "a space after the backslash that ends the line",
             "remove it: the line is continued for Podman, but not for systemd",
         )
     return line
@@ -248,7 +249,7 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
     if pending == pending.rstrip(_SPACE):
         place.refuse(
             "no space before the backslash that continues the line",
-            "put one there: systemd and Podman join the lines differently without it",
+            "add one: without it, systemd and Podman join the lines differently",
         )
     quote = ""
     escaped = False
@@ -264,7 +265,7 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
     if quote:
         place.refuse(
             f"the quote {quote} is still open where the line is continued",
-            "close it before: inside quotes systemd keeps blanks that Podman drops",
+            "close it first: inside quotes, systemd keeps spaces that Podman removes",
         )
 
 
@@ -337,7 +338,7 @@ def literal(assignment: Assignment, text: str) -> str:
         match = re.search(rf"{re.escape(mark)}(.?)", text.replace(mark * 2, ""))
         if match:
             assignment.refuse(
-                f"the {name} {match[0]} is expanded by systemd alone",
+                f"the {name} {match[0]} is expanded by systemd only",
                 f"write the value itself, or {mark}{mark} for the character {mark}",
             )
         text = text.replace(mark * 2, mark)

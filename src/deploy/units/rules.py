@@ -38,7 +38,7 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
     owners = {f"{each.stem}.service": each for each in containers}
     owner = owners.get(values.text(service))
     if owner is None:
-        service.refuse("no such service", suggest(service.value, owners))
+        service.refuse("the service does not exist", suggest(service.value, owners))
     binds = {role: containers[owner].env.get(name) for role, name in BINDS.items()}
     roles = [role for role, bind in binds.items() if bind == address]
     if not roles:
@@ -49,7 +49,7 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
             for place in [_variable(owner, BINDS[role])]
         ]
         listen.refuse(
-            f"no address of {owner.stem} is this one",
+            f"{owner.stem} does not listen on this address",
             f"make them equal; {owner.file} says {' and '.join(said) or 'none'}",
         )
     return Socket(
@@ -103,11 +103,11 @@ def check_names(units: Iterable[Unit]) -> None:
             for assignment in unit.find_all("Unit", key):
                 for word in values.words(assignment):
                     if word.startswith(PREFIX) and word not in known:
-                        assignment.refuse(f"there is no unit {word}", suggest(word, known))
+                        assignment.refuse(f"the unit {word} does not exist", suggest(word, known))
         for assignment in unit.find_all("Container", "Volume"):
             source = values.mount(assignment).partition(":")[0]
             if source not in known and not source.startswith(values.HOME):
-                assignment.refuse(f"there is no unit {source}", suggest(source, known))
+                assignment.refuse(f"the unit {source} does not exist", suggest(source, known))
 
 
 def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, Volume]) -> None:
@@ -126,16 +126,17 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
             if volume.uid is None or volume.gid is None:
                 assignment.refuse(
                     f"{mount.volume}.volume has no owner",
-                    "set User= and Group= there: Podman gives an empty volume to its last mount",
+                    "set User= and Group= there: otherwise the last mount determines the owner of "
+                    "an empty volume",
                 )
             if mount.owner and (volume.uid, volume.gid) != (container.uid, container.gid):
                 assignment.refuse(
                     f":U would give {mount.volume} to {container.uid}:{container.gid}, "
                     f"{mount.volume}.volume says {volume.uid}:{volume.gid}",
-                    "drop :U, or make the two equal",
+                    "remove :U, or make the two equal",
                 )
             if mount.owner and mount.read_only:
-                assignment.refuse("an owner's mount is read-only", "drop ro or U")
+                assignment.refuse("an owner's mount is read-only", "remove ro or U")
 
 
 def check_times(containers: Mapping[Unit, Container]) -> None:
@@ -180,7 +181,7 @@ def check_threads(containers: Mapping[Unit, Container]) -> None:
 def _check_start(unit: Unit, container: Container) -> None:
     health, start = container.health, container.start_timeout_s
     if container.notify == "healthy" and health is None:
-        unit.get("Container", "Notify").refuse("there is no HealthCmd=", "add one")
+        unit.get("Container", "Notify").refuse("HealthCmd= is missing", "add one")
     if container.notify != "healthy" or health is None or start is None:
         return
     needed = health.start_period_s + health.retries * (health.interval_s + health.timeout_s)

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from deploy.errors import DeployError, ExitCode
 
 PREFIX = "todo-"
-"""Every unit's name begins so; what follows is the container's name in the manifest."""
+"""Prefix of all unit names; the rest is the container's name in the manifest."""
 
 PUBLIC, MANAGEMENT = "public", "management"
 BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
@@ -23,9 +23,9 @@ DB_MAJOR, DB_SUITE = "DB_MAJOR", "DB_SUITE"
 """Variables of its unit: PostgreSQL's major version, and the suite of Debian that has it."""
 
 AI = f"{PREFIX}ai"
-"""The unit of the local model, which only some want."""
+"""Optional unit of the local model."""
 BACKUP = tuple(f"{PREFIX}{name}" for name in ("backup", "drill", "drill-db", "wal"))
-"""The containers of backups, which only some want; they use the images of every stack."""
+"""Optional containers of backups, which use the images of every stack."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Contract:
         for socket in self.sockets:
             if socket.role == role:
                 return socket.port
-        raise _no_unit("*.socket", f"none listens on the {role} address, {BINDS[role]}")
+        raise _no_unit("*.socket", f"no socket listens on the {role} address, {BINDS[role]}")
 
 
 def build_args(contract: Contract) -> dict[str, str]:

@@ -73,7 +73,7 @@ def boolean(assignment: Assignment) -> bool:
     """A truth value that systemd and Podman read alike; the former knows more spellings."""
     value = assignment.value.lower()
     if value not in _TRUE | _FALSE:
-        assignment.refuse("not a truth value", "write true or false")
+        assignment.refuse("not a Boolean", "write true or false")
     return value in _TRUE
 
 
@@ -95,7 +95,7 @@ def ulimit(assignment: Assignment) -> tuple[str, int, int]:
     """A limit of a process's resources: its name, its soft and its hard value."""
     match = re.fullmatch(r"([a-z]+)=(\d{1,9})(?::(\d{1,9}))?", text(assignment), re.ASCII)
     if match is None:
-        assignment.refuse("not a limit with numbers", "write it as nofile=1024:1024")
+        assignment.refuse("not a limit with numbers", "write, for example, nofile=1024:1024")
     return match[1], int(match[2]), int(match[3] or match[2])
 
 
@@ -108,7 +108,7 @@ def account(assignment: Assignment) -> int:
     """A numeric uid or gid other than root's: names would depend on the image."""
     value = number(assignment)
     if not 0 < value <= _MAX_ID:
-        assignment.refuse("not the number of an ordinary account", "write one from 1 up")
+        assignment.refuse("not the number of an unprivileged user", "write a number from 1 up")
     return value
 
 
@@ -116,12 +116,12 @@ def seconds(assignment: Assignment) -> float | None:
     """A time span of systemd's in seconds, or None for `infinity`."""
     if assignment.value == "infinity":
         return None
-    return _sum(assignment, _SPAN, _SYSTEMD_UNITS, "write it as 90, 100ms or 1min 30s")
+    return _sum(assignment, _SPAN, _SYSTEMD_UNITS, "write, for example, 90, 100ms or 1min 30s")
 
 
 def duration(assignment: Assignment) -> float:
     """A duration of Podman's in seconds; it needs a unit."""
-    return _sum(assignment, _GO_SPAN, _GO_UNITS, "write it with a unit, as 2s or 1m30s")
+    return _sum(assignment, _GO_SPAN, _GO_UNITS, "write it with a unit, for example 2s or 1m30s")
 
 
 def _sum(
@@ -146,7 +146,7 @@ def size(assignment: Assignment) -> int | None:
         return None
     match = _SYSTEMD_SIZE.fullmatch(assignment.value)
     if match is None:
-        assignment.refuse("not a size", "write it as 256M or 1G")
+        assignment.refuse("not a size", "write, for example, 256M or 1G")
     return int(match[1]) * _BINARY[match[2].lower()]
 
 
@@ -154,7 +154,7 @@ def podman_size(assignment: Assignment, value: str) -> int:
     """A size of Podman's in bytes; k, m and g are powers of 1024."""
     match = _PODMAN_SIZE.fullmatch(value)
     if match is None:
-        assignment.refuse(f"{value} is not a size", "write it as 16m or 1g")
+        assignment.refuse(f"{value} is not a size", "write, for example, 16m or 1g")
     return int(match[1]) * _BINARY[match[2].lower()]
 
 
@@ -167,14 +167,14 @@ def percentage(assignment: Assignment) -> int:
     """A share of one processor in percent; more than 100 means more than one."""
     match = re.fullmatch(r"([1-9]\d{0,6})%", assignment.value, re.ASCII)
     if match is None:
-        assignment.refuse("not a percentage", "write it as 200%, which means two processors")
+        assignment.refuse("not a percentage", "write, for example, 200% for two processors")
     return int(match[1])
 
 
 def check_mode(assignment: Assignment, value: str) -> None:
     """Refuse what is not permission bits in octal."""
     if not _MODE.fullmatch(value):
-        assignment.refuse(f"{value} is not a mode", "write it in octal, as 0400")
+        assignment.refuse(f"{value} is not a mode", "write it in octal, for example 0400")
 
 
 def stop_signal(assignment: Assignment) -> str:
@@ -182,7 +182,7 @@ def stop_signal(assignment: Assignment) -> str:
     name = assignment.value.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in signal.Signals.__members__:
-        assignment.refuse("not a signal", "write it as SIGINT")
+        assignment.refuse("not a signal", "write, for example, SIGINT")
     return name
 
 
@@ -210,7 +210,7 @@ def argv(assignment: Assignment) -> tuple[str, ...]:
         or not found[0].startswith("/")
     ):
         assignment.refuse(
-            "not a JSON array that begins with an absolute path",
+            "not a JSON array that starts with an absolute path",
             'write it as ["/path/to/program","argument"]: a string needs a shell in the image',
         )
     return tuple(literal(assignment, word) for word in found)
@@ -268,7 +268,7 @@ def options(
     for option in given.split(","):
         name, equals, value = option.partition("=")
         if name in found:
-            assignment.refuse(f"the option {name} is there twice", "drop one")
+            assignment.refuse(f"the option {name} occurs twice", "drop one")
         if not (name in known and equals and value) and not (name in flags and not equals):
             choices = ", ".join([*flags, *(f"{each}=" for each in known)])
             assignment.refuse(f"unknown option {option}", f"known are {choices}")

@@ -112,7 +112,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
     kept = _find_kept(former, to)
     if images.find(kept.image.digest) is None:
         raise DeployError(
-            f"the image {kept.image.reference} is not there any more",
+            f"the image {kept.image.reference} no longer exists",
             hint=f"see {command_hints.build('status')}",
             code=ExitCode.REFUSED,
         )
@@ -232,7 +232,7 @@ def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
     for name, text in shipped.items():
         installed = install.installed_text(name)
         if installed is not None and installed != text and name not in units.SOURCES:
-            yield f"{name} of this checkout is another one than the installed; {applied}."
+            yield f"{name} of this checkout differs from the installed one; {applied}."
     database = image_build.find("db")
     if not options.image and database and database.inputs != images.find_inputs("db"):
         yield f"The image of the database is older than this checkout; {applied}."
@@ -240,7 +240,7 @@ def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
     # A program names it in schemas that are later than its own, as after the contract step.
     if running and schemas.oldest_contracted > (running.oldest_program or schemas.oldest_program):
         contract = command_hints.build("contract")
-        yield f"The database has what only former versions need; {contract} removes it."
+        yield f"The database has parts that only earlier versions need; {contract} removes them."
 
 
 def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:
@@ -255,10 +255,12 @@ def _find_kept(running: Image, to: str | None) -> update_state.KeptImage:
         refused = {each.image.digest for each in update_state.find_refused()}
         kept = [each for each in kept if each.image.digest not in refused]
     if not kept:
-        what = f"no update has kept an image {to}" if to else "no update has kept another image"
+        what = f"no update has kept the image {to}" if to else "no update has kept another image"
         names = [each.image.reference for each in update_state.find_kept()]
         hint = (
-            f"kept are {', '.join(names)}" if names else "the first update keeps the one of before"
+            f"kept are {', '.join(names)}"
+            if names
+            else "the first update keeps the image that it replaces"
         )
         raise DeployError(what, hint=hint, code=ExitCode.REFUSED)
     return kept[-1]
@@ -272,7 +274,7 @@ def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[st
 
 def _read_schemas(candidate: Image, former: Image) -> Schemas:
     """Ask the candidate, whose program runs for the first time then."""
-    with progress.step("Reading which schemas the image works with"):
+    with progress.step("Reading the schemas that the image supports"):
         try:
             return program.read_schemas(candidate, former)
         except FaultError as fault:
@@ -311,8 +313,9 @@ def _scan(candidate: Image, named_builder: str | None) -> None:
         line = up_notice.find_in_time(named_builder, bound_s=_SCAN_S, search=search)
     if critical:
         raise DeployError(
-            f"{candidate.reference} has {len(critical)} critical flaws, first {critical[0]}",
-            hint=f"{command_hints.build('update --no-scan')} updates all the same",
+            f"{candidate.reference} has {len(critical)} critical vulnerabilities, first "
+            f"{critical[0]}",
+            hint=f"{command_hints.build('update --no-scan')} updates anyway",
             code=ExitCode.REFUSED,
         )
     if line:

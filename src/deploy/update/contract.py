@@ -97,7 +97,7 @@ def _refuse_users(users: list[_User], oldest: str, *, drops_images: bool) -> Non
     drop = command_hints.build("contract --drop-images")
     for user in users:
         image = user.image.reference
-        needs = f"a program for {user.expected}" if user.expected else "an unknown program"
+        needs = f"a program for schema {user.expected}" if user.expected else "an unknown program"
         before = f"the contract step ends programs before {oldest}"
         if user.unit:
             raise DeployError(
@@ -144,7 +144,7 @@ def _find_stored() -> str:
     """
     if not systemd.is_active(DB):
         hint = f"{command_hints.build('up')} starts it"
-        raise DeployError("the database does not run", hint=hint, code=ExitCode.UNAVAILABLE)
+        raise DeployError("the database is not running", hint=hint, code=ExitCode.UNAVAILABLE)
     return database.query(_STORED) if database.query(_HAS_TABLE) == "t" else ""
 
 

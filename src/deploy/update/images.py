@@ -59,7 +59,7 @@ def get_former() -> Image:
     found = find(running or LATEST)
     if found is None:
         raise DeployError(
-            "the backend does not run, so there is nothing to update",
+            "the backend is not running, so there is nothing to update",
             hint=command_hints.build("up"),
             code=ExitCode.REFUSED,
         )
@@ -76,7 +76,7 @@ def take(reference: str) -> Image:
     found = find(reference)
     if found is None:
         raise DeployError(
-            f"the image {reference} is not in this user's storage",
+            f"the image {reference} is not in this user's image storage",
             hint=f"pull it first, and verify its signature: {command_hints.build('verify')}",
             code=ExitCode.REFUSED,
         )

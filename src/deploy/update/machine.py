@@ -125,7 +125,7 @@ class StackMachine:
             deadline = time.monotonic() + _WAL_TIMEOUT_S
             while database.query(_FLUSHED.format(point)) != "t":
                 if time.monotonic() > deadline:
-                    message = "the WAL receiver does not get the restore point"
+                    message = "the WAL receiver does not receive the restore point"
                     hint = f"see {command_hints.build('logs wal')}"
                     raise DeployError(message, hint=hint, code=ExitCode.UNAVAILABLE)
                 time.sleep(_POLL_S)
@@ -301,7 +301,7 @@ class StackMachine:
             ended = now.active in {"failed", "inactive"} and not now.has_job
             if ended or time.monotonic() > deadline:
                 cause = startup.explain(unit, now) if ended else reason
-                raise DeployError(f"{unit} did not get ready: {cause}")
+                raise DeployError(f"{unit} did not become ready: {cause}")
             time.sleep(_POLL_S)
 
     def _look(self, unit: str) -> Look:

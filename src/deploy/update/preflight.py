@@ -112,7 +112,7 @@ def check_refused(*, digest: str = "", inputs: str = "") -> None:
             again = command_hints.build("update --retry-refused")
             raise _refused(
                 f"{each.image.reference} was refused on {each.at[:16]}: {each.reason}",
-                f"{again} tries it again",
+                f"{again} retries it",
             )
 
 

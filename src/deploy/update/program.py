@@ -77,9 +77,9 @@ def read_schemas(image: Image, running: Image) -> Schemas:
         answer = mine.result()
     found = _parse(answer)
     if found is None:
-        lines = answer.completed.stderr.strip().splitlines() or ["it prints nothing"]
+        lines = answer.completed.stderr.strip().splitlines() or ["it printed nothing"]
         raise FaultError(
-            f"its program does not say which schemas it works with: {lines[-1]}",
+            f"its program does not report the schemas that it supports: {lines[-1]}",
             of_image=_answers(running, max(_FIRST_S, _FACTOR * answer.seconds)),
         )
     return found

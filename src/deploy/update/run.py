@@ -215,7 +215,7 @@ def undo(
             machine.install(record.units)
             return
         raise DeployError(
-            f"the way back to {record.former.reference} failed: {error.message}",
+            f"the return to {record.former.reference} failed: {error.message}",
             hint=error.hint or f"see {command_hints.build('status')}",
             code=ExitCode.NOT_ROLLED_BACK,
         ) from None

@@ -152,8 +152,8 @@ class Comparison:
             return ""
         if mine.status == http.client.UNAUTHORIZED:
             return "it does not accept the tokens of this stack"
-        beside = f", and with {theirs.status} by the image that runs" if self._running else ""
-        return f"{call.method} {call.path} is answered with {mine.status}{beside}"
+        beside = f", but {theirs.status} with the running image" if self._running else ""
+        return f"{call.method} {call.path} returns {mine.status}{beside}"
 
     def _judge_silence(self, call: Call, before: Answer, mine: Answer, limit_s: float) -> str:
         theirs = self._ask_running(call)
@@ -164,7 +164,7 @@ class Comparison:
         # It may have done so until now: the other one had no answer before, either.
         if before.status == 0 and self._candidate(call, limit_s).status != 0:
             return ""
-        what = f"{call.method} {call.path} is not answered"
+        what = f"{call.method} {call.path} gets no response"
         return f"{what} within {mine.seconds:.1f} s: {mine.reason}"
 
     def _judge_latency(self) -> str:

@@ -181,7 +181,7 @@ def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
         (folder / "base" / "upgrade.heads").write_text(f"{heads}\n" if heads else "")
         found = containers.verify(account, new.mount, folder, "upgrade", with_state=with_state)
     if found:
-        message = f"the copy failed verification: first {found[0]}"
+        message = f"the copy failed verification; first finding: {found[0]}"
         raise DeployError(message, hint="see docs/journal.md", code=ExitCode.DATA)
 
 

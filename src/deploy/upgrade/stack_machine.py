@@ -74,7 +74,7 @@ class StackMachine:
         postgresql.refuse_elsewhere()
         up = command_hints.build("up")
         if not _is_ready():
-            message = "the database does not answer"
+            message = "the database does not respond"
             raise DeployError(message, hint=up, code=ExitCode.UNAVAILABLE)
         script = ["podman", "exec", _DATABASE, "/usr/local/bin/refuse-writes", "check"]
         if process.run(script, check=False, timeout_s=_TIMEOUT_S).returncode != _KNOWN:
@@ -85,7 +85,9 @@ class StackMachine:
         sizes = _ROOM * 2 if rehearses and has_backups() else _ROOM
         needed, free = int(size * sizes) + _MARGIN, disks.find()[0].free_bytes
         if free < needed:
-            message = f"the copy needs {needed >> 20} MiB, and the disk has {free >> 20} MiB free"
+            message = (
+                f"the copy needs {needed >> 20} MiB, but the disk has only {free >> 20} MiB free"
+            )
             raise DeployError(message, hint="free some", code=ExitCode.NO_SPACE)
 
     def build(self, options: build.Options) -> build.Image:

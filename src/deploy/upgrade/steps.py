@@ -149,10 +149,10 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
     """
     found = read(record_path)
     if found is None:
-        message = "there is no upgrade of the database to go back from"
+        message = "there is no database upgrade to return from"
         raise DeployError(message, hint="see docs/upgrade-db.md", code=ExitCode.USAGE)
     if not machine.has_volume(found.former):
-        message = f"the former volume {found.former} is not there any more"
+        message = f"the former volume {found.former} no longer exists"
         raise DeployError(message, hint="restore a backup instead", code=ExitCode.UNAVAILABLE)
     if found.step is Step.SWITCH and found.left:
         # Otherwise its backups would be in two folders.
@@ -212,11 +212,11 @@ def _leave(
             return ()
         if lose_writes:
             # Its changes cannot be listed.
-            return ("all that was written since the upgrade",)
+            return ("all writes since the upgrade",)
         up, back = (command_hints.build(each) for each in ("up", "upgrade-db --back --lose-writes"))
         raise DeployError(
-            f"PostgreSQL {found.after} does not run, so what it has since the switch is unknown",
-            hint=f"{up} starts it; to lose what it has: {back}",
+            f"PostgreSQL {found.after} is not running, so its changes since the switch are unknown",
+            hint=f"{up} starts it; to discard its changes: {back}",
             code=ExitCode.UNAVAILABLE,
         )
     # Before: it says why writes are refused.
@@ -270,7 +270,7 @@ def _refuse_loss(lost: Sequence[str]) -> None:
     if lost:
         raise DeployError(
             f"writes since the upgrade would be lost: {'; '.join(lost)}",
-            hint=f"to lose them: {command_hints.build('upgrade-db --back --lose-writes')}",
+            hint=f"to discard them: {command_hints.build('upgrade-db --back --lose-writes')}",
             code=ExitCode.DATA,
         )
 
@@ -321,7 +321,7 @@ def _give_up(
     _restart(machine, record.before)
     machine.resume_backups()
     remove(record_path)
-    hint = f"the volume {record.volume} stays, as it may have what was written since the switch"
+    hint = f"the volume {record.volume} is kept, as it may have writes since the switch"
     raise DeployError(error.message, hint=hint, code=error.code) from None
 
 

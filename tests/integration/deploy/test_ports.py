@@ -101,11 +101,11 @@ def test_an_address_of_another_machine_is_not_said_to_be_taken() -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("127.0.0.1:99999", "a port is a number from 1 to 65535"),
-        ("99999", "a port is a number from 1 to 65535"),
-        ("localhost:80", "an address is IPV4:PORT"),
-        ("::1:80", "an address is IPV4:PORT"),
-        ("run/todo.sock", "an address is IPV4:PORT"),
+        ("127.0.0.1:99999", "a port must be a number from 1 to 65535"),
+        ("99999", "a port must be a number from 1 to 65535"),
+        ("localhost:80", "an address must be IPV4:PORT"),
+        ("::1:80", "an address must be IPV4:PORT"),
+        ("run/todo.sock", "an address must be IPV4:PORT"),
         (f"/{'x' * 107}", "at most 107 bytes"),
     ],
 )

@@ -51,12 +51,12 @@ def test_a_missing_file_holds_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (SCAN.replace('reason = "The function is never called."\n', ""), 'needs reason = "…"'),
-        (SCAN.replace("The function is never called.", " "), 'needs reason = "…"'),
-        (SCAN.replace("2026-12-31", '"2026-12-31"'), "needs a day without quotes"),
-        (SCAN.replace("2026-12-31", "2026-12-31T00:00:00"), "needs a day without quotes"),
+        (SCAN.replace('reason = "The function is never called."\n', ""), 'requires reason = "…"'),
+        (SCAN.replace("The function is never called.", " "), 'requires reason = "…"'),
+        (SCAN.replace("2026-12-31", '"2026-12-31"'), "requires a date without quotes"),
+        (SCAN.replace("2026-12-31", "2026-12-31T00:00:00"), "requires a date without quotes"),
         (SCAN.replace("reason", "resaon"), "has an unknown key resaon"),
-        (SCAN + SCAN, "stands there twice"),
+        (SCAN + SCAN, "occurs twice"),
     ],
 )
 def test_a_malformed_entry_is_named(text: str, problem: str, tmp_path: Path) -> None:
@@ -86,5 +86,7 @@ def test_an_entry_counts_up_to_its_last_day() -> None:
 def test_expired_and_unused_entries_are_problems() -> None:
     after = LAST_DAY + dt.timedelta(days=1)
     assert waivers.find_problems([ALPHA], {ALPHA}, LAST_DAY) == []
-    assert waivers.find_problems([ALPHA], set(), LAST_DAY) == [(ALPHA, "matches nothing any more")]
+    assert waivers.find_problems([ALPHA], set(), LAST_DAY) == [
+        (ALPHA, "no longer matches anything")
+    ]
     assert waivers.find_problems([ALPHA], {ALPHA}, after) == [(ALPHA, "expired on 2026-12-31")]

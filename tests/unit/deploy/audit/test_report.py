@@ -250,7 +250,7 @@ def test_an_exception_for_something_else_accepts_nothing_and_is_named(
         ("checkov", "CKV_K8S_1"),
         ("exceptions", "STALE"),
     ]
-    assert result.findings[1].message == f"{entry}: matches nothing any more"
+    assert result.findings[1].message == f"{entry}: no longer matches anything"
 
 
 def test_an_expired_exception_accepts_nothing_and_is_named() -> None:

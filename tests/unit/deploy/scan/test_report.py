@@ -167,7 +167,7 @@ def test_an_unused_exception_is_found_when_everything_was_looked_at() -> None:
     assert scan_report.accept([], entries, TODAY, complete=False)[0] == []
     (found,) = scan_report.accept([], entries, TODAY, complete=True)[0]
     assert (found.package, found.id) == ("Alpha", "PYSEC-9")
-    assert found.what == "the exception matches nothing any more"
+    assert found.what == "the exception no longer matches anything"
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_port_that_is_taken_is_refused_before_a_lab_starts(
     ("machine", "port", "said"),
     [
         (FakeLab({8000: 8000}), 8123, "publishes port 8000"),
-        (FakeLab({}), None, "publishes no port of the backend"),
+        (FakeLab({}), None, "publishes does not publish the backend"),
         (FakeLab({8000: 8000}, checkout="/srv/other"), None, "another checkout, /srv/other"),
     ],
 )

@@ -200,7 +200,7 @@ def test_a_file_with_its_hash_is_taken(file: Path) -> None:
         (CONTENT, "abc", "abc is not a SHA-256", ExitCode.USAGE),
         (b"PK\x03\x04", SHA256, "is not a model in the GGUF format", ExitCode.DATA),
         (b"", SHA256, "is not a model in the GGUF format", ExitCode.DATA),
-        (None, SHA256, "cannot be read: No such file or directory", ExitCode.USAGE),
+        (None, SHA256, ": No such file or directory", ExitCode.USAGE),
     ],
 )
 def test_a_file_that_is_not_the_model_is_refused(

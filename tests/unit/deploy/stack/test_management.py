@@ -109,5 +109,5 @@ def test_metrics_of_another_program_are_not_taken_for_the_backends(
 
 
 def test_an_address_without_a_server_gives_one_line() -> None:
-    with pytest.raises(DeployError, match=r"no answer from 127\.0\.0\.1:1: .*refused"):
+    with pytest.raises(DeployError, match=r"no response from 127\.0\.0\.1:1: .*refused"):
         management.get(addresses.parse("127.0.0.1:1"), "/readyz")

@@ -76,7 +76,7 @@ def test_a_stack_keeps_its_version_when_the_checkout_has_a_newer_one(
     assert postgresql.find_installed() == "17"
     with pytest.raises(DeployError) as caught:
         postgresql.find_units()
-    assert "runs PostgreSQL 17, which this checkout does not have" in caught.value.message
+    assert "runs PostgreSQL 17, which this checkout does not support" in caught.value.message
     assert caught.value.code == ExitCode.CONFIG
 
 
@@ -167,7 +167,7 @@ def test_a_database_outside_of_the_volume_is_refused() -> None:
     [
         ("17", "18", "python3 build.py up, then python3 build.py upgrade-db, then the same"),
         ("18", "17", "python3 build.py upgrade-db --back, then the same command"),
-        ("17", "16", "use a checkout that has this version"),
+        ("17", "16", "use a checkout that supports this version"),
     ],
 )
 def test_data_of_another_version_is_refused_with_the_way_to_it(

@@ -286,7 +286,7 @@ def test_a_socket_that_could_not_be_set_up_has_no_program() -> None:
         (ExitStatus("exit-code", status=3), "exit code 3"),
         (ExitStatus("timeout"), "not ready within TimeoutStartSec"),
         (ExitStatus("oom-kill"), "more memory than MemoryMax"),
-        (ExitStatus("service-start-limit-hit"), "its service failed too often"),
+        (ExitStatus("service-start-limit-hit"), "its service failed too many times"),
         (ExitStatus("signal", signaled=True, status=11), "killed by SIGSEGV"),
         (ExitStatus("signal", signaled=True, status=99), "killed by signal 99"),
     ],

@@ -117,7 +117,7 @@ def test_a_checkout_that_a_unit_cannot_name_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(paths, "REPO", tmp_path / "my\ntodo")
-    with pytest.raises(DeployError, match="a unit cannot name the checkout") as caught:
+    with pytest.raises(DeployError, match="has characters that a unit cannot contain") as caught:
         start(updates=True)
     assert caught.value.code == ExitCode.CONFIG
     assert host.ran == []

@@ -17,7 +17,7 @@ def test_a_drop_in_for_no_unit_is_refused(tmp_path: Path) -> None:
     drop_in.write_text("")
     (folder / "x.container").write_text(CONTAINER)
     with pytest.raises(
-        DeployError, match=r"quadlet/dropins/y\.container\.d: there is no unit y\.container"
+        DeployError, match=r"quadlet/dropins/y\.container\.d: the unit y\.container does not exist"
     ):
         load_variants(folder)
 
@@ -31,7 +31,7 @@ def test_a_drop_in_for_no_unit_is_refused(tmp_path: Path) -> None:
         ("more/y.container", "unknown folder"),
         ("x.container.d/more/1.conf", "unknown folder"),
         ("x.container.d/1.txt", "unknown kind of file"),
-        ("y.container.d/1.conf", "there is no unit y.container"),
+        ("y.container.d/1.conf", "the unit y.container does not exist"),
         ("dropins/y.container", "unknown kind of file"),
         ("dropins/more/1.conf", "unknown folder"),
         ("dropins/x.container.d/1.txt", "unknown kind of file"),

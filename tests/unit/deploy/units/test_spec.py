@@ -86,16 +86,16 @@ def test_an_unknown_key_is_refused_even_when_its_value_is_empty() -> None:
     ("old", "new", "message"),
     [
         ("User=10001", "User=todo", ":16: User=todo: not a whole number"),
-        ("User=10001", "User=0", ":16: User=0: not the number of an ordinary account"),
+        ("User=10001", "User=0", ":16: User=0: not the number of an unprivileged user"),
         ("HealthInterval=1m0.5s", "HealthInterval=2", "not a duration — write it with a unit"),
         ("HealthInterval=1m0.5s", "HealthInterval=2x", "not a duration"),
-        ("RestartSec=100ms", "RestartSec=soon", "not a duration — write it as 90"),
+        ("RestartSec=100ms", "RestartSec=soon", "not a duration — write, for example, 90"),
         ("MemoryMax=1G", "MemoryMax=1X", "not a size"),
         ("MemoryMax=1G", "MemoryMax=lots", "not a size"),
         ("CPUQuota=150%", "CPUQuota=1.5", "not a percentage"),
         ("TasksMax=64", "TasksMax=-1", "not a whole number"),
         ("Restart=always", "Restart=alway", "write one of no, always"),
-        ("ReadOnly=yes", "ReadOnly=y", "not a truth value"),
+        ("ReadOnly=yes", "ReadOnly=y", "not a Boolean"),
         ("ReadOnly=yes", "ReadOnly=no", "every root is read-only"),
         ("ReadOnlyTmpfs=off", "ReadOnlyTmpfs=on", "writable tmpfs mounts without a size"),
         ("NoNewPrivileges=1", "", "quadlet/todo-backend.container: NoNewPrivileges= is missing"),
@@ -103,12 +103,12 @@ def test_an_unknown_key_is_refused_even_when_its_value_is_empty() -> None:
         ("mode=0400", "mode=0999", "0999 is not a mode"),
         ("RestartPreventExitStatus=77 78", "RestartPreventExitStatus=777", "not a list of exit"),
         ("size=16m", "size=16x", "16x is not a size"),
-        ("size=16m,", "", "a tmpfs needs an absolute path and a size"),
+        ("size=16m,", "", "a tmpfs requires an absolute path and a size"),
         ("nosuid,", "nosuit,", "unknown option nosuit"),
-        ("/run/todo:ro", "/run/todo:ro,ro", "the option ro is there twice"),
+        ("/run/todo:ro", "/run/todo:ro,ro", "the option ro occurs twice"),
         ("todo-socket.volume:/run/todo:ro", "/srv/todo:/run/todo", "not a mount of a volume unit"),
-        ("type=mount", "type=env", "a secret in the environment is readable"),
-        ("uid=10001,gid", "uid=10002,gid", "the container's account does not own the secret"),
+        ("type=mount", "type=env", "a secret in the environment can be read"),
+        ("uid=10001,gid", "uid=10002,gid", "the container's user does not own the secret"),
         ("Notify=true", "Notify=maybe", "write one of true, false, healthy"),
         ("TODO_GREETING=", "GREETING ", "is not NAME=value"),
         ("TODO_GREETING=50%%", "TODO_GREETING=50%", "the specifier %  is expanded"),
@@ -172,12 +172,12 @@ def test_a_socket_that_is_no_address_with_a_port_is_refused(address: str) -> Non
 
 def test_a_socket_of_a_service_that_is_not_there_is_refused() -> None:
     message = refusal(SOCKET, "Service=todo-backend", "Service=todo-bakend")
-    assert "no such service — did you mean todo-backend.service?" in message
+    assert "the service does not exist — did you mean todo-backend.service?" in message
 
 
 def test_a_dependency_on_a_unit_that_is_not_there_is_refused() -> None:
     message = refusal(BACKEND, "After=todo-db.service", "After=todo-bd.service")
-    assert "there is no unit todo-bd.service — did you mean todo-db.service?" in message
+    assert "the unit todo-bd.service does not exist — did you mean todo-db.service?" in message
 
 
 def test_a_dependency_on_a_unit_of_the_system_is_fine() -> None:
@@ -187,7 +187,7 @@ def test_a_dependency_on_a_unit_of_the_system_is_fine() -> None:
 
 def test_a_mount_of_a_volume_that_is_not_there_is_refused() -> None:
     message = refusal(BACKEND, "todo-socket.volume", "todo-sock.volume")
-    assert "there is no unit todo-sock.volume — did you mean todo-socket.volume?" in message
+    assert "the unit todo-sock.volume does not exist — did you mean todo-socket.volume?" in message
 
 
 def test_a_mount_that_would_give_the_volume_to_another_account_is_refused() -> None:
@@ -209,7 +209,7 @@ def test_a_volume_without_an_owner_is_refused() -> None:
         (BACKEND, "StopTimeout=15", "StopTimeout=2", ":40: StopTimeout=2: "),
         (DB, "TimeoutStopSec=75", "TimeoutStopSec=60", "not above StopTimeout=60"),
         (DB, "TimeoutStartSec=180", "TimeoutStartSec=30", "not above the 54 s that the health"),
-        (DB, 'HealthCmd=["/usr/bin/pg_isready"]', "", "Notify=healthy: there is no HealthCmd="),
+        (DB, 'HealthCmd=["/usr/bin/pg_isready"]', "", "Notify=healthy: HealthCmd= is missing"),
     ],
 )
 def test_a_deadline_leaves_room_for_the_one_inside_it(

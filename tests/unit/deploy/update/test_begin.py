@@ -173,7 +173,7 @@ def test_an_update_names_the_contract_step_where_it_is_due(
     host.contracted = contracted
     host.schemas = Running("0014", "0014", stored)
     update()
-    assert ("build.py contract removes it" in capsys.readouterr().err) is said
+    assert ("build.py contract removes them" in capsys.readouterr().err) is said
 
 
 def test_an_image_that_was_built_by_hand_is_not_built_again(host: FakeHost) -> None:
@@ -300,7 +300,7 @@ def test_a_rollback_goes_to_the_image_that_is_named(host: FakeHost) -> None:
         update_state.keep(KeptImage(image, {}))
     begin.rollback(to="1-old", refuses=False, watch_s=1.0)
     assert host.records[0].candidate == OLD
-    with pytest.raises(DeployError, match="no update has kept an image 9-no") as caught:
+    with pytest.raises(DeployError, match="no update has kept the image 9-no") as caught:
         begin.rollback(to="9-no", refuses=False, watch_s=1.0)
     assert OLD.reference in caught.value.hint
 
@@ -310,7 +310,7 @@ def test_a_rollback_does_not_return_to_an_image_that_one_refused(host: FakeHost)
         update_state.keep(KeptImage(image, {}))
     refuse(NEW)
     assert update_state.find_status(OLD.digest).previous == THIRD.reference
-    with pytest.raises(DeployError, match="3-third is not there any more"):
+    with pytest.raises(DeployError, match="3-third no longer exists"):
         begin.rollback(to=None, refuses=False, watch_s=1.0)
     begin.rollback(to="2-new", refuses=False, watch_s=1.0)
     assert host.records[0].candidate == NEW
@@ -324,7 +324,7 @@ def test_without_an_update_there_is_nothing_to_go_back_to(host: FakeHost) -> Non
 
 def test_an_image_that_is_gone_is_refused(host: FakeHost) -> None:
     update_state.keep(KeptImage(THIRD, {}))
-    with pytest.raises(DeployError, match="not there any more"):
+    with pytest.raises(DeployError, match="no longer exists"):
         begin.rollback(to=None, refuses=False, watch_s=1.0)
     assert host.records == []
 

@@ -114,7 +114,7 @@ def find_kept() -> list[Image]:
 
 def test_a_kept_image_that_needs_the_old_form_refuses_it(host: FakeHost) -> None:
     with pytest.raises(
-        DeployError, match=f"{OLD.reference} with a program for 0013 is kept"
+        DeployError, match=f"{OLD.reference} with a program for schema 0013 is kept"
     ) as caught:
         run()
     assert caught.value.code == ExitCode.REFUSED
@@ -132,14 +132,14 @@ def test_an_image_that_is_given_up_is_removed_after_the_migration(host: FakeHost
     # What was removed by hand is not asked.
     assert (host.removed, find_kept()) == ([OLD], [GONE, NEW])
     assert update_state.find_record() is None
-    with pytest.raises(DeployError, match="no update has kept an image 1-old"):
+    with pytest.raises(DeployError, match="no update has kept the image 1-old"):
         begin.rollback(to="1-old", refuses=False, watch_s=1.0)
 
 
 def test_an_instance_that_needs_the_old_form_refuses_it_in_any_case(host: FakeHost) -> None:
     host.running = OLD.digest
     with pytest.raises(
-        DeployError, match=f"{BACKEND} runs {OLD.reference} with a program for 0013"
+        DeployError, match=f"{BACKEND} runs {OLD.reference} with a program for schema 0013"
     ):
         run(drops=True)
     assert host.migrations == []
@@ -167,7 +167,7 @@ def test_it_does_nothing_where_nothing_is_to_be_taken_away(
 
 def test_it_needs_the_database_and_a_stack(host: FakeHost, monkeypatch: pytest.MonkeyPatch) -> None:
     host.active = False
-    with pytest.raises(DeployError, match="the database does not run"):
+    with pytest.raises(DeployError, match="the database is not running"):
         run()
     monkeypatch.setattr(install, "is_installed", lambda: False)
     with pytest.raises(DeployError, match="not installed"):

@@ -125,7 +125,7 @@ def test_one_that_says_something_else_is_to_blame_if_the_other_does_not(
     podman.printed[IMAGE.reference] = said
     fault = fail(podman)
     assert fault.of_image
-    assert "does not say which schemas it works with" in fault.reason
+    assert "does not report the schemas that it supports" in fault.reason
     # As where Podman cannot start any.
     podman.printed[RUNNING.reference] = ""
     assert not fail(podman).of_image

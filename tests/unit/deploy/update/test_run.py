@@ -305,7 +305,7 @@ def test_a_way_back_that_fails_keeps_the_record_and_the_candidate(
         f"replace {SECOND}": FaultError("it ended", SECOND),
         f"restore {BACKEND}": DeployError("no"),
     }
-    with pytest.raises(DeployError, match="way back") as caught:
+    with pytest.raises(DeployError, match="the return to") as caught:
         update(machine, record)
     assert caught.value.code == ExitCode.NOT_ROLLED_BACK
     assert machine.has_candidate

@@ -47,7 +47,7 @@ def test_a_server_error_is_no_fault_where_the_other_has_it_from_then_on(
 @pytest.mark.parametrize("status", [301, 400, 404, 405])
 def test_an_answer_of_a_later_class_is_a_fault_unless_the_other_has_it_too(status: int) -> None:
     found = compare(Answer(status, 0.004))[0]
-    assert f"is answered with {status}, and with 200 by the image that runs" in found
+    assert f"returns {status}, but 200 with the running image" in found
     assert compare(Answer(status, 0.004), theirs=Answer(404, 0.004)) == [""]
     assert compare(Answer(201, 0.004)) == [""]
 
@@ -114,7 +114,7 @@ def test_a_candidate_that_hangs_does_not_give_itself_more_time() -> None:
 
     # Both accept from the public socket.
     theirs = iter([Answer(0, 60.0, "timed out"), FAST])
-    assert "not answered within 5.0 s" in Comparison(hang, lambda *_: next(theirs), []).step()
+    assert "gets no response within 5.0 s" in Comparison(hang, lambda *_: next(theirs), []).step()
     assert limits == [MIN_LIMIT_S] * 2
 
 
@@ -161,5 +161,5 @@ def test_ten_times_slower_is_too_slow_and_a_single_slow_answer_is_not() -> None:
 
 def test_without_another_only_errors_count() -> None:
     assert set(compare(*[Answer(200, 5.0)] * 20, serves=False)) == {""}
-    assert compare(Answer(500, 0.1), serves=False)[0].endswith("is answered with 500")
-    assert compare(Answer(404, 0.1), serves=False)[0].endswith("is answered with 404")
+    assert compare(Answer(500, 0.1), serves=False)[0].endswith("returns 500")
+    assert compare(Answer(404, 0.1), serves=False)[0].endswith("returns 404")

@@ -39,7 +39,7 @@ def test_a_rehearsal_needs_room_for_a_restored_backup_beside_the_copy(
     if fits:
         machine.check(rehearses=rehearses)
         return
-    with pytest.raises(DeployError, match="the disk has 20480 MiB free") as caught:
+    with pytest.raises(DeployError, match="the disk has only 20480 MiB free") as caught:
         machine.check(rehearses=rehearses)
     assert caught.value.code == ExitCode.NO_SPACE
 

@@ -99,7 +99,7 @@ def test_an_upgrade_that_may_have_served_is_not_left_for_the_former_data(
     # What the hint says works without its server.
     machine.running = DOWN
     back = go_back(machine, file, lose_writes=True)
-    assert back.lost == ("all that was written since the upgrade",)
+    assert back.lost == ("all writes since the upgrade",)
     assert machine.running == machine.starts == OLD
     assert set(machine.volumes) == {"todo-data", NEW[1]}
 
@@ -207,10 +207,10 @@ def test_a_return_from_a_server_that_is_down_says_how_to_start_or_to_lose_it(fil
     machine = FakeMachine()
     upgrade(machine, file)
     machine.running = DOWN
-    with pytest.raises(DeployError, match="PostgreSQL 18 does not run") as caught:
+    with pytest.raises(DeployError, match="PostgreSQL 18 is not running") as caught:
         go_back(machine, file)
     assert caught.value.hint == (
-        "python3 build.py up starts it; to lose what it has: "
+        "python3 build.py up starts it; to discard its changes: "
         "python3 build.py upgrade-db --back --lose-writes"
     )
     assert machine.starts == NEW
@@ -237,7 +237,7 @@ def test_a_return_needs_an_upgrade_and_the_former_volume(file: Path) -> None:
     assert caught.value.code == ExitCode.USAGE
     upgrade(machine, file)
     del machine.volumes["todo-data"]
-    with pytest.raises(DeployError, match="the former volume todo-data is not there any more"):
+    with pytest.raises(DeployError, match="the former volume todo-data no longer exists"):
         go_back(machine, file)
 
 
