@@ -51,7 +51,7 @@ def test_a_misspelled_field_is_an_error(tmp_path: Path) -> None:
         'share["access"] = "owner"': "typeddict-item",
         'changes: TaskChanges = {"completed": True}': "typeddict-unknown-key",
         'snapshot["title"]': "typeddict-item",
-        "state.databse": "attr-defined",
+        "state.databases": "attr-defined",
     }
     code = [
         "from todo.api.app_state import AppState",
