@@ -35,7 +35,9 @@ _OFF_LIST = re.compile(
     r"|to-dos)\Z"
 )
 _MARK_DONE = re.compile(
-    rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?(?:{_DONE}|off)"
+    rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?{_DONE}"
+    # "set the alarm off" starts something.
+    r"|(?:mark|tick|cross) (?P<v>\S.*?) off"
     # "check that it is done" wants to know.
     rf"|check (?P<w>\S.*?) (?:(?:as|to) (?:{_DONE}|off)|off)"
     rf"|(?:(?:check|tick|cross|strike) off|\[x\]|{_CHECK}) (?P<y>\S.*)"
@@ -50,6 +52,8 @@ _IS_DONE = re.compile(
     rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {SOON}{_DONE}"
     rf"|(?P<y>\S.*?)(?:: ?| ?- |, ?){_DONE}"
 )
+# "mom: done" and "mom \u2713" are about the task.
+_LABELED = re.compile(rf"(?::| -|,) ?{_DONE}\Z|{_CHECK}\Z|\A{_DONE}:")
 # "the milk is finished" says as well that there is none left.
 _FINISHED = re.compile(
     r".* finished|(?:(?:i|we)(?:'ve| have)? )?(?:just |finally |already )*finished (?!with\b).*"
@@ -135,8 +139,8 @@ def _decide_reopen(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
         return None
     phrase = _cut_phrase(line, found)
     is_command = found.re is _REOPEN and found["x"] is not None
-    match = closed.match(phrase)
-    still = Match() if is_command else opened.match(phrase)
+    match = closed.match(phrase) if is_command else closed.match_subject(phrase)
+    still = Match() if is_command else opened.match_subject(phrase)
     if still and not still.is_near and (still.is_exact or not match.is_exact):
         # "I haven't paid the rent yet" is about this month, and not about the last.
         title = still.found[0].title if still.found else ""
@@ -206,7 +210,8 @@ def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | No
     for pattern in (_SAY_DONE, _IS_DONE):
         found = pattern.fullmatch(text)
         if found is not None:
-            match = opened.match(_cut_phrase(line, found))
+            match_phrase = opened.match if _LABELED.search(text) else opened.match_subject
+            match = match_phrase(_cut_phrase(line, found))
             if match and _FINISHED.fullmatch(text):
                 doubtful = [
                     task for task in match.found or match.candidates if _can_be_used_up(task, text)
@@ -220,7 +225,7 @@ def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | No
 
 def _cut_phrase(line: Line, found: re.Match[str]) -> str:
     """Return what the pattern found, without "from my list" at its end."""
-    group = next(name for name in ("x", "y", "z", "w") if found.groupdict().get(name))
+    group = next(name for name in ("x", "y", "z", "w", "v") if found.groupdict().get(name))
     phrase = line.cut(found, group).lstrip(": ")
     return phrase[: len(_OFF_LIST.sub("", phrase.lower()))]
 

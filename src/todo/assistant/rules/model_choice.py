@@ -95,6 +95,11 @@ _DELETES = re.compile(
 _REOPENS = re.compile(
     r"\b(?:reopen|still|again|not|undone|uncheck|untick|restore|after all|redo|back)\b|n't\b"
 )
+_HAPPENS = re.compile(
+    r"(?P<x>\S.*?) (?:is|are|was|were) (?:(?:on|at|in) )?"
+    r"(?!(?:due|now|only|to|for|moved|planned)\b)"
+    r"(?!.* (?:now|instead)\Z)\S"
+)
 _REMINDS = re.compile(r"\b(?:remind|reminders?|alarm)\b")
 _CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
 # What stands between "I" and the verb of what a person did.
@@ -247,16 +252,25 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
         # "cancel the gym" can be the task, and not what is to happen with it.
         return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
     if intent == "reschedule":
-        # "I'm paying the rent tomorrow" says what the person does, and moves no due.
-        return _REMINDS.search(line.folded) is None and not any(
-            (is_past(word) or word.endswith("ing")) and stem(word) == title[0]
-            for word in split_words(line.text)
-        )
+        return not _REMINDS.search(line.folded) and not _says_when(title, line)
     cue = _CUES.get(intent)
     if cue is None or cue.search(line.folded):
         return True
     return intent == "complete" and any(
         map(partial(_is_done_by_us, title, task), _CLAUSE.split(line.folded))
+    )
+
+
+def _says_when(title: Sequence[str], line: Line) -> bool:
+    """Return whether a message says when something happens, and moves no due."""
+    happens = _HAPPENS.match(line.folded)
+    if happens is not None and not set(title) <= set(map(stem, split_words(happens["x"]))):
+        # "Ada's birthday is tomorrow" moves no "Present for Ada's birthday".
+        return True
+    # "I'm paying the rent tomorrow" says what the person does.
+    return any(
+        (is_past(word) or word.endswith("ing")) and stem(word) == title[0]
+        for word in split_words(line.text)
     )
 
 

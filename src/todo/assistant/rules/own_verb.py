@@ -4,9 +4,10 @@ import re
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.rules.line import Line
+from todo.assistant.rules.persons import has_other_object
 from todo.assistant.rules.task_match import Match, TaskIndex, join_matches, split_parts
-from todo.assistant.rules.vocabulary import PHRASE_FILLERS
-from todo.assistant.rules.words import is_form, is_past, same_verbs, split_words, stem
+from todo.assistant.rules.vocabulary import ADDRESSING, PHRASE_FILLERS
+from todo.assistant.rules.words import SAME_IN_PAST, is_form, is_past, same_verbs, split_words, stem
 
 SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
 """A pattern of words before what was done."""
@@ -24,14 +25,15 @@ _OF_PERSONS = frozenset(
     map(
         stem,
         (
-            *("apply", "ask", "attend", "call", "contact", "decide", "drive", "email", "follow"),
-            *("go", "help", "invite", "jog", "join", "learn", "leave", "mail", "meet", "message"),
-            *("move", "phone", "practice", "practise", "register", "remind", "reply", "ride"),
-            *("ring", "run", "shop", "start", "stop", "study", "subscribe", "swim", "talk"),
-            *("teach", "text", "thank", "train", "try", "turn", "visit", "walk", "write"),
+            *ADDRESSING,
+            *("apply", "attend", "decide", "drive", "follow", "go", "jog", "join", "learn"),
+            *("leave", "move", "practice", "practise", "register", "reply", "ride", "run", "shop"),
+            *("start", "stop", "study", "subscribe", "swim", "talk", "teach", "train", "try"),
+            *("turn", "walk", "write"),
         ),
     )
 )
+_SENDS = frozenset({"send"})
 _SHOPPING = re.compile(r"shop|grocer|supermarket|market|food|pantry|\bbuy", re.IGNORECASE)
 _BOUGHT = frozenset({"bought", "purchased"})
 _LITTLE_WORD = re.compile(
@@ -52,6 +54,13 @@ def match_own_verb(line: Line, text: str, opened: TaskIndex, *, is_said: bool) -
     found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
     if found is None:
         return _match_object(line, text, opened)
+    if (
+        found.re is _I_DID
+        and (found["who"] or "").endswith("'d ")
+        and found["verb"] in SAME_IN_PAST
+    ):
+        # "I'd read" is "I would read".
+        return Match()
     is_bare = "who" in found.groupdict() and found["who"] is None
     if is_bare and is_said:
         return Match()
@@ -107,6 +116,8 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
         match = _keep_linked(opened.match_verb(same, _cut_articles(phrase)), links)
         if match and is_bare and not _is_in_past(match, verb, same):
             return Match()
+        if stem(verb) in _OF_PERSONS | _SENDS:
+            match = match.doubt(lambda task: has_other_object(phrase, task.title))
         if match and not match.is_near:
             return match
         near = near or match

@@ -69,8 +69,9 @@ def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Dec
     line = replace(line, text=line.text[:end], folded=line.folded[:end])
     removed = _NO_DUE.fullmatch(line.folded)
     if removed is not None:
-        group = "x" if removed["x"] else "y"
-        return _decide(index.match(line.cut(removed, group)), "none")
+        if removed["x"]:
+            return _decide(index.match(line.cut(removed)), "none")
+        return _decide(index.match_subject(line.cut(removed, "y")), "none")
     for phrase, due in _find_distances(line):
         if _is_due(due, context):
             decision = _decide(_match(phrase, line, index), due)
@@ -109,7 +110,7 @@ def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
         groups = (("x", "due"), ("y", "until"), ("z", "not_before"))
         group, due = next(pair for pair in groups if stated[pair[0]])
         if _is_due(line.cut(stated, due), context):
-            return _decide(index.match(line.cut(stated, group)), line.cut(stated, due))
+            return _decide(index.match_subject(line.cut(stated, group)), line.cut(stated, due))
     moved = None if _NEW.match(line.folded) else _TO.fullmatch(line.folded)
     text, says_instead = _without_instead(line)
     tries = [] if moved is None else [text[moved.start("x") :]]

@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from todo.assistant.rules.vocabulary import VERBS
-from todo.assistant.rules.words import is_past
+from todo.assistant.rules.words import SAME_IN_PAST, is_past
 
 _THIRD_PERSON = frozenset({
     "agrees", "allows", "appears", "arrives", "asks", "becomes", "begins", "belongs", "breaks",
@@ -53,7 +53,8 @@ _CHANGED: Final = frozenset({
 })  # fmt: skip
 _SHORT_FORM = re.compile(r"n't\b|'(?:ll|ve|re|m|d)\b", re.IGNORECASE)
 _MARKS = " .,;:!?()\"'\u2019"
-_SAME_IN_PAST = frozenset({"cut", "hung", "put", "read", "set", "shut"})
+# "Hung" is hardly said of what happened.
+_NO_PASTS = SAME_IN_PAST | {"hung"}
 
 
 def is_statement(text: str, title: str) -> bool:
@@ -94,4 +95,4 @@ def _split(text: str) -> list[str]:
 
 
 def _is_past(word: str) -> bool:
-    return word in _PASTS or (is_past(word) and word not in _SAME_IN_PAST)
+    return word in _PASTS or (is_past(word) and word not in _NO_PASTS)

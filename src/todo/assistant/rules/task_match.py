@@ -7,12 +7,13 @@ task that others see, unless the phrase names the list.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from todo.assistant.rules.decision import TaskName
+from todo.assistant.rules.persons import names_only_persons
 from todo.assistant.rules.title_words import (
     Word,
     is_same,
@@ -78,6 +79,11 @@ class Match:
     def __bool__(self) -> bool:
         return bool(self.found or self.candidates)
 
+    def doubt(self, is_doubtful: Callable[[TaskName], bool]) -> "Match":
+        """Return the same with candidates only, where none of the tasks is sure to be meant."""
+        chosen = [task for task in self.found if task.is_chosen or not is_doubtful(task)]
+        return self if chosen or not self.found else Match(candidates=self.found)
+
     @property
     def affects_others(self) -> bool:
         """It is a group of which others see something."""
@@ -128,6 +134,13 @@ class TaskIndex:
             or self._match_one(phrase)
             or self._match_parts(phrase)
         )
+
+    def match_subject(self, phrase: str) -> Match:
+        """Return the tasks of which a statement says something: "the report" in "it is done".
+
+        A task of which the phrase names only a person is a candidate.
+        """
+        return self.match(phrase).doubt(lambda task: names_only_persons(phrase, task.title))
 
     def match_verb(self, verb: str, phrase: str) -> Match:
         """Return the tasks whose titles have a form of a verb, and the words of a phrase."""

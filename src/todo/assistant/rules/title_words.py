@@ -9,15 +9,10 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS, TASK_NOUNS, VERBS
+from todo.assistant.rules.vocabulary import ADDRESSING, COMMANDS, PHRASE_FILLERS, TASK_NOUNS, VERBS
 from todo.assistant.rules.words import cut_words, is_form, is_near, is_plural, stem
 
 _KNOWN_VERBS = VERBS | COMMANDS
-# What follows them is a name, unless there is an article.
-_OF_PERSONS = frozenset({
-    "ask", "call", "contact", "email", "help", "invite", "mail", "meet", "message", "phone",
-    "remind", "ring", "tell", "text", "thank", "visit",
-})  # fmt: skip
 _BEFORE_VERBS = frozenset({"and", "or", "then", "to"})
 _ARTICLES = frozenset({"a", "all", "an", "my", "our", "some", "the", "these", "those"})
 _DIGIT = re.compile(r"\d")
@@ -87,7 +82,7 @@ def _read(texts: Sequence[str]) -> list[Word]:
         words.append(Word(folded, stem(folded), is_verb, is_name))
         if folded in _ARTICLES or (is_verb and number):
             of_person = False
-        of_person = of_person or (is_verb and folded in _OF_PERSONS)
+        of_person = of_person or (is_verb and folded in ADDRESSING)
         before = folded
     return words
 

@@ -41,6 +41,10 @@ _PRIORITY = (
     re.compile(rf"(?P<x>\S.*?) (?:is|are|got|became|becomes) {_VERY}{_CLEAR}"),
     re.compile(rf"(?P<x>\S.*?)[:,]? (?:priority|prio):? {_LEVEL}"),
 )
+_STATED = _PRIORITY[4:6]
+"""Of these, persons can be the subject: "Tom is a high priority"."""
+# Only of a task: "Tom is low priority", without an article.
+_IS_FIELD = re.compile(rf" (?:is|has) {_LEVEL} (?:priority|prio)\Z")
 _TAG = r"(?P<tag>[#@+]?[^\W_][\w/&.'-]{0,60}|[" + "\ufffc" + r"]+)"
 _ADD_TAG = (
     re.compile(rf"(?:tag|label) (?P<x>\S.*?) (?:with|as) (?:the (?:tag|label) )?{_TAG}"),
@@ -134,7 +138,9 @@ def _decide_priority(line: Line, index: TaskIndex) -> Decision | None:
     for pattern in _PRIORITY:
         found = pattern.fullmatch(line.folded)
         if found is not None and " not " not in line.folded:
-            match = index.match(line.cut(found))
+            phrase = line.cut(found)
+            is_said = pattern in _STATED and _IS_FIELD.search(line.folded) is None
+            match = index.match_subject(phrase) if is_said else index.match(phrase)
             if match:
                 return _decide(match, {"priority": _LEVELS[found["level"]]})
     return None

@@ -26,6 +26,25 @@ VERBS: Final = ERRANDS | frozenset({
 })  # fmt: skip
 """One that starts with one of these can be for the assistant as well: "write a poem"."""
 
+ADDRESSING: Final = frozenset({
+    "ask", "call", "contact", "email", "help", "invite", "mail", "meet", "message", "phone",
+    "remind", "ring", "tell", "text", "thank", "visit",
+})  # fmt: skip
+"""What follows one of these is a name, unless there is an article."""
+
+LIVING: Final = frozenset({
+    "aunt", "aunty", "baby", "babysitter", "boss", "boy", "boyfriend", "bro", "brother", "builder",
+    "bunny", "carpenter", "cat", "child", "children", "cleaner", "client", "colleague", "cousin",
+    "customer", "dad", "daddy", "daughter", "dog", "electrician", "family", "father", "friend",
+    "gardener", "girl", "girlfriend", "grandad", "granddad", "grandfather", "grandma",
+    "grandmother", "grandpa", "granny", "guest", "hamster", "hen", "horse", "husband", "kid",
+    "kitten", "landlady", "landlord", "mama", "manager", "mechanic", "mom", "mommy", "mother",
+    "mum", "mummy", "nana", "nanny", "neighbor", "neighbour", "nephew", "niece", "nurse", "painter",
+    "papa", "parent", "parrot", "pet", "plumber", "pony", "puppy", "rabbit", "roofer", "roommate",
+    "sister", "son", "tenant", "tortoise", "tutor", "twin", "uncle", "wife",
+})  # fmt: skip
+"""Persons and animals about which people say what they do; a dentist is an appointment as well."""
+
 COMMANDS: Final = frozenset({
     "cancel", "change", "close", "complete", "cross", "defer", "delay", "delete", "drop", "find",
     "finish", "know", "list", "look", "mark", "move", "postpone", "push", "remove", "rename",

@@ -25,6 +25,8 @@ _PASTS = {
     "went": "go", "gone": "go", "won": "win", "woke": "wake", "wrote": "write",
     "written": "write", "hid": "hide", "cut": "cut", "set": "set", "shut": "shut",
 }  # fmt: skip
+SAME_IN_PAST = frozenset(word for word, base in _PASTS.items() if word == base)
+"""Verbs whose past is no other word."""
 _SAME_VERBS = (
     ("call", "phone", "ring", "telephone"),
     ("buy", "get", "purchase", "order"),

@@ -1,0 +1,67 @@
+"""Persons and animals in titles: "Mom is done" is about mom, and not about "Call mom".
+
+Where a statement names only a person of a longer title, the person is asked which task is meant.
+Names are known by their capital and by the verb before them; "Read Dune" has a thing that has one.
+"""
+
+import re
+
+from todo.assistant.rules.title_words import Word, is_same, read_phrase, read_title
+from todo.assistant.rules.vocabulary import ADDRESSING, COMMANDS, LIVING, VERBS
+from todo.assistant.rules.words import cut_words
+
+_OWNER_FIRST = re.compile(r"\s*[^\W\d_]+['\u2019]s\b", re.IGNORECASE)
+_ARTICLE = re.compile(r"\s*(?:the|my|our|an?|this|that|these|those)\s", re.IGNORECASE)
+_LINKS = frozenset({"about", "at", "by", "for", "from", "to", "with"})
+# "Pay Ben" is as likely as "Pay Vodafone".
+_OF_ANY = ADDRESSING | {"pay", "take"}
+
+
+def names_only_persons(phrase: str, title: str) -> bool:
+    """Return whether a phrase has no word of a title but persons, and the title has other words.
+
+    Args:
+        phrase: The subject of a statement, whose words are words of titles.
+        title: One of the titles that it names.
+    """
+    said = read_phrase(phrase)
+    words = read_title(title)
+    named = [word for word in words if any(is_same(each, word) for each in said)]
+    persons = _find_persons(title, has_article=_ARTICLE.match(phrase) is not None)
+    return bool(named) and len(named) < len(words) and set(named) <= set(persons)
+
+
+def has_other_object(phrase: str, title: str) -> bool:
+    """Return whether a title has something between its verb and the persons of a phrase.
+
+    "I emailed Ben" says nothing about "Send the invoice to Ben".
+    """
+    if not names_only_persons(phrase, title):
+        return False
+    said, words = read_phrase(phrase), read_title(title)
+    first = next(at for at, word in enumerate(words) if any(is_same(each, word) for each in said))
+    return first > 1
+
+
+def _find_persons(title: str, *, has_article: bool) -> list[Word]:
+    """Return the words of a title that are persons, animals, or names of anything.
+
+    Args:
+        title: The title.
+        has_article: The phrase has one, as names have none: "the dentist", "the Lisbon thing".
+    """
+    by_text = {word.text: word for word in read_title(title)}
+    typed = cut_words(title)
+    texts = [text.casefold() for text in typed]
+    is_thing = bool(texts) and texts[0] in (VERBS | COMMANDS) - _OF_ANY
+    is_owner = _OWNER_FIRST.match(title) is not None
+    persons = []
+    for at, text in enumerate(texts):
+        is_thing = is_thing and text not in _LINKS
+        # The first word of a title has a capital in any case.
+        is_written = typed[at][:1].isupper() and (at > 0 or is_owner)
+        is_addressed = at > 0 and texts[at - 1] in ADDRESSING
+        is_name = text.isalpha() and (is_written or is_addressed) and not (is_thing or has_article)
+        if text in by_text and (text.removesuffix("s") in LIVING or is_name):
+            persons.append(by_text[text])
+    return persons
