@@ -228,8 +228,9 @@ class TaskIndex:
         changeable = [each for each in numbers if not tasks[each].is_read_only] or numbers
         fitting = [tasks[each] for each in changeable]
         exact = [tasks[each] for each in changeable if self._has_no_more(each, words)]
-        if any(task.owner is None for task in fitting) and all(task.owner for task in exact):
-            # Others can give a task any title.
+        is_hidden = any(not task.is_shared for task in fitting)
+        if is_hidden and all(task.is_shared for task in exact):
+            # Others can give a task any title, also in a list that the person shares.
             exact = []
         chosen = exact or fitting
         if len(chosen) == 1 and (not is_near or chosen[0].is_chosen):

@@ -249,9 +249,13 @@ def test_a_task_that_can_only_be_read_does_not_make_a_name_unclear() -> None:
     assert match_tasks("buy milk", [theirs]).found == (theirs,)
 
 
-def test_the_exact_title_of_another_user_does_not_win_over_an_own_task() -> None:
+# Without an owner, the task is in a list that the person shares, where others add tasks.
+@pytest.mark.parametrize("owner", ["ben", None])
+def test_an_exact_title_that_others_can_give_does_not_win_over_an_own_task(
+    owner: str | None,
+) -> None:
     own = task("Finish the report", id="1")
-    theirs = task("Report", id="2", is_shared=True, owner="ben")
+    theirs = task("Report", id="2", is_shared=True, owner=owner)
 
     assert match_tasks("the report", [own, theirs]).candidates == (own, theirs)
     assert match_tasks("finish the report", [own, theirs]).found == (own,)
