@@ -3,20 +3,23 @@
 A person recognizes a wrong change only where the answer shows the old value.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from todo.core.domain import Task, TaskDue, TaskRule
+from todo.core.domain import Task, TaskDue
 from todo.mcp.quoting import cut, quote
 from todo.mcp.tool import Json
 from todo.mcp.tools.task_view import render_due
 from todo.quickadd.words import describe_rule
 from todo.schedule.due import check_zone
 from todo.schedule.rule import read_rule
-from todo.tasks.document import has_other
+from todo.tasks.document import select_fields
 
-_ARROW = " \u2192 "
+ARROW = " \u2192 "
+_Fields = Mapping[str, Any]
+"""Fields of a task, of which the documents of plans lack some."""
 _NONE = "none"
 _LENGTH = 100
 """Of a title or a list of tags."""
@@ -49,36 +52,83 @@ class Updates:
             return None
         before, after = self.tasks[task_id]
         titles = (quote(each["title"], _LENGTH) for each in (before, after))
-        name = _ARROW.join(dict.fromkeys(titles))
-        parts = [
-            _describe(label, show(before), show(after))
-            for label, names, show in self._find_fields(zone)
-            if has_other(after, before, names)
-        ]
+        name = ARROW.join(dict.fromkeys(titles))
+        parts = FieldTexts(self._show_list, zone=zone).compare(before, after)
         return f"{name} ({', '.join(parts)})" if parts else name
 
-    def _find_fields(
-        self, zone: str
-    ) -> tuple[tuple[str, tuple[str, ...], Callable[[Task], str]], ...]:
-        """Return for each field its label, its names in a document, and what shows its value."""
-        return (
-            ("due", ("due_date", "due_at", "due_zone"), lambda task: show_due(task, zone)),
-            ("repeats", ("recurrence", "recurrence_from"), show_rule),
-            ("priority", ("priority",), lambda task: str(task["priority"])),
-            ("list", ("list_id",), self._show_list),
-            ("tags", ("tags",), lambda task: _quote(", ".join(task["tags"]))),
-            ("reminders", ("reminders",), lambda task: _show_reminders(task["reminders"])),
-            (
-                "description",
-                ("description",),
-                lambda task: _quote(task["description"], _DESCRIPTION_LENGTH),
-            ),
-            ("task above", ("parent_id",), lambda task: "another" if task["parent_id"] else _NONE),
-        )
+    def _show_list(self, list_id: str) -> str:
+        return quote(self.list_names.get(list_id, "unknown"), _LENGTH)
 
-    def _show_list(self, task: Task) -> str:
-        list_id = task["list_id"]
-        return _NONE if list_id is None else quote(self.list_names.get(list_id, "unknown"), _LENGTH)
+
+@dataclass(frozen=True, slots=True)
+class FieldTexts:
+    """Texts of the fields of a task, apart from its title.
+
+    Attributes:
+        show_list: Returns the text of a list for its id.
+        titles: Titles of tasks by id: a task above has one of them.
+        zone: That of the account; dues in others name theirs.
+        length: Of a title or a list of tags.
+        description_length: Of the description.
+    """
+
+    show_list: Callable[[str], str]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    zone: str = ""
+    length: int = _LENGTH
+    description_length: int = _DESCRIPTION_LENGTH
+
+    def compare(self, before: _Fields, after: _Fields) -> list[str]:
+        """Return each field that is another one, with its value before and after."""
+        return [
+            _describe(label, show(before), show(after))
+            for label, (names, show) in self._find_fields().items()
+            if any(before.get(name) != after.get(name) for name in names)
+        ]
+
+    def name(self, task: _Fields, labels: Collection[str] | None = None) -> list[str]:
+        """Return the fields that have a value, with it.
+
+        Args:
+            task: The task.
+            labels: Names of the fields; None for all.
+        """
+        return [
+            f"{label} {shown}"
+            for label, (_, show) in self._find_fields().items()
+            if (labels is None or label in labels) and (shown := show(task)) != _NONE
+        ]
+
+    def _find_fields(self) -> dict[str, tuple[tuple[str, ...], Callable[[_Fields], str]]]:
+        """Return by the label of each field its names in a document, and what shows its value."""
+        return {
+            "due": (("due_date", "due_at", "due_zone"), self._show_due),
+            "repeats": (("recurrence", "recurrence_from"), _show_rule),
+            "priority": (("priority",), lambda task: str(task["priority"])),
+            "list": (("list_id",), self._show_place),
+            "tags": (("tags",), lambda task: _quote(", ".join(task["tags"]), self.length)),
+            "reminders": (("reminders",), lambda task: _show_reminders(task["reminders"])),
+            "description": (
+                ("description",),
+                lambda task: _quote(task["description"], self.description_length),
+            ),
+            "task above": (("parent_id",), self._show_parent),
+        }
+
+    def _show_due(self, task: _Fields) -> str:
+        due: TaskDue = select_fields(task, TaskDue.__annotations__)
+        return _show_due(due, self.zone)
+
+    def _show_place(self, task: _Fields) -> str:
+        list_id = task.get("list_id")
+        return _NONE if list_id is None else self.show_list(list_id)
+
+    def _show_parent(self, task: _Fields) -> str:
+        parent_id = task.get("parent_id")
+        if parent_id is None:
+            return _NONE
+        title = self.titles.get(parent_id)
+        return "another" if title is None else quote(title, self.length)
 
 
 def describe_marks(task: Json) -> list[str]:
@@ -93,10 +143,10 @@ def describe_marks(task: Json) -> list[str]:
 
 def _describe(label: str, old: str, new: str) -> str:
     # What differs can be behind the part that is shown.
-    return f"{label} {old}{_ARROW}{new}" if old != new else f"{label} changed"
+    return f"{label} {old}{ARROW}{new}" if old != new else f"{label} changed"
 
 
-def show_due(task: TaskDue, zone: str = "") -> str:
+def _show_due(task: TaskDue, zone: str = "") -> str:
     """Return the due of a task in words; its zone is named where it is another one than `zone`."""
     shown: Json = {}
     if task["due_date"] is not None:
@@ -108,7 +158,7 @@ def show_due(task: TaskDue, zone: str = "") -> str:
     return render_due(shown, zone) or _NONE
 
 
-def show_rule(task: TaskRule) -> str:
+def _show_rule(task: _Fields) -> str:
     """Return in words how a task repeats."""
     if task["recurrence"] is None:
         return _NONE

@@ -2,41 +2,26 @@
 
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from todo.assistant.turn.answer_text import hint_undo, quote_list
-from todo.assistant.turn.change_text import show_due, show_rule
+from todo.assistant.turn.change_text import ARROW, FieldTexts
 from todo.core.caller import Caller
-from todo.core.domain import TaskRule
 from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
-from todo.tasks.document import select_fields
 
 _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
 _SHORTER_TITLES = (60, 30, 15)
 _PLAN_LENGTH = 9_500
 """Of the text of a plan: what a conversation stores of an answer is limited."""
-_TAG_LENGTH = 50
 _LOST_LENGTH = 60
 """Of the description of a task that would be deleted."""
-# Of a planned change, by how a text names them; the title of a new task is its name.
-_PLANNED_FIELDS = {
-    **{name: (name,) for name in ("title", "description", "priority", "tags", "reminders")},
-    "due": ("due_date", "due_at"),
-    "repeats": ("recurrence",),
-}
 # A person recognizes a task by them where another one has the same title.
 _NAMING_FIELDS = {
-    "delete": ("due", "repeats", "priority", "tags", "description"),
-    "complete": ("due",),
-    "reopen": ("due",),
-}
-_EMPTY: Json = {
-    **dict.fromkeys(field for fields in _PLANNED_FIELDS.values() for field in fields),
-    "priority": "none",
-    "tags": [],
-    "reminders": [],
+    "delete": ("due", "repeats", "priority", "tags", "description", "list"),
+    "complete": ("due", "list"),
+    "reopen": ("due", "list"),
 }
 _VERBS = {
     "create": "add",
@@ -52,7 +37,6 @@ _NOUNS = {
     "reopen": "reopening",
     "delete": "deletion",
 }
-_ARROW = " \u2192 "
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +45,21 @@ class _Names:
 
     Attributes:
         lists: Names of the lists, and their owners if those are others, by id.
+        titles: Titles of tasks by id.
         old_titles: Titles that tasks had before the message, by id: the person knows these.
         above: Titles of the tasks with which subtasks are deleted, by id of the subtask.
         subtasks: How many subtasks are deleted with a task, by its id.
     """
 
     lists: Mapping[str, tuple[str, str | None]]
+    titles: Mapping[str, str]
     old_titles: Mapping[str, str]
     above: Mapping[str, str]
     subtasks: Mapping[str, str]
+
+    def show_list(self, list_id: str, length: int) -> str:
+        """Return the name of a list, with its owner if that is somebody else."""
+        return quote_list(*self.lists.get(list_id, ("unknown", None)), length)
 
 
 def say_plan(
@@ -79,6 +69,7 @@ def say_plan(
     shared_lists: Container[str] = (),
     old_titles: Mapping[str, str] | None = None,
     owners: Mapping[str, str] | None = None,
+    titles: Mapping[str, str] | None = None,
 ) -> str:
     """Return what waits for the person, and how to decide.
 
@@ -92,9 +83,11 @@ def say_plan(
         shared_lists: Ids of the lists that others see.
         old_titles: Titles that tasks had before the message, by id: the person knows these.
         owners: Owners of the lists of others, by id.
+        titles: Titles of tasks by id, for the task above.
     """
     places = {key: (name, (owners or {}).get(key)) for key, name in list_names.items()}
-    names = _find_names(plan, places, old_titles or {})
+    known = {**(titles or {}), **_find_titles(plan)}
+    names = _find_names(plan, places, known, old_titles or {})
 
     def rank(change: Json) -> tuple[int, bool, bool]:
         is_below = change.get("id") in names.above
@@ -118,8 +111,15 @@ def say_plan(
     return "\n".join(lines)
 
 
+def _find_titles(plan: Json) -> dict[str, str]:
+    return {each["id"]: each["title"] or "" for each in plan["changes"] if each.get("id")}
+
+
 def _find_names(
-    plan: Json, places: Mapping[str, tuple[str, str | None]], old_titles: Mapping[str, str]
+    plan: Json,
+    places: Mapping[str, tuple[str, str | None]],
+    titles: Mapping[str, str],
+    old_titles: Mapping[str, str],
 ) -> _Names:
     deleted = {
         change["id"]: change
@@ -138,7 +138,7 @@ def _find_names(
             for root, count in counts.items()
         }
     above = {task_id: deleted[root]["title"] or "" for task_id, root in below.items()}
-    return _Names(places, old_titles, above, counts)
+    return _Names(places, titles, old_titles, above, counts)
 
 
 def _find_root(task_id: str, parents: Mapping[str, str | None]) -> str:
@@ -173,7 +173,10 @@ def _describe(change: Json, names: _Names, length: int) -> str:
     verb = _VERBS.get(change["operation"], change["operation"])
     title = before.get("title") or change["title"] or ""
     titles = dict.fromkeys((names.old_titles.get(task_id, title), title))
-    name = _ARROW.join(quote(each, length or _SHORTER_TITLES[-1]) for each in titles)
+    is_update = change["operation"] == "update" and before and after
+    if is_update:
+        titles[after["title"]] = None
+    name = ARROW.join(quote(each, length or _SHORTER_TITLES[-1]) for each in titles)
     shown = []
     if count := names.subtasks.get(task_id):
         shown.append(f"with its {count} subtask{'s' * (count != '1')}")
@@ -181,43 +184,31 @@ def _describe(change: Json, names: _Names, length: int) -> str:
     if length:
         if task_id in names.above:
             shown.append(f"below {quote(names.above[task_id], length)}")
-        shown += _describe_fields(change["operation"], before, after, change["title"], length)
-        list_id = after.get("list_id") or change["list_id"]
-        if list_id is not None:
-            name_and_owner = names.lists.get(list_id, ("unknown", None))
-            shown.append(f"list {quote_list(*name_and_owner, length)}")
+        shown += _describe_fields(change, names, length)
+        if is_update and before["list_id"] is not None:
+            # What follows in parentheses is what changes.
+            name = f"{name} in list {names.show_list(before['list_id'], length)}"
     return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
 
 
-def _describe_fields(
-    operation: str, before: Json, after: Json, title: str, length: int
-) -> list[str]:
+def _describe_fields(change: Json, names: _Names, length: int) -> list[str]:
     """Return the fields that a change sets, or those by which a person recognizes the task."""
-    if operation in {"create", "update"} and after:
-        old = before or {**_EMPTY, "title": title}
-        return [
-            f"{label} {_show_value(after, fields[0], length)}"
-            for label, fields in _PLANNED_FIELDS.items()
-            if any(after[field] != old[field] for field in fields)
-        ]
-    return [
-        f"{label} {_show_value(before, _PLANNED_FIELDS[label][0], min(length, _LOST_LENGTH))}"
-        for label in _NAMING_FIELDS.get(operation, ())
-        if before
-        and any(
-            (before[field] or None) != (_EMPTY[field] or None) for field in _PLANNED_FIELDS[label]
-        )
-    ]
+    operation, before, after = change["operation"], change["before"], change["after"]
 
+    def show_list(list_id: str) -> str:
+        return names.show_list(list_id, length)
 
-def _show_value(after: Json, field: str, length: int) -> str:
-    value = after[field]
-    if field in {"recurrence", "due_date"}:
-        rule: TaskRule = select_fields(after, TaskRule.__annotations__)
-        return show_rule(rule) if field == "recurrence" else show_due(rule)
-    if isinstance(value, list):
-        return " ".join(quote(str(each), min(length, _TAG_LENGTH)) for each in value) or "none"
-    return "none" if value is None else quote(str(value), length)
+    texts = FieldTexts(show_list, names.titles, length=length, description_length=length)
+    if operation == "create" and after:
+        return texts.name(after)
+    if operation == "update" and before and after:
+        return texts.compare(before, after)
+    labels = _NAMING_FIELDS.get(operation, ("list",))
+    if before:
+        lost = replace(texts, description_length=min(length, _LOST_LENGTH))
+        return lost.name(before, labels)
+    # There was no room for the documents.
+    return texts.name({"list_id": change["list_id"], "parent_id": None}, ("list",))
 
 
 def say_applied(summary: Sequence[Json], caller: Caller) -> str:

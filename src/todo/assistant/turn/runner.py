@@ -373,7 +373,7 @@ class _Turn:
         if known is None:
             return say_plan(plan, reasons, {}, (), old_titles)
         lists = (known.list_names, known.shared_lists, old_titles, known.list_owners)
-        return say_plan(plan, reasons, *lists)
+        return say_plan(plan, reasons, *lists, known.titles)
 
     def _find_titles(self) -> Mapping[str, str]:
         """Return the titles of the tasks that the message could name."""

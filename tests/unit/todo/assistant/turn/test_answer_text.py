@@ -83,7 +83,7 @@ def test_additions_of_a_long_plan_hide_no_change_of_a_task_that_is_there() -> No
     lines = text.splitlines()
     assert ": 1 deletion, 28 changes, 3 reopenings, 41 additions. " in lines[0]
     assert lines[1] == '- delete "old"'
-    assert lines[2].startswith('- change "b" (due none')
+    assert lines[2].startswith('- change "b" (due Mon 2027-03-01 \u2192 none')
     assert len([line for line in lines if line.startswith(('- change "', '- reopen "'))]) == 31
     assert lines[-2] == "- … and 41 more"
 
@@ -139,9 +139,10 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
         _change(operation="complete", title="a", before=plain, after=plain),
     ]
     lines = plan_text.say_plan(_plan(changes), ["x"], {"l": "Trip"}).splitlines()
-    due = "due Mon 2027-03-01 09:30 (Europe/Berlin)"
+    to = "\u2192"
+    due = "Mon 2027-03-01 09:30 (Europe/Berlin)"
     assert lines[1:4] == [
-        f'- change "a" (title "b", tags "x y", {due}, list "Trip")',
+        f'- change "a" {to} "b" (due none {to} {due}, list none {to} "Trip", tags none {to} "x y")',
         '- complete "a"',
         '- add "a" (due Mon 2027-03-01, list "unknown")',
     ]

@@ -32,7 +32,7 @@ def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> 
     ) == [
         '- delete "Call mom" (due Mon 2027-03-01)',
         '- delete "Call mom" (due Mon 2027-03-01 09:30 (Europe/Berlin))',
-        f'- delete "Call mom" (priority "high", tags "home", description {shown})',
+        f'- delete "Call mom" (priority high, tags "home", description {shown})',
         '- delete "Call mom" (repeats every month on the 1st)',
     ]
 
@@ -41,6 +41,60 @@ def test_tasks_with_one_title_are_told_apart_before_one_of_them_is_deleted() -> 
 def test_a_completion_in_a_plan_names_the_due(operation: str) -> None:
     change = {**delete("1", "Call mom", due_date="2027-03-01"), "operation": operation}
     assert say([change]) == [f'- {operation} "Call mom" (due Mon 2027-03-01)']
+
+
+def change(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return the line of a change of "Book the band" in the list "Wedding" of ben."""
+    old = {**DOCUMENT, "title": "Book the band", "list_id": "w", **before}
+    named = {"operation": "update", "id": "1", "title": "Book the band", "list_id": "w"}
+    changes = [{**named, "before": old, "after": {**old, **after}}]
+    summary = [{"operation": "update", "kind": "task", "count": 1}]
+    plan = {"summary": summary, "changes": changes, "changes_omitted": 0}
+    lists, titles = {"w": "Wedding", "h": "Home"}, {"7": "Plan the evening"}
+    said = say_plan(plan, ["x"], lists, owners={"w": "ben"}, titles=titles)
+    return said.splitlines()[1].removeprefix('- change "Book the band"')
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"list_id": None}, '(list "Wedding" of "ben" \u2192 none)'),
+        ({}, {"list_id": "h"}, '(list "Wedding" of "ben" \u2192 "Home")'),
+        ({}, {"parent_id": "7"}, '(task above none \u2192 "Plan the evening")'),
+        ({"parent_id": "8"}, {"parent_id": "9"}, "(task above changed)"),
+        ({"parent_id": "7"}, {"parent_id": None}, '(task above "Plan the evening" \u2192 none)'),
+        (
+            {"due_date": "2027-03-01", "priority": "low"},
+            {"due_date": "2027-03-02", "priority": "none"},
+            "(due Mon 2027-03-01 \u2192 Tue 2027-03-02, priority low \u2192 none)",
+        ),
+        ({"tags": ["a"]}, {"tags": ["a", "b"]}, '(tags "a" \u2192 "a, b")'),
+        ({}, {"description": "two sets"}, '(description none \u2192 "two sets")'),
+        (
+            {"recurrence": "FREQ=DAILY"},
+            {"recurrence": "FREQ=DAILY", "recurrence_from": "completion"},
+            "(repeats every day \u2192 every day after completion)",
+        ),
+    ],
+)
+def test_a_change_in_a_plan_shows_old_and_new_values_and_its_place(
+    before: dict[str, Any], after: dict[str, Any], said: str
+) -> None:
+    assert change(before, after) == f' in list "Wedding" of "ben" {said}'
+
+
+def test_a_change_of_a_title_in_a_plan_shows_both() -> None:
+    assert change({}, {"title": "Book a DJ"}) == ' \u2192 "Book a DJ" in list "Wedding" of "ben"'
+
+
+def test_a_new_subtask_in_a_plan_names_the_task_above() -> None:
+    new = {**DOCUMENT, "title": "Pay the band", "parent_id": "7", "priority": "high"}
+    named = {"operation": "create", "id": None, "title": "Pay the band", "list_id": None}
+    summary = [{"operation": "create", "kind": "task", "count": 1}]
+    plan = {"summary": summary, "changes": [{**named, "before": None, "after": new}]}
+    plan["changes_omitted"] = 0
+    said = say_plan(plan, ["x"], {}, titles={"7": "Plan the evening"}).splitlines()[1]
+    assert said == '- add "Pay the band" (priority high, task above "Plan the evening")'
 
 
 def test_a_task_comes_before_the_subtasks_that_go_with_it_and_counts_them() -> None:
