@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.integration.assistant.desk import Desk
+from todo.assistant.rules.decision import Omitted
 from todo.assistant.turn import context
 from todo.assistant.turn.context import TurnContext, read_context
 from todo.core.caller import Caller
@@ -47,6 +48,30 @@ def test_of_each_shared_list_only_the_newest_tasks_are_read(
         desk.add(ben, *(f"{name} {number}" for number in range(3)), list=list_id)
 
     assert titles(desk, ann) == ["Trip 2", "Trip 1", "Home 2", "Home 1"]
+
+
+def test_what_was_not_read_is_said(
+    desk: Desk, ann: Caller, ben: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "_MAX_OPEN", 3)
+    monkeypatch.setattr(context, "_MAX_OF_SHARED_LIST", 2)
+    lists = {name: desk.make_list(ben, name, share_with=ann.user) for name in ("Chores", "Camp")}
+    desk.add(ben, "sweep", "mop", "dust", list=lists["Chores"])
+    desk.add(ben, "tent", "stove", list=lists["Camp"])
+    desk.add(ann, "Ring aunt Rosa", "b", "c")
+    assert fetch(desk, ann).rules.omitted == Omitted(0, ("Chores",), 2)
+
+    desk.add(ann, "d")
+    answer = desk.ask(desk.hire(), ann, "complete ring aunt rosa")
+    assert answer.response.endswith(
+        'Only your 3 newest open tasks and the 2 newest open tasks of "Chores" were searched.'
+    )
+    answer = desk.ask(desk.hire(), ann, "delete everything on the chores list")
+    assert answer.plan is not None
+    assert 'Only the 2 newest open tasks of "Chores" were searched.' in answer.response
+    answer = desk.ask(desk.hire(), ann, "delete everything on the camp list")
+    assert answer.plan is not None
+    assert "searched" not in answer.response
 
 
 def test_the_tasks_of_many_lists_are_one_statement(

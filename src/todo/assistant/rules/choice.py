@@ -5,7 +5,13 @@ from collections.abc import Sequence
 
 from todo.assistant.rules.decision import TaskName
 from todo.assistant.rules.line import make_line
-from todo.assistant.rules.task_match import Match, TaskIndex, split_parts
+from todo.assistant.rules.task_match import (
+    MAX_CANDIDATES,
+    SHOWN_CANDIDATES,
+    Match,
+    TaskIndex,
+    split_parts,
+)
 
 _LONGEST = 300
 _ORDINALS = (
@@ -55,7 +61,7 @@ def choose(message: str, candidates: Sequence[TaskName]) -> Match:
     start = 0 if lead is None else lead.end()
     text, folded = line.text[start:].strip(), line.folded[start:].strip(" .!")
     agrees = len(candidates) == 1 and _YES.fullmatch(line.folded.strip(" .!"))
-    if agrees or _ALL.fullmatch(folded):
+    if agrees or (_ALL.fullmatch(folded) and len(candidates) < MAX_CANDIDATES):
         return Match(tuple(candidates))
     parts = split_parts(folded) or [folded]
     numbers = [at for part in parts if (at := _read_number(part, len(candidates))) is not None]
@@ -71,10 +77,11 @@ def _read_number(text: str, count: int) -> int | None:
         return None
     word = found["ordinal"] or found["number"]
     if word == "last":
-        return count - 1
+        # Of more tasks than were shown, the last one is unclear.
+        return count - 1 if count <= SHOWN_CANDIDATES else None
     names = _ORDINALS if word in _ORDINALS else _CARDINALS
     number = names.index(word) + 1 if word in names else int(word.rstrip("stndrh"))
-    return number - 1 if 1 <= number <= count else None
+    return number - 1 if 1 <= number <= min(count, SHOWN_CANDIDATES) else None
 
 
 def _match_list(folded: str, candidates: Sequence[TaskName]) -> Match:

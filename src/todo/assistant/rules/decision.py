@@ -53,6 +53,21 @@ class TaskName:
 
 
 @dataclass(frozen=True, slots=True)
+class Omitted:
+    """Open tasks that the rules do not know, since a person can have any number.
+
+    Attributes:
+        own: How many of the person's own tasks are known, if there are more; otherwise 0.
+        lists: Names of lists of others that have more tasks.
+        of_list: How many tasks of such a list are known at most.
+    """
+
+    own: int = 0
+    lists: tuple[str, ...] = ()
+    of_list: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """Interpretation of a message.
 
@@ -67,6 +82,7 @@ class Decision:
         run_id: undo: the run that the message names, or None.
         affects_others: The message names a group, and others see some of it: the person has not
             named these one by one, and confirms the change.
+        omitted: Tasks that the group of the message may have as well, and that are not changed.
     """
 
     intent: Intent
@@ -76,6 +92,7 @@ class Decision:
     candidates: tuple[TaskName, ...] = ()
     run_id: str | None = None
     affects_others: bool = False
+    omitted: Omitted = Omitted()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,7 @@ class RuleContext:
         open_plan: The operations of the plan of this conversation that waits for the person; None
             for no plan.
         read_only_lists: The names of the lists that the user can only read.
+        omitted: The open tasks that are not among the tasks.
     """
 
     now: datetime
@@ -98,3 +116,4 @@ class RuleContext:
     tasks: Sequence[TaskName]
     open_plan: frozenset[str] | None
     read_only_lists: tuple[str, ...] = ()
+    omitted: Omitted = Omitted()

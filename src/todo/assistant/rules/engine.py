@@ -6,6 +6,7 @@ text of bounded length once for each of its patterns.
 """
 
 import re
+from dataclasses import replace
 from itertools import islice
 
 from todo.assistant.rules.addition import decide_addition, decide_bare, decide_need
@@ -30,6 +31,7 @@ _NEXT_COMMAND = re.compile(
     r"|mark|tick|check off|uncheck|untick|tag)\b)"
 )
 
+_GROUP = re.compile(r"\b(?:all|both|each|every|everything|today's|tomorrow's)\b")
 _INSTEAD = re.compile(
     r"(?:(?:no|nope|wait|sorry|oops|i (?:meant|mean)(?: to)?)[,.!]? ){0,3}(?P<x>\S.*?)"
     r"(?:,? (?:instead|rather)(?: of \S.*)?)?"
@@ -55,7 +57,19 @@ def decide(message: str, context: RuleContext) -> Decision | None:
         return None
     if not line.is_question and _has_several(line, context):
         return SEVERAL
-    return _decide_instead(line, context) or _decide_line(line, context)
+    decision = _decide_instead(line, context) or _decide_line(line, context)
+    return None if decision is None else _note_omitted(decision, line, context)
+
+
+def _note_omitted(decision: Decision, line: Line, context: RuleContext) -> Decision:
+    """Return a decision about a group with the tasks that the rules do not know."""
+    known = context.omitted
+    if not decision.tasks or _GROUP.search(line.folded) is None:
+        return decision
+    names = {task.list_name for task in decision.tasks if task.owner is not None}
+    own = known.own if any(task.owner is None for task in decision.tasks) else 0
+    lists = tuple(name for name in known.lists if name in names)
+    return replace(decision, omitted=replace(known, own=own, lists=lists))
 
 
 def _decide_instead(line: Line, context: RuleContext) -> Decision | None:

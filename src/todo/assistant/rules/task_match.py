@@ -23,7 +23,10 @@ from todo.assistant.rules.title_words import (
     read_title,
 )
 
-MAX_CANDIDATES = 10
+SHOWN_CANDIDATES = 10
+"""Tasks of a question that an answer shows, and that a number can choose."""
+MAX_CANDIDATES = 51
+"""One more than "all of them" can choose."""
 EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
 """A pattern of all tasks of a person, which only some commands can be about."""
 _MAX_WORDS = 25

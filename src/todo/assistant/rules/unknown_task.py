@@ -6,6 +6,7 @@ or move the task that exists.
 """
 
 import re
+from typing import Any
 
 from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
@@ -102,7 +103,8 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
         # The message is not clear for another reason.
         return None
     if is_group(phrase):
-        return Decision("help", "unknown-group", fields={"name": unquote(phrase)})
+        group = {"name": unquote(phrase)}
+        return Decision("help", "unknown-group", fields=group | _say_omitted(context))
     if not parts and meant.intent != "delete":
         others = TaskIndex([task for task in context.tasks if task not in fitting], local)
         found = others.match(phrase).found
@@ -111,7 +113,14 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
             return Decision("help", "other-state", fields={"title": found[0].title, "is": state})
     names = [unquote(name) for name in ([phrase] if len(unknown) == len(parts) else unknown)]
     kind = {"reopen": "completed ", "delete": ""}.get(meant.intent, "open ")
-    return Decision("help", "unknown-task", fields={"names": names, "kind": kind})
+    fields = {"names": names, "kind": kind}
+    return Decision("help", "unknown-task", fields=fields | _say_omitted(context))
+
+
+def _say_omitted(context: RuleContext) -> dict[str, Any]:
+    """Return the tasks that are not known: one of them may be meant."""
+    known = context.omitted
+    return {"omitted": known} if known.own or known.lists else {}
 
 
 def _explain_known(line: Line, context: RuleContext) -> Decision | None:

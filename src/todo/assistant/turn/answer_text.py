@@ -6,6 +6,7 @@ They have titles that users wrote, quoted, so a title cannot look like a sentenc
 from collections.abc import Sequence
 
 from todo.assistant.rules.decision import TaskName
+from todo.assistant.rules.task_match import MAX_CANDIDATES, SHOWN_CANDIDATES
 from todo.assistant.turn.answer import ToolUse
 from todo.assistant.turn.change_text import Updates, describe_marks
 from todo.core.caller import Caller
@@ -200,11 +201,12 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
         by_model: A model decided about the message, so the next message does not continue it.
     """
     lines = [QUESTION]
-    for number, task in enumerate(tasks[:_MAX_SHOWN], 1):
+    for number, task in enumerate(tasks[:SHOWN_CANDIDATES], 1):
         bullet = "-" if by_model else f"{number}."
         lines.append(f"{bullet} {', '.join(_describe_candidate(task))}")
-    more = len(tasks) - _MAX_SHOWN
-    lines += [f"- … and {more} more"] if more > 0 else []
+    more = len(tasks) - SHOWN_CANDIDATES
+    or_more = " or more" if len(tasks) == MAX_CANDIDATES else ""
+    lines += [f"- … and {more}{or_more or ' more'}"] if more > 0 else []
     if by_model:
         return "\n".join([*lines, _NAME_ONE])
     return "\n".join([*lines, _CHOOSE_ONE if len(tasks) > 1 else _IS_IT])

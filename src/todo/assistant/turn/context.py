@@ -1,11 +1,12 @@
 """The context of a turn: the clock, the lists and the tasks that a message can name."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from todo.assistant.rules.decision import RuleContext, TaskName
+from todo.assistant.rules.decision import Omitted, RuleContext, TaskName
 from todo.assistant.turn.shared_lists import fetch_shared_lists
 from todo.core.caller import Caller
 from todo.core.domain import Task
@@ -72,13 +73,14 @@ async def read_context(
         tasks: list[TaskName] = []
         lists = VisibleLists()
         shared: frozenset[str] = frozenset()
+        omitted = Omitted()
         if "read" in caller.scopes:
             lists = await fetch_visible_lists(session, caller)
             shared = await fetch_shared_lists(session, caller.user)
             shared |= {each.id for each in lists.all if each.access != "owner"}
-            tasks = await _read_tasks(session, caller, lists, shared, time)
+            tasks, omitted = await _read_tasks(session, caller, lists, shared, time)
     read_only = tuple(each.name for each in lists.all if each.access == "read")
-    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan, read_only)
+    rules = RuleContext(now, time.zone, tuple(lists.names), tasks, open_plan, read_only, omitted)
     names = {each.id: each.name for each in lists.all}
     owners = {each.id: each.owner for each in lists.all if each.access != "owner"}
     return TurnContext(time, rules, names, shared, owners)
@@ -90,21 +92,32 @@ async def _read_tasks(
     lists: VisibleLists,
     shared: frozenset[str],
     time: AccountTime,
-) -> list[TaskName]:
-    """Return the open tasks, newest first, then those of shared lists, then completed ones."""
+) -> tuple[list[TaskName], Omitted]:
+    """Return the open tasks, newest first, then those of shared lists, then completed ones.
+
+    Also which open tasks are left out.
+    """
     own = Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)
     done = Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS)
-    items = (await read_page(session, caller, own, time.now)).items
+    page = await read_page(session, caller, own, time.now)
+    known = list(map(parse_task, page.items))
+    omitted = Omitted(len(known) if page.next_cursor else 0, of_list=_MAX_OF_SHARED_LIST)
     if caller.list_id is None:
         # A page of one's own tasks leaves them out.
-        theirs = [each for each in lists.all if each.access != "owner"][:_MAX_SHARED_LISTS]
-        items += await fetch_newest(session, theirs, _MAX_OF_SHARED_LIST, _FIELDS)
-    items += (await read_page(session, caller, done, time.now)).items
+        theirs = [each for each in lists.all if each.access != "owner"]
+        read = theirs[:_MAX_SHARED_LISTS]
+        # One more shows whether there are others.
+        items = await fetch_newest(session, read, _MAX_OF_SHARED_LIST + 1, _FIELDS)
+        kept, cut = _keep_newest(list(map(parse_task, items)))
+        known += kept
+        longer = (*(each for each in read if each.id in cut), *theirs[_MAX_SHARED_LISTS:])
+        omitted = replace(omitted, lists=tuple(each.name for each in longer))
+    known += map(parse_task, (await read_page(session, caller, done, time.now)).items)
     # A name of two lists means the own one, or none.
     named = {each[0].id for each in lists.by_name.values() if len(each) == 1}
     read_only = {each.id for each in lists.all if each.access == "read"}
     found: dict[str, TaskName] = {}
-    for task in map(parse_task, items):
+    for task in known:
         owner, list_id = task["owner"], task["list_id"]
         found[task["id"]] = replace(
             _name(task, lists, time),
@@ -113,7 +126,18 @@ async def _read_tasks(
             is_read_only=list_id in read_only,
             is_of_named_list=list_id in named,
         )
-    return list(found.values())
+    return list(found.values()), omitted
+
+
+def _keep_newest(tasks: list[Task]) -> tuple[list[Task], set[str | None]]:
+    """Return the newest tasks of each list, and the lists that have others."""
+    counts: Counter[str | None] = Counter()
+    kept = []
+    for task in tasks:
+        counts[task["list_id"]] += 1
+        if counts[task["list_id"]] <= _MAX_OF_SHARED_LIST:
+            kept.append(task)
+    return kept, {each for each, count in counts.items() if count > _MAX_OF_SHARED_LIST}
 
 
 def _name(task: Task, lists: VisibleLists, time: AccountTime) -> TaskName:

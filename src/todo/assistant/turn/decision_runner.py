@@ -9,7 +9,7 @@ from todo.assistant.turn import answer_text, failure_text
 from todo.assistant.turn.context import read_context
 from todo.assistant.turn.pending_plan import PendingPlans
 from todo.assistant.turn.plan_text import say_applied
-from todo.assistant.turn.refusal_text import find_refusal
+from todo.assistant.turn.refusal_text import find_refusal, say_omitted
 from todo.assistant.turn.tool_runner import ToolRunner
 from todo.assistant.turn.undo_target import find_run_to_undo
 from todo.core.errors import (
@@ -110,7 +110,8 @@ class DecisionRunner:
             case "update" if decision.fields:
                 updated = [{**task, **decision.fields} for task in named]
                 said = await self._change_all("update_tasks", updated, "Changed")
-        return said
+        omitted = say_omitted(decision.omitted)
+        return "\n".join(filter(None, (said, omitted)))
 
     async def _change_all(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
         """Change tasks; more than a tool takes become one plan, for which it is called twice."""

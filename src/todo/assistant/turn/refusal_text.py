@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from todo.assistant.rules.decision import Omitted
 from todo.assistant.rules.several_lines import MAX_LINES
 from todo.mcp.quoting import quote
 
@@ -25,6 +26,20 @@ def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
     return None if say is None else say(fields)
 
 
+def say_omitted(omitted: Omitted) -> str:
+    """Return which open tasks were searched, if there are others; "" otherwise."""
+    own = f"your {omitted.own:,} newest open tasks" if omitted.own else ""
+    names = ", ".join(quote(name, _LENGTH) for name in omitted.lists[:_MAX_LISTS])
+    theirs = f"the {omitted.of_list} newest open tasks of {names}" if names else ""
+    searched = " and ".join(part for part in (own, theirs) if part)
+    return f"Only {searched} were searched." if searched else ""
+
+
+def _add_omitted(fields: Mapping[str, Any]) -> str:
+    said = say_omitted(fields.get("omitted", Omitted()))
+    return f" {said}" if said else ""
+
+
 def _say_unknown_list(fields: Mapping[str, Any]) -> str:
     return (
         f"There is no list {quote(fields['list'], _LENGTH)} to which you can add tasks here, so"
@@ -36,7 +51,7 @@ def _say_unknown_task(fields: Mapping[str, Any]) -> str:
     names = " or ".join(quote(name, _LENGTH) for name in fields["names"])
     return (
         f"No {fields['kind']}task fits {names}, so nothing was changed. Write only words that are"
-        " in the title of the task."
+        f" in the title of the task.{_add_omitted(fields)}"
     )
 
 
@@ -45,6 +60,7 @@ def _say_unknown_group(fields: Mapping[str, Any]) -> str:
         f"It is not clear which tasks {quote(fields['name'], _LENGTH)} are, or there are none, so"
         ' nothing was changed. Name the tasks or a group: "all tasks", "all overdue tasks", "all'
         ' tasks due today" or "tomorrow", "all tasks on my home list", "all tasks about milk".'
+        f"{_add_omitted(fields)}"
     )
 
 

@@ -22,7 +22,7 @@ _POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
 _CERTAIN = frozenset({"other-state"})
 """Explanations that no model could better: the task is completed already."""
 _MAX_ROUNDS = 20
-"""A question shows ten tasks at most, however many fit."""
+"""A question has a limited number of tasks, however many fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,20 @@ def test_a_number_an_ordinal_or_words_choose(answer: str, numbers: list[int]) ->
     assert choose(answer, TASKS).found == tuple(TASKS[number] for number in numbers)
 
 
+def test_of_more_tasks_than_were_shown_only_these_have_a_number() -> None:
+    tasks = [name_task(number, f"Visit hut {name}") for number, name in enumerate("abcdefghijklmn")]
+    assert choose("10", tasks).found == (tasks[9],)
+    for answer in ("11", "14", "the last one"):
+        assert not choose(answer, tasks)
+    assert choose("all of them", tasks).found == tuple(tasks)
+    assert choose("hut n", tasks).found == (tasks[13],)
+
+
+def test_all_of_too_many_tasks_is_no_choice() -> None:
+    tasks = [name_task(number, f"Visit hut {number}") for number in range(51)]
+    assert not choose("all", tasks)
+
+
 def test_words_of_several_titles_leave_these() -> None:
     match = choose("one with Tom", TASKS)
 

@@ -124,7 +124,7 @@ def test_tasks_of_the_same_title_are_candidates() -> None:
 
 
 def test_the_number_of_candidates_has_a_limit() -> None:
-    tasks = [task(f"call number {number}", id=str(number)) for number in range(50)]
+    tasks = [task(f"call number {number}", id=str(number)) for number in range(90)]
 
     assert len(match_tasks("call", tasks).candidates) == MAX_CANDIDATES
 

@@ -148,6 +148,17 @@ def test_a_plan_shows_what_a_change_makes_of_a_task_and_where() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("count", "more"), [(10, None), (13, "3 more"), (50, "40 more"), (51, "41 or more")]
+)
+def test_a_question_says_how_many_tasks_it_does_not_show(count: int, more: str | None) -> None:
+    lines = answer_text.say_candidates([name_task(at, f"Visit hut {at}") for at in range(count)])
+    shown = [line for line in lines.splitlines() if line.endswith(" more")]
+    assert shown == ([] if more is None else [f"- \u2026 and {more}"])
+    assert '10. "Visit hut 9"' in lines
+    assert '"Visit hut 10"' not in lines
+
+
 def test_a_search_says_which_lists_it_left_out() -> None:
     found = {"tasks": [], "has_more": False, "zone": "UTC", "other_lists": ["Trip"]}
     assert "Not searched: the lists of others" in answer_text.say_found(found)
