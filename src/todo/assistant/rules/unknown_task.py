@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from todo.assistant.rules.decision import Decision, RuleContext, TaskName
-from todo.assistant.rules.engine import MAX_LENGTH, decide, find_changes
+from todo.assistant.rules.engine import MAX_LENGTH, find_changes
 from todo.assistant.rules.line import Line, make_line, unquote
 from todo.assistant.rules.new_task import parse_line
 from todo.assistant.rules.statement import is_statement
@@ -42,16 +42,6 @@ class _AnyTask(TaskIndex):
     def match(self, phrase: str) -> Match:
         # A whole message is not the title of a task.
         return Match() if phrase == self._message else Match((_name(phrase),))
-
-
-def decide_or_explain(message: str, context: RuleContext) -> Decision | None:
-    """Return what rules decide, or why a command does nothing.
-
-    Args:
-        message: What the person wrote.
-        context: The tasks, the lists and the present of the person.
-    """
-    return decide(message, context) or explain(message, context)
 
 
 def explain(message: str, context: RuleContext) -> Decision | None:

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.todo.assistant.rules.utterance_book import load_utterances, make_context
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.engine import MAX_LENGTH, decide
-from todo.assistant.rules.unknown_task import decide_or_explain, explain
+from todo.assistant.rules.unknown_task import explain
 
 CONTEXT = make_context()
 
@@ -150,12 +150,7 @@ def test_an_explanation_changes_nothing(utterance: Any) -> None:  # noqa: ANN401
     assert decision is None or (decision.intent, decision.tasks) == ("help", ())
 
 
-def test_a_decision_of_the_rules_needs_no_explanation() -> None:
-    assert decide_or_explain("delete the passport", CONTEXT) == decide(
-        "delete the passport", CONTEXT
-    )
-
-
 @pytest.mark.parametrize("message", ["dentist moved to 3pm", "the train left at 5pm"])
 def test_a_statement_with_a_time_is_asked_about(message: str) -> None:
-    assert decide_or_explain(message, CONTEXT) == Decision("help", "statement")
+    assert decide(message, CONTEXT) is None
+    assert explain(message, CONTEXT) == Decision("help", "statement")
