@@ -329,3 +329,13 @@ def test_no_model_is_asked_about_a_task_that_is_completed_already(
     answer = desk.ask(desk.hire(model), ann, "move buy milk to friday")
     assert 'The task "buy milk" is completed already' in answer.response
     assert (answer.degraded, model.requests) == (None, [])
+
+
+def test_a_search_finds_what_has_no_list_or_no_priority(desk: Desk, ann: Caller) -> None:
+    list_id = desk.make_list(ann, "Attic")
+    desk.add(ann, "beams", list=list_id)
+    desk.add(ann, "roof")
+    desk.add(ann, "stairs", list=list_id, priority="low")
+    assert desk.ask(desk.hire(), ann, "tasks in no list").response == '1 task:\n- "roof"'
+    found = desk.ask(desk.hire(), ann, "show attic tasks without priority").response
+    assert found == '1 task:\n- "beams" (list "Attic")'

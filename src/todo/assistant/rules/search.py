@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.line import QUOTED, Line
+from todo.assistant.rules.line import QUOTED, Line, is_quotation, unquote
 from todo.assistant.rules.search_window import take_window
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import FIND_FILLERS, FIND_SUBJECTS
@@ -39,6 +39,23 @@ _PRIORITY = re.compile(
     r"|important)\b"
     r"|\b(?:priority|prio) (?P<later>high|medium|low)\b"
 )
+_ALL_DONE = re.compile(
+    r"(?:am i|are we|is everything)(?: all)? (?:done|finished)(?: (?:now|yet|already))?"
+)
+_ANY_STATE = re.compile(
+    r"\b(?:(?:completed|finished|done) (?:and|or|&) open|open (?:and|or|&) (?:completed|finished"
+    r"|done))\b"
+)
+# "with no list", "not on any list".
+_WITHOUT = re.compile(
+    r"\b(?:(?:(?:that|which) )?(?:has|have|with|in|on) no|without(?: an?| any)?"
+    r"|(?:that (?:are|is) )?not (?:in|on) (?:an?|any)) (?P<x>lists?|priority|tags?|labels?)\b"
+)
+# No search leaves something out.
+_EXCLUDES = frozenset({"but", "except", "excluding", "no", "nor", "not", "without"})
+_COUNTS = re.compile(r"\bhow many\b")
+_MAX_COUNTED = 50
+"""Tasks that one search returns at most."""
 _FINISHED = re.compile(
     r"\b(?<!be )(?<!get )(?:completed|finished|done|ticked off|checked off|achieved|accomplished)\b"
     r"|\bdid (?:i|we) (?:finish|complete|do|achieve|accomplish|get done)\b"
@@ -76,6 +93,9 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     if searched is not None and not line.is_question:
         return _search(line, searched, context, index)
     text = line.folded.rstrip(" ?!.")
+    if _ALL_DONE.fullmatch(text):
+        # What is left answers it.
+        return Decision("find")
     of_lists = _OF_LISTS.fullmatch(text)
     if of_lists is not None:
         names = (*context.list_names, *context.read_only_lists)
@@ -107,6 +127,8 @@ def cut_search(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
     by_filters = _decide_by_filters(line, text, 0, context, index)
     if by_filters is not None:
         return by_filters
+    if _excludes(line.text):
+        return None
     known = [word for word in _keep_words(line.text).split() if index.match(word)]
     words = " ".join(known)
     return _find_words(words, {"status": "any"}) if words and index.match(words) else None
@@ -115,12 +137,16 @@ def cut_search(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
 def _search(
     line: Line, found: re.Match[str], context: RuleContext, index: TaskIndex
 ) -> Decision | None:
+    phrase = line.cut(found)
+    is_quoted = is_quotation(phrase)
     by_filters = _decide_by_filters(line, line.folded, found.start("x"), context, index)
     if by_filters is not None and not by_filters.text:
         return by_filters
-    words = _keep_words(line.cut(found))
+    words = unquote(phrase) if is_quoted else _keep_words(phrase)
+    if not is_quoted and _excludes(phrase):
+        return None
     is_search = line.folded.startswith(("search", "look"))
-    if not words or not (is_search or index.match(line.cut(found))):
+    if not words or not (is_search or is_quoted or index.match(phrase)):
         # "find a plumber" is something to do.
         return by_filters
     return _find_words(words, {"status": "any"} if is_search else {})
@@ -132,8 +158,12 @@ def _decide_by_filters(
     """Return the filters that the words are; None where other words are left."""
     rest = text[start:].strip(" ,?")
     is_show = start > 0
-    fields: dict[str, Any] = {}
-    rest, words = _take_words(line, rest, len(text) - len(text[start:].lstrip(" ,?")), fields)
+    fields: dict[str, Any] = {"limit": _MAX_COUNTED} if _COUNTS.search(rest) else {}
+    at = len(text) - len(text[start:].lstrip(" ,?"))
+    rest = _take_lacks(rest, fields)
+    rest, words = _take_words(line, rest, at, fields)
+    if _excludes(words):
+        return None
     shown = _find_list(_ARTICLE.sub("", rest), context) if is_show else None
     if shown is not None:
         # "show work", also where a title has that word.
@@ -143,6 +173,8 @@ def _decide_by_filters(
     rest = take_window(rest, fields, context)
     rest = _take_list(rest, fields, context)
     said = split_words(rest)
+    if QUOTED in rest:
+        return None
     if any(word not in FIND_FILLERS for word in said) or _names_list(said, context):
         return None
     names_tasks = bool(fields) or not FIND_SUBJECTS.isdisjoint(
@@ -151,6 +183,22 @@ def _decide_by_filters(
     if not names_tasks and not (words and (is_show or index.match(words))):
         return None
     return _find_words(words, fields)
+
+
+def _take_lacks(rest: str, fields: dict[str, Any]) -> str:
+    """Return the rest with blanks in place of "with no priority", which becomes a field.
+
+    No search finds what has no tag, so that stays.
+    """
+    lacks = _WITHOUT.search(rest)
+    if lacks is None or lacks["x"].startswith(("tag", "label")):
+        return rest
+    fields["list" if lacks["x"].startswith("list") else "priority"] = "none"
+    return f"{rest[: lacks.start()]}{' ' * len(lacks[0])}{rest[lacks.end() :]}"
+
+
+def _excludes(words: str) -> bool:
+    return not _EXCLUDES.isdisjoint(split_words(words))
 
 
 def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple[str, str]:
@@ -178,7 +226,7 @@ def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple
 
 def _take_marks(rest: str, fields: dict[str, Any]) -> str:
     """Return the rest without priority, tags and status, which become fields."""
-    priority = _PRIORITY.search(rest)
+    priority = None if "priority" in fields else _PRIORITY.search(rest)
     if priority is not None:
         level = priority["level"] or priority["later"]
         fields["priority"] = level if level in {"high", "medium", "low"} else "high"
@@ -187,7 +235,11 @@ def _take_marks(rest: str, fields: dict[str, Any]) -> str:
     if tagged is not None:
         fields["tags"] = [(tagged["x"] or tagged["y"]).lstrip("#@")]
         rest = _without(rest, tagged)
-    finished = _FINISHED.search(rest)
+    both = _ANY_STATE.search(rest)
+    if both is not None:
+        fields["status"] = "any"
+        rest = _without(rest, both)
+    finished = None if both is not None else _FINISHED.search(rest)
     if finished is not None:
         fields["status"] = "completed"
         rest = _without(rest, finished)

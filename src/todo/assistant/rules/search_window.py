@@ -20,7 +20,6 @@ _DUE = (
         ),
         "week",
     ),
-    (re.compile(r"\b(?:for |in )?(?:this month|the month)\b"), "month"),
     (re.compile(r"\b(?:without|with no|no) (?:a )?(?:due date|due|deadline|date)\b"), "none"),
 )
 _BETWEEN = re.compile(
@@ -32,11 +31,13 @@ _BOUND = re.compile(
     r"|starting) (?P<x>\S.*)\Z"
 )
 _ON_DAY = re.compile(r"\b(?:due |on |for |in )+(?P<x>\S.*)\Z")
+# All of its days, which a search for `month` has not.
+_MONTH = re.compile(r"\b(?:for |in |due )*(?:this|the) month\b")
 _PERIOD = re.compile(
     r"\b(?:next|last|this) (?:week|month|year|weekend|monday|tuesday|wednesday|thursday|friday"
     r"|saturday|sunday)\b|\byesterday\b"
 )
-_SINCE = {"today": "today", "week": "this week", "month": "this month"}
+_SINCE = {"today": "today", "week": "this week"}
 _LONGEST = 100
 _DAY = timedelta(days=1)
 _EXCLUDED = {
@@ -53,7 +54,7 @@ def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
 
     A time stays in the rest where no search has it, such as what was completed before a day.
     """
-    for find in (_find_bounds, _find_name, _find_day):
+    for find in (_find_bounds, _find_name, _find_month, _find_day):
         found = find(rest, context)
         if found is None:
             continue
@@ -96,6 +97,9 @@ def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Windo
     if bound in _EXCLUDED:
         name, day = _EXCLUDED[bound]
         return found, {name: (days_of[name == "due_from"] + day).isoformat()}
+    if bound == "from" and days_of[1] < context.now.astimezone(context.zone).date():
+        # "From yesterday" is about that day.
+        return found, dict.fromkeys(("due_from", "due_to"), found["x"])
     name = "due_from" if bound in _STARTS else "due_to"
     return found, {name: days_of[name == "due_to"].isoformat()}
 
@@ -104,6 +108,12 @@ def _find_name(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window
     """Return the place of a time for which searches have a name."""
     places = ((pattern.search(rest), due) for pattern, due in _DUE)
     return next(((found, {"due": due}) for found, due in places if found is not None), None)
+
+
+def _find_month(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
+    found = _MONTH.search(rest)
+    days = dict.fromkeys(("due_from", "due_to"), "this month")
+    return None if found is None else (found, days)
 
 
 def _find_day(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:

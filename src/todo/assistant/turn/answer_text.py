@@ -168,11 +168,11 @@ def say_found(structured: Json, *, of_any_state: bool = False) -> str:
     if not tasks:
         return "\n".join(["No tasks were found.", *_name_others(structured)])
     count = f"{len(tasks)} task{'s' * (len(tasks) != 1)}"
+    if structured["has_more"]:
+        count = f"More than {count}"
     states = [_find_state(task) if of_any_state else () for task in tasks]
     names = [_name_task(*each, structured) for each in zip(tasks, states, strict=True)]
     lines = [f"{count}:", *_shorten(names)]
-    if structured["has_more"]:
-        lines.append("There are more.")
     return "\n".join([*lines, *_name_others(structured)])
 
 

@@ -40,7 +40,7 @@ def test_a_bound_is_not_the_day_itself(message: str, fields: dict[str, Any]) -> 
     ("message", "fields"),
     [
         ("which work tasks are due today?", {"list": "Work", "due": "today"}),
-        ("how many open work tasks are there?", {"list": "Work"}),
+        ("how many open work tasks are there?", {"limit": 50, "list": "Work"}),
         ("what work stuff is due this week?", {"list": "Work", "due": "week"}),
         ("which tasks at work are overdue?", {"list": "Work", "due": "overdue"}),
         (
@@ -75,9 +75,56 @@ def test_words_of_titles_are_searched_without_those_around_them(
 
 
 @pytest.mark.parametrize(
+    ("message", "words", "fields"),
+    [
+        ('find "water the plants"', "water the plants", {}),
+        ("find 'no'", "no", {}),
+        ('search for "a"', "a", {"status": "any"}),
+        ('look for "due today"', "due today", {"status": "any"}),
+    ],
+)
+def test_what_is_in_quotation_marks_is_searched_as_it_is(
+    message: str, words: str, fields: dict[str, Any]
+) -> None:
+    assert decide(message, CONTEXT) == Decision("find", words, fields={**fields, "query": words})
+
+
+@pytest.mark.parametrize(
+    ("message", "fields"),
+    [
+        ("show tasks that have no list", {"list": "none"}),
+        ("which tasks are not on any list?", {"list": "none"}),
+        ("tasks without a list", {"list": "none"}),
+        ("tasks without a priority due today", {"priority": "none", "due": "today"}),
+        ("show work tasks with no priority", {"list": "Work", "priority": "none"}),
+        ("what do I have this month?", dict.fromkeys(("due_from", "due_to"), "this month")),
+        (
+            "work tasks due this month",
+            {"list": "Work", **dict.fromkeys(("due_from", "due_to"), "this month")},
+        ),
+        ("show open and completed work tasks", {"status": "any", "list": "Work"}),
+        ("what did I finish this month?", {"status": "completed", "updated_since": "this month"}),
+        ("show tasks from last week", dict.fromkeys(("due_from", "due_to"), "last week")),
+        ("how many are high priority?", {"limit": 50, "priority": "high"}),
+        ("are we all done yet?", {}),
+        ("is everything finished?", {}),
+    ],
+)
+def test_a_search_is_for_what_the_question_says(message: str, fields: dict[str, Any]) -> None:
+    assert decide(message, CONTEXT) == Decision("find", fields=fields)
+
+
+@pytest.mark.parametrize(
     "message",
     [
         "which tasks did I finish yesterday?",
+        "show tasks with no labels",
+        "tasks without tags",
+        "show me everything about reports except Omar",
+        "search for slides without the review",
+        "tasks about the report but not Omar",
+        "show what I completed from last week",
+        'show "milk" tasks due today',
         "what did I complete last week?",
         "what did I finish before friday?",
         "what isn't due today?",

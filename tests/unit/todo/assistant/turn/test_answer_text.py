@@ -159,6 +159,11 @@ def test_a_question_says_how_many_tasks_it_does_not_show(count: int, more: str |
     assert '"Visit hut 10"' not in lines
 
 
+def test_a_search_with_more_results_does_not_count_one_page_as_all() -> None:
+    found = {"tasks": [{"title": str(at)} for at in range(20)], "has_more": True, "zone": "UTC"}
+    assert answer_text.say_found(found).startswith("More than 20 tasks:\n")
+
+
 def test_a_search_says_which_lists_it_left_out() -> None:
     found = {"tasks": [], "has_more": False, "zone": "UTC", "other_lists": ["Trip"]}
     assert "Not searched: the lists of others" in answer_text.say_found(found)
