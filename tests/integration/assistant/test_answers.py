@@ -269,7 +269,7 @@ def test_a_missing_scope_is_the_reason_and_not_the_model(
     blind = replace(ann, scopes=frozenset({"assistant", "write"}))
     answer = desk.ask(desk.hire(model if has_model else None), blind, "complete buy milk")
     assert answer.response == (
-        "The token does not have the scope read. Nothing was done. Use a token that has it."
+        "The token lacks the scope read. Nothing was done. Use a token that has it."
     )
     assert (answer.degraded, model.requests) == (None, [])
 
