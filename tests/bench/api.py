@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import os
 import statistics
 import sys
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ def compare(sides: Mapping[str, Side], rounds: int) -> int:
     }
     sys.stdout.write(
         f"{rounds} rounds of {_SECONDS:.0f} s a cell; each side has {api_data.OWNERS} owners "
-        f"with {api_data.TASKS_EACH:,} tasks each\n"
+        f"with {api_data.TASKS_EACH:,} tasks each; load average before: {os.getloadavg()[0]:.1f}\n"
     )
     for side in sides.values():
         for operation in OPERATIONS:
