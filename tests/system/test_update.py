@@ -281,7 +281,7 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
     image = update_images.make(updated, "has-contract")
     done = update(updated, image, "--without-backup-check")
     assert done.returncode == 0, done.stderr
-    assert "build.py contract removes it" in done.stderr
+    assert "build.py contract removes them" in done.stderr
     try:
         refused = updated.build(*contract, check=False)
         assert refused.returncode == ExitCode.REFUSED, refused.stderr
