@@ -25,7 +25,7 @@ class Issuer:
 
     @property
     def jwk(self) -> dict[str, Any]:
-        """The public key, as it stands in a key set."""
+        """The public key, in the format of a key set."""
         to_jwk = jwt.get_algorithm_by_name(self.algorithm).to_jwk
         public: dict[str, Any] = json.loads(to_jwk(self._key.public_key()))
         return {**public, "kid": self.key_id, "alg": self.algorithm, "use": "sig"}

@@ -52,7 +52,7 @@ def _catch_interrupts() -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Interrupt the workers of a run that is broken off, and wait until each has cleaned up.
 
-    xdist alone ends them after ten seconds, which would leave databases and machines behind.
+    xdist itself ends them after ten seconds, which would leave databases and machines behind.
     """
     controller = session.config.pluginmanager.get_plugin("dsession")
     if controller is None or exitstatus not in _BROKEN_OFF:

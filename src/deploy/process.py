@@ -281,7 +281,7 @@ def _started(
     if program is None:
         raise missing(argv[0])
     log.debug("run: %s", shlex.join(argv))
-    # plumbum hands out a proxy that answers to everything Popen does.
+    # plumbum returns a proxy with all attributes of Popen.
     bound = local[program][tuple(argv[1:])]
     process: subprocess.Popen[str] | None = None
     try:
@@ -324,7 +324,7 @@ def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: boo
     """Wait for a child that was asked to stop, and see to it that it was asked."""
     send = process.send_signal if terminal else lambda number: _signal_group(process, number)
     if terminal and interrupted:
-        # The terminal told it already; a second signal would cut its cleaning up short.
+        # The terminal has already signaled it; a second signal would interrupt its clean-up.
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_TERM_GRACE_S)
             return

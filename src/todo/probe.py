@@ -5,11 +5,10 @@ already built in: `_socket` is what `socket` wraps, and leaving the wrapper (wit
 and `enum`) out halves the CPU that a probe costs every few seconds for ever.
 
 A slow server is not a hanging one, and neither a busy machine nor many requests must turn slowness
-into a restart (ADR 44 and 52). The server's event loop counts in a file beside the socket. A loop
-that stands still is a hang: after a second if the server is idle, after ten seconds of processor
-time if it works, and after a minute if it waits for a processor or for its disk. A loop that turns
-and is too busy to answer is alive. A server that has not opened its socket yet is starting, and
-alive.
+into a restart (ADR 44 and 52). The server's event loop counts in a file beside the socket. A
+blocked loop is a hang: after a second if the server is idle, after ten seconds of processor time if
+it works, and after a minute if it waits for a processor or for its disk. A loop that turns and is
+too busy to answer is alive. A server that has not opened its socket yet is starting, and alive.
 """
 
 import _socket
@@ -18,12 +17,12 @@ from posix import listdir
 from time import monotonic
 
 IDLE_TIMEOUT_S = 1.0
-"""Idle time of the server after which a loop that stands still is a hang."""
+"""Idle time of the server after which a blocked loop is a hang."""
 BUSY_TIMEOUT_S = 10.0
-"""Processor time of the server after which a loop that stands still is a hang; also how long an
-answer of a loop that turns is waited for. A slow machine gives less of it in a second."""
+"""Processor time of the server after which a blocked loop is a hang; also the timeout for a
+response of a loop that runs. A slow machine gives less of it in a second."""
 STUCK_TIMEOUT_S = 60.0
-"""Time after which a loop that stands still is a hang, whatever the server waits for."""
+"""Time after which a blocked loop is a hang in any case."""
 MAX_IDLE_S = 5.0
 """Idle time after which a missing answer is a failure although the loop turns."""
 START_TIMEOUT_S = 900.0

@@ -1,7 +1,7 @@
 """The same tasks for both sides, made by PostgreSQL itself: a million take seconds.
 
-A title has four words of 400, so a word stands in about every hundredth title; a description
-has words of its own. Ids, times and texts follow from a task's number alone.
+A title has four words of 400, so a word is in about every hundredth title; a description has words
+of its own. Ids, times and texts follow from a task's number alone.
 """
 
 from __future__ import annotations

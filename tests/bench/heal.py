@@ -70,7 +70,7 @@ def cold(stack: Stack) -> float:
 
 
 def start(stack: Stack) -> float:
-    """What `systemctl start` takes for the backend alone."""
+    """Duration of `systemctl start` for only the backend."""
     stack.systemctl("stop", *_SOCKETS, "todo-backend")
     seconds = timed(lambda: stack.systemctl("start", "todo-backend"))
     calm(stack)

@@ -1,8 +1,8 @@
 """Start a container and time its program, from exec to the first answers with status 200.
 
-Runs beside the container, with the standard library alone, and prints one JSON object. The
-container is made and initialized first, so that making it is not part of the figure; its socket
-is bound here and inherited, with the requests already waiting in it, so that nothing polls.
+Runs beside the container, with the standard library only, and prints one JSON object. The container
+is made and initialized first, so that making it is not part of the figure; its socket is bound here
+and inherited, with the requests already waiting in it, so that nothing polls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A load generator with the standard library alone: a steady rate, every outcome counted.
+"""A load generator that needs only the standard library: a steady rate, every outcome counted.
 
 Prints one JSON object. Two modes: `fresh` opens one connection a request at a fixed rate;
 `keepalive` has a number of clients that reuse theirs and pause between requests. What counts as

@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI document alone: every operation, with an id wherever one goes."""
+"""Requests generated from only the OpenAPI document: every operation, with IDs in all positions."""
 
 import itertools
 from collections.abc import Iterator

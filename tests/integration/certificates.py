@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Signs certificates; whoever trusts `certificate` trusts them."""
+    """Signs certificates; clients that trust `certificate` accept them."""
 
     def __init__(self, name: str) -> None:
         self._name = _name(name)

@@ -89,7 +89,7 @@ class Cluster:
         # fmt: on
 
     def serve_tls(self, authority: Authority, host: str) -> int:
-        """From its next start on, listen on a port of loopback: with TLS and passwords alone."""
+        """From its next start on, listen on a port of loopback: with TLS and passwords only."""
         certificate, key = self.root / "server.crt", self.root / "server.key"
         authority.issue(host, certificate, key)
         if os.geteuid() == 0:

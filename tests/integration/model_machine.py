@@ -66,7 +66,7 @@ class ModelMachine(RuleBasedStateMachine):
         """Add a task to the model under the id that it got; return the id."""
         made = read(image)
         task_id = str(made["id"])
-        # By default it stands after all others.
+        # By default it is after all others.
         if task["position"] is None:
             task["position"] = made["position"]
         self.model.add(task_id, task)

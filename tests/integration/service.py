@@ -1,4 +1,4 @@
-"""The backend as a child process, configured by its environment alone."""
+"""The backend as a child process, configured only by its environment."""
 
 import contextlib
 import io

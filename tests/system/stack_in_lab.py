@@ -25,7 +25,7 @@ BUILD = ("python3", "/srv/todo-backend/build.py")
 IMAGES = "--image-cache=/var/cache/lab/images"
 UP_TIMEOUT_S = 3600.0
 COPY_CHECKOUT = 'tar -C /srv/todo-backend --exclude=./.hypothesis -c . | tar -C "$0" -x'
-"""For bash: the checkout to a folder, without the unit tests' notes, which root alone may read."""
+"""For bash: the checkout to a folder, without the unit tests' notes, which only root can read."""
 
 
 @dataclasses.dataclass(frozen=True)

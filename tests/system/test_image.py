@@ -33,7 +33,7 @@ MB = 1_000_000
 # A few per cent above what the image takes: growth is to be decided on, not to happen.
 BUDGET = {"bytes": 109 * MB, "gzip_bytes": 35.3 * MB, "zstd_bytes": 26.7 * MB}
 UPDATE_BYTES = 2.4 * MB
-"""What an update of the program alone may cost whoever pulls it, compressed."""
+"""Maximum compressed size that an update of only the program adds to a pull."""
 
 # Prints each algorithm that verifies, and how many OpenSSLs were loaded for it.
 SIGNATURES = """

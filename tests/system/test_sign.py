@@ -260,7 +260,7 @@ def test_what_was_altered_in_the_registrys_storage_is_refused(
     as_root(publisher.stack, "cp", "--preserve", blob, "/root/kept")
     try:
         if part == "layer":
-            # One byte of gzip's header: it still unpacks, so that the digest alone tells.
+            # One byte of gzip's header: it still unpacks, so only the digest reveals it.
             alter = f"printf X | dd of={shlex.quote(blob)} bs=1 seek=4 conv=notrunc"
             as_root(publisher.stack, "bash", "-c", alter)
         else:

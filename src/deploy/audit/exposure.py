@@ -109,7 +109,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def engine_socket(unit: Unit) -> Iterator[OptionFault]:
-    """No socket of a container engine is inside: whoever has it has the machine."""
+    """No socket of a container engine is inside: access to it is access to the machine."""
     for option, path in _host_paths(unit):
         if _is_engine(path):
             yield option.fault("exposes the container engine", "drop it")
@@ -137,7 +137,7 @@ def shared_mounts(unit: Unit) -> Iterator[OptionFault]:
 
 
 def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
-    """A volume can be written by its owner alone."""
+    """A volume is writable by its owner only."""
     for option in options(unit, "volume"):
         source, _, rest = option.value.partition(":")
         flags = rest.partition(":")[2].split(",")

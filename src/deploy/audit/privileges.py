@@ -45,7 +45,7 @@ _OTHERS = 0o077
 # largest that this stack is meant for.
 MAX_MEMORY = 16 * 1024**3
 MAX_PERCENT = 16 * 100
-# An eighth of the process ids that a kernel hands out by default.
+# An eighth of a kernel's process IDs by default.
 MAX_TASKS = 4096
 MAX_FILES = 65536
 # Nobody waits longer for a start, nor for a hang to be noticed.
@@ -362,7 +362,7 @@ def message_queues(unit: Unit) -> Iterator[OptionFault]:
 
 
 def secrets(unit: Unit) -> Iterator[OptionFault]:
-    """No secret is in the environment, and a secret's file is its reader's alone."""
+    """Secrets are not in the environment, and only their reader can read their files."""
     for assignment in unit.find_all(CONTAINER, "Environment"):
         for word in split_words(assignment):
             name, _, value = word.partition("=")

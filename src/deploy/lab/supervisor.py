@@ -53,7 +53,7 @@ class Plan:
         checkout: The checkout to show inside.
         life: Descriptor of the life line's reading end.
         listening: Descriptor of a listening socket -> port inside.
-        systemd: Whether this host's own systemd hands out control groups.
+        systemd: Whether this host's own systemd delegates control groups.
     """
 
     name: str

@@ -113,7 +113,7 @@ def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
 
 
 def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
-    """Make a key pair: PREFIX.private, encrypted and readable by its owner alone, and PREFIX.pub.
+    """Make a key pair: PREFIX.private, encrypted and readable by its owner only, and PREFIX.pub.
 
     Args:
         prefix: Path without the endings; its folder is created where missing.
@@ -179,8 +179,8 @@ def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
     """Add a signature to what is in the registry already; the image itself stays as it is.
 
     Args:
-        image: By digest; that digest is signed, whatever the tag stands for meanwhile. The
-            signature names the tag, or the digest alone where there is none.
+        image: By digest; that digest is signed, even if the tag has moved since. The signature
+            names the tag, or only the digest where there is none.
         signer: Whose signature it is.
 
     Raises:

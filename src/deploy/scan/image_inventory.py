@@ -168,7 +168,7 @@ def _find_release(text: bytes) -> str:
 
 
 def debian_packages(status: str) -> Iterator[Package]:
-    """The packages that dpkg's status, or one of its stanzas alone, says are there.
+    """The packages in dpkg's status, or in a single stanza of it.
 
     Raises:
         ValueError: A stanza lacks name or version, or has one that dpkg would not take.

@@ -240,7 +240,7 @@ def write_accounts(root: pathlib.Path, *accounts: str) -> None:
 
 
 def tighten(root: pathlib.Path) -> None:
-    """Leave nothing that raises a user, nor, but for the mount point /tmp, lets others write."""
+    """Remove setuid bits, and write access of others except to the mount point /tmp."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_REFUSED_MODES)

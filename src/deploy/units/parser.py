@@ -44,7 +44,7 @@ class SourceLocation:
         return f"{self.file}:{self.line}"
 
     def refuse(self, message: str, hint: str) -> NoReturn:
-        """Raise the error for what stands here.
+        """Raise the error for the text at this position.
 
         Raises:
             DeployError: Always, with the code for malformed data.

@@ -48,12 +48,12 @@ _PODMAN_SIZE = re.compile(r"(\d+)([bkmgtp]?)b?", re.IGNORECASE)
 
 
 def text(assignment: Assignment) -> str:
-    """The value as it stands, `%%` and `$$` undone."""
+    """The unchanged value, with `%%` and `$$` unescaped."""
     return literal(assignment, assignment.value)
 
 
 def verbatim(assignment: Assignment) -> str:
-    """The value as it stands, specifiers included; for keys that only systemd reads."""
+    """The unchanged value, including specifiers; for keys that only systemd reads."""
     return assignment.value
 
 

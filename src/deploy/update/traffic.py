@@ -25,7 +25,7 @@ MIN_LIMIT_S = 5.0
 PATIENCE_S = 60.0
 """For a request that nothing is compared with, as the first one is."""
 _FLOOR_S = 0.01
-"""Faster than this is not told apart."""
+"""Durations below this are considered equal."""
 _MIN_SAMPLES = 12
 _ERROR = 500
 _CLASS = 100
@@ -157,7 +157,7 @@ class Comparison:
 
     def _judge_silence(self, call: Call, before: Answer, mine: Answer, limit_s: float) -> str:
         theirs = self._ask_running(call)
-        # The whole machine may have stood still, or its database.
+        # The whole machine or its database may have hung.
         slow = mine.seconds >= limit_s and theirs.seconds * FACTOR > limit_s
         if theirs.status == 0 or slow:
             return ""

@@ -119,7 +119,7 @@ class AccountService:
             after = str(last[0][0])
 
     async def _leave_lists(self) -> None:
-        """End what others share with the user; it stands in their journals."""
+        """End shares of other users' lists, recorded in the owners' journals."""
         rows = await self._work.session.fetch(SHARES_WITH, {"owner": self._user})
         for text, owner in rows:
             # In the order of owners, so that two who do this at once do not wait for each other.

@@ -82,7 +82,7 @@ class SharedBuckets:
 
     def __init__(self, file: Path, name: str) -> None:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Written bytes stay, whoever comes first; a hole reads as free slots.
+        # Processes never overwrite each other's bytes, and a hole reads as free slots.
         os.truncate(descriptor, _SIZE)
         self._memory = mmap.mmap(descriptor, _SIZE)
         self._name = name.encode()

@@ -47,7 +47,7 @@ class RateLimit:
             ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
             refused: Is called for every refusal.
             clock: Seconds that only grow.
-            buckets: Where they are; None for buckets of this limit alone.
+            buckets: Storage of the buckets; None for buckets of this limit only.
         """
         self.ipv6_prefix = ipv6_prefix
         self._name = name

@@ -80,7 +80,7 @@ class Undo:
             NotFoundError: There is no such change.
             ReadOnlyError: The list is another's, and the caller may not change its tasks.
             ForbiddenError: The token lacks a scope that what is to be done needs.
-            UndoConflictError: Something stands in the way; nothing may be committed.
+            UndoConflictError: There is a conflict; nothing may be committed.
             StateConflictError: It is too much at once.
         """
         account = await self._lock()
@@ -155,7 +155,7 @@ class Undo:
             caller.require("admin")
 
     async def _find_missing(self, back: list[Restore]) -> None:
-        """Find what things stood in and is gone."""
+        """Find the lists and parents of entities that no longer exist."""
         lists = [(each, each.target_list_id) for each in back]
         parents = [(each, each.target_parent_id) for each in back]
         for what, places, statement in (

@@ -205,7 +205,7 @@ def _arm_deadline(seconds: float) -> None:
             _log.warning("shutdown deadline reached; ending with requests in progress")
         os._exit(ExitCode.OK)
 
-    # The second one, if the first waits for whoever reads the log.
+    # The second signal, if the first waits for the reader of the log.
     last = threading.Timer(seconds + _LAST_LINE_S, os._exit, [ExitCode.OK])
     for timer in (threading.Timer(seconds, end), last):
         timer.daemon = True

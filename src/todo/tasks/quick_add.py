@@ -28,8 +28,8 @@ class QuickAddContext:
     """Context in which a text is interpreted, besides the time.
 
     Attributes:
-        zone: IANA name of the zone of the caller's account, whoever owns the lists: a person's
-            words mean the same in all of them.
+        zone: IANA name of the zone of the caller's account, regardless of the owner of the lists: a
+            text means the same in all of them.
         lists: The lists that a name can mean.
     """
 

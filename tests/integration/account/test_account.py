@@ -115,7 +115,7 @@ def test_a_deleted_account_leaves_a_chain_without_content(cluster: Cluster) -> N
         again = bob.http.post(TASKS, json={"title": "t"}, headers=headers)
         assert again.content == theirs_once.content
 
-        # It is an account like any other, and goes on where its chain ends.
+        # It is an account like any other, and continues at the end of its chain.
         last = told[0]["seq"]
         alice.create(TASKS, title="again")
         page = read(alice.http.get("/api/v1/changes", params={"since": 0}))

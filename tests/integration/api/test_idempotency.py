@@ -1,4 +1,4 @@
-"""A write that is sent again happens once, whoever sends it again and whatever dies meanwhile."""
+"""Repeated writes: each is executed once, also after crashes."""
 
 import hashlib
 import signal

@@ -26,7 +26,7 @@ HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def served(request: pytest.FixtureRequest) -> Iterator[tuple[Service, str]]:
-    """A service of its own, for it is told to delete whatever there is; and its address."""
+    """A service of its own, because the requests delete everything; and its URL."""
     options = {
         "TODO_DATABASE_MIGRATE": "startup",
         "TODO_RATE_LIMIT_PER_MINUTE": "0",

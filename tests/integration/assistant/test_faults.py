@@ -145,7 +145,7 @@ def test_a_fault_of_the_server_is_an_answer_without_the_model(
     assisted.wait_for_rest()
 
 
-# What the model writes is wrong: it is told so twice.
+# What the model writes is wrong: it gets the error twice.
 NONSENSE = {
     "json_schema": {
         "writes no JSON": server.say("Hello there"),

@@ -46,7 +46,7 @@ def model() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def service(model: ModelServer) -> Iterator[Service]:
-    """A backend that waits for the model server as long as it is told."""
+    """A backend that waits for the model server for a given time."""
     options = {
         "TODO_AI_URL": model.url,
         "TODO_AI_MODE": "tools",

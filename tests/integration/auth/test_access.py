@@ -85,7 +85,7 @@ def ask(service: Service, token: str, **headers: str) -> httpx.Response:
 
 
 def claims(**changed: object) -> dict[str, Any]:
-    """Those of a good token of alice's, but for what is changed; None is left out when signing."""
+    """Claims of a valid token of alice with changes; claims that are None are omitted."""
     return {"sub": "alice", "exp": int(time.time()) + 600, **LOGIN, **changed}
 
 

@@ -25,7 +25,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 
 @contextlib.asynccontextmanager
 async def serve(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """The address of a server on this machine that answers each connection as told."""
+    """URL of a local server that sends the given response on each connection."""
 
     tasks = set()
 

@@ -18,7 +18,7 @@ def other() -> Iterator[dict[str, str]]:
 
 
 def read_all(folder: BackupFolder) -> dict[str, bytes]:
-    """What is in the folder, but for how the last run ended."""
+    """Files in the folder, except the outcome of the last run."""
     return {
         str(path.relative_to(folder.path)): path.read_bytes()
         for path in folder.path.rglob("*")

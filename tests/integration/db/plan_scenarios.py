@@ -120,7 +120,7 @@ def _tags(world: World) -> None:
         world.get("/api/v1/tags", user)
     world.done("PATCH", "/api/v1/tags/old", json={"name": "new"})
     world.done("DELETE", "/api/v1/tags/new")
-    # Too many tasks have it, which is told without counting them.
+    # Too many tasks have it, which is known without counting them.
     assert world.ask("DELETE", f"/api/v1/tags/{TAG}").status_code == 409
 
 

@@ -134,7 +134,7 @@ class Observer:
 
     def __init__(self, service: Service) -> None:
         self.service = service
-        # One account alone may not have all of the pool.
+        # A single account must not use the whole pool.
         users = [f"user-{uuid.uuid4()}" for _ in range(POOL - 1)]
         self._tokens = [service.token(user, lifetime_s=3600) for user in users]
         self.slowest_s = 0.0

@@ -80,7 +80,7 @@ def test_fish_completes(tree: completion_script.Tree, tmp_path: Path, line: str)
 
 
 def wait_for(file: Path, keyboard: int) -> None:
-    """Wait until the shell has written a file; what it shows is read, so that it can go on."""
+    """Wait until the shell has written a file; what it shows is read, so that it can continue."""
 
     def is_there() -> bool:
         with contextlib.suppress(BlockingIOError):

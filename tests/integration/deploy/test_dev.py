@@ -90,7 +90,7 @@ class Visitor:
 
 @pytest.fixture(scope="module")
 def visitor() -> Iterator[Visitor]:
-    # Not pytest's own folder, which is root's alone.
+    # Not pytest's own folder, which only root can access.
     with tempfile.TemporaryDirectory(prefix="todo-dev-") as name:
         yield Visitor(Path(name))
 

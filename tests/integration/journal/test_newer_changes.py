@@ -45,7 +45,7 @@ def test_what_is_undone_already_does_not_keep_the_rest_of_a_run(
     one, two = (alice.create(TASKS, title=f"as it was {n}") for n in range(2))
     with use_token(service, alice, **AGENT) as agent:
         spoil(agent, one, two)
-    # The change alone, and so without the rest of the run.
+    # Only the change, without the rest of the run.
     undo(alice.http, seq=4)
     assert titles(alice) == ["as it was 0", "new"]
 

@@ -38,7 +38,7 @@ def undo(person: Person, **what: Any) -> list[dict[str, Any]]:  # noqa: ANN401 -
 
 
 def refuse(person: Person, **what: Any) -> list[tuple[str, str, int]]:  # noqa: ANN401 - JSON
-    """Undo what cannot be undone; return what stands in the way."""
+    """Try an undo that must be refused; return the conflicts."""
     before = head(person)
     response = person.http.post(UNDO, json=what)
     assert code(response) == (409, "undo-conflict"), response.text
@@ -59,7 +59,7 @@ def untimed(changes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def state(person: Person) -> list[dict[str, Any]]:
-    """All tasks and lists, but for the versions."""
+    """All tasks and lists, without their versions."""
     things: list[dict[str, Any]] = []
     for path in (TASKS, LISTS):
         page = read(person.http.get(path, params={"limit": 100}))

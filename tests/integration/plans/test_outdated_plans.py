@@ -120,7 +120,7 @@ def test_a_list_that_was_renamed_outdates_its_shares(
     assert refuse(alice, plan, kept) == [(f"list/{list_id}", "changed-since")]
     assert read(bob.http.get(f"{LISTS}/{list_id}"))["access"] == "write"
 
-    # The share is bound to the name, not to where the list stands or what is in it.
+    # The share is bound to the name, not to the list's position or content.
     read(alice.http.patch(f"{LISTS}/{list_id}", json={"name": "Home", "position": 1}))
     alice.create(TASKS, title="new", list_id=list_id)
     read(apply(alice, plan))

@@ -88,7 +88,7 @@ def test_other_uids_and_owners_are_other_tasks(
 
     file = str(tmp_path / "calendar.ics")
     other = call_admin(empty, "import", "--format", "ical", "--owner", "bob", file)
-    assert other.stdout.startswith("took: task 3;")
+    assert other.stdout.startswith("imported: task 3;")
 
 
 def test_a_part_finds_its_parent_of_an_earlier_import(empty: dict[str, str], take: Import) -> None:
@@ -163,7 +163,7 @@ def test_random_tasks_go_in_without_an_error(empty: dict[str, str], tmp_path: Pa
     first, second = call_admin(empty, *arguments), call_admin(empty, *arguments)
 
     assert (first.returncode, first.stderr) == (1, "")
-    assert "took: task " in first.stdout
+    assert "imported: task " in first.stdout
     assert (second.returncode, second.stderr) == (1, "")
     assert "imported: nothing; already present: " in second.stdout
     exported = call_admin(empty, "export", "--owner", "alice").stdout

@@ -46,7 +46,7 @@ def test_conversations_are_exported_and_imported_as_they_are(
 
     taken = call_admin(empty, "import", str(file))
 
-    assert taken.stdout.startswith("took: conversation 2, message 82;"), taken.stdout
+    assert taken.stdout.startswith("imported: conversation 2, message 82;"), taken.stdout
     assert export(empty, user) == file.read_text()
     assert {each["id"] for each in read_lines(file.read_text(), "conversation")} == {first, second}
     messages = [
@@ -68,7 +68,7 @@ def test_an_imported_conversation_is_shown_and_counted_as_before(
 
     taken = call_admin(service.environment, "import", str(file))
 
-    assert taken.stdout.startswith("took: conversation 1, message 4;"), taken.stdout
+    assert taken.stdout.startswith("imported: conversation 1, message 4;"), taken.stdout
     assert owner.get(path).json() == before
     assert run_sql(service, "SELECT size FROM conversation WHERE id = ?", made) == size
 

@@ -194,7 +194,7 @@ def test_a_calendar_file_goes_in_once_however_often_it_is_read(
 
     assert first.stderr == second.stderr == ""
     assert first.stdout.splitlines()[:-1] == second.stdout.splitlines()[:-1]
-    assert "took: task " in first.stdout
+    assert "imported: task " in first.stdout
     exported = export(empty, "alice")
     with open_folder() as folder:
         file = folder / "export"

@@ -80,7 +80,8 @@ def test_the_locks_satisfy_the_project() -> None:
 
 
 def test_no_file_names_a_package_index() -> None:
-    # A lock with addresses would bypass the mirror, proxy and certificates of whoever installs.
+    # A lock with addresses would bypass the mirror, proxy and certificates of the installing
+    # machine.
     pattern = re.compile("|".join(map(re.escape, INDEX_HOSTS)).encode())
     assert [str(file) for file in tracked() if pattern.search(file.read_bytes())] == []
 

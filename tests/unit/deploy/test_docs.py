@@ -38,7 +38,7 @@ def commands_in(text: str) -> Iterator[list[str]]:
 
 
 def quoted(text: str) -> Iterator[str]:
-    """What stands in backquotes or in fenced blocks: commands, paths and names."""
+    """Text in backquotes or in fenced blocks: commands, paths and names."""
     yield from FENCE.findall(text)
     yield from re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
 

@@ -18,7 +18,7 @@ _OPENING = re.compile(
     r"|right|actually|btw)(?=[ ,.!:]|\Z)[ ,.!:-]*)+"
 )
 _GREETINGS = {"hey", "hi", "hello", "ok", "okay", "right", "well", "so"}
-# With which a message goes on behind a greeting, also in capitals.
+# Words with which a message continues after a greeting, also in capitals.
 _COMMANDS = {
     *("i", "i'm", "i've", "i'd", "we", "can", "could", "please", "add", "create", "delete"),
     *("remove", "complete", "mark", "remind", "move", "show", "list", "rename", "change", "make"),

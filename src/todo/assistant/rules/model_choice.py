@@ -102,7 +102,7 @@ _HAPPENS = re.compile(
 )
 _REMINDS = re.compile(r"\b(?:remind|reminders?|alarm)\b")
 _CUES = {"complete": _DONE, "delete": _DELETES, "reopen": _REOPENS}
-# What stands between "I" and the verb of what a person did.
+# Words between "I" and the verb of a statement.
 _BEFORE_VERB = frozenset({
     "actually", "all", "already", "also", "and", "been", "both", "btw", "d", "finally", "got",
     "had", "have", "hey", "hi", "i", "just", "now", "ok", "okay", "really", "so", "successfully",

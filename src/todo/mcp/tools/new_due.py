@@ -1,6 +1,7 @@
 """The new due of a task: what a text names changes, the rest stays as the task has it.
 
-A time alone keeps the day, a day alone the time, and both are read in the zone of the task.
+A text with only a time keeps the day, one with only a day keeps the time, and both are read in the
+zone of the task.
 """
 
 from dataclasses import dataclass, replace

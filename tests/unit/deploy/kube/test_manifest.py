@@ -27,7 +27,7 @@ RESTRICTED_VOLUMES = {"emptyDir", "persistentVolumeClaim", "secret"}
 
 @functools.cache
 def documents(contract: Contract) -> dict[str, Any]:
-    """The manifest as whoever reads the YAML sees it, by kind."""
+    """The manifest as parsed from its YAML, by kind."""
     return {each["kind"]: each for each in yaml.safe_load_all(manifest.render_manifest(contract))}
 
 

@@ -1,4 +1,4 @@
-"""Names, keys, policies and refusals of a registry; a stand-in for skopeo shows what it is told."""
+"""Names, keys, policies and refusals of a registry, with a fake skopeo that records its calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Skopeo:
-    """A program of that name which notes its arguments and input, and answers as told."""
+    """A program of that name which notes its arguments and input, and returns a given response."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The units own every number; wherever one stands again, it must be the same."""
+"""Numbers of the units: every repetition elsewhere must be equal."""
 
 import re
 import shutil

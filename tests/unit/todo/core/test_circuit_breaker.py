@@ -27,7 +27,7 @@ def classify(error: BaseException) -> Outcome:
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock that is advanced explicitly."""
 
     def __init__(self) -> None:
         self.now = 1000.0

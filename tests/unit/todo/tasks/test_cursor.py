@@ -1,4 +1,4 @@
-"""Cursors: what a page hands out is taken back, and nothing else is."""
+"""Cursors: those of a page are accepted, and no others."""
 
 import asyncio
 import base64

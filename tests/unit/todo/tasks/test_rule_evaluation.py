@@ -46,7 +46,7 @@ def test_a_spent_budget_refuses_a_rule_however_good_it_is() -> None:
         {"recurrence": None},
         WEEKLY,
         {"recurrence": "FREQ=MONTHLY", "due_at": "2026-11-25T10:00:00Z"},
-        # Refused for another field, by whoever looks at all of them.
+        # Refused for another field, by the validation of all of them.
         {"recurrence": "FREQ=DAILY", "due_at": "2026-11-25T10:00:00Z", "due_zone": "Mars/Olympus"},
         # Only the write knows the due.
         {"recurrence": "FREQ=DAILY;INTERVAL=7;BYDAY=TU"},

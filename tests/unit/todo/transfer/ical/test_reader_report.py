@@ -17,7 +17,7 @@ def read(*lines: str, around: str = "") -> Calendar:
 
 
 def report(*lines: str, around: str = "") -> list[tuple[str, str]]:
-    """What is reported, but for DTSTART."""
+    """Reported lines, except those about DTSTART."""
     calendar = read(*lines, around=around)
     return [(each.what, each.why) for each in calendar.report if each.what != "DTSTART"]
 
