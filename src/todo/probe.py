@@ -19,8 +19,10 @@ from time import monotonic
 IDLE_TIMEOUT_S = 1.0
 """Idle time of the server after which a blocked loop is a hang."""
 BUSY_TIMEOUT_S = 10.0
-"""Processor time of the server after which a blocked loop is a hang; also the timeout for a
-response of a loop that runs. A slow machine gives less of it in a second."""
+"""Processor time of the server after which a blocked loop is a hang.
+
+It is also the timeout for a response of a loop that runs. A slow machine has less of it per second.
+"""
 STUCK_TIMEOUT_S = 60.0
 """Time after which a blocked loop is a hang in any case."""
 MAX_IDLE_S = 5.0

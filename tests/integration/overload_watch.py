@@ -1,9 +1,4 @@
-"""The process behind `overload.Watch`: asks for /livez and runs the health probe until it is
-stopped.
-
-Arguments: where /livez is, the probe's socket, the service's process. It ends when its standard
-input does, and then prints what it saw as JSON.
-"""
+"""The process behind `overload.Watch`: sends requests to /livez and runs the health probe."""
 
 import contextlib
 import json

@@ -27,7 +27,7 @@ def take(empty: dict[str, str], tmp_path: Path) -> Import:
             empty, "import", "--format", "ical", "--owner", "alice", *options, str(file)
         )
         assert result.stderr == ""
-        assert result.returncode == ("not taken: 0" not in result.stdout)
+        assert result.returncode == ("skipped: 0" not in result.stdout)
         return result.stdout
 
     return take
@@ -136,7 +136,7 @@ def test_tasks_nest_no_deeper_than_the_service_allows(empty: dict[str, str], tak
         "RELATED-TO: tasks can be nested at most 5 levels deep; imported without parent" in printed
     )
     # A parent of the file before counts as well.
-    assert "RELATED-TO: tasks nest" in take(
+    assert "RELATED-TO: tasks can be nested" in take(
         *lines[:5], "UID:x\nSUMMARY:x\nRELATED-TO:4", "UID:y\nSUMMARY:y\nRELATED-TO:3"
     )
     tasks = stored(empty)
@@ -152,7 +152,7 @@ def test_a_dry_run_says_the_same_and_takes_nothing(empty: dict[str, str], take: 
     dry = take(*lines, options=("--dry-run",))
 
     assert stored(empty) == {}
-    assert take(*lines) == dry.replace("would take", "took")
+    assert take(*lines) == dry.replace("would import", "imported")
 
 
 def test_random_tasks_go_in_without_an_error(empty: dict[str, str], tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_random_tasks_go_in_without_an_error(empty: dict[str, str], tmp_path: Pa
     exported = call_admin(empty, "export", "--owner", "alice").stdout
     copy = tmp_path / "export"
     copy.write_text(exported)
-    assert "not taken: 0" in call_admin(empty, "import", str(copy)).stdout
+    assert "skipped: 0" in call_admin(empty, "import", str(copy)).stdout
     assert call_admin(empty, "verify", "--state").returncode == 0
 
 

@@ -136,9 +136,9 @@ def test_a_line_that_no_conversation_can_have_is_named(
     result = call_admin(empty, "import", str(file))
 
     assert result.returncode == 1
-    assert f"line {number + 1}: not taken: {reason}" in result.stdout
+    assert f"line {number + 1}: skipped: {reason}" in result.stdout
     # Without its conversation no message is taken.
-    assert result.stdout.count("not taken: ") == (4 if kind == "conversation" else 2)
+    assert result.stdout.count("skipped: ") == (4 if kind == "conversation" else 2)
 
 
 def test_nobody_gets_messages_into_the_conversation_of_another(

@@ -62,7 +62,7 @@ def test_an_export_taken_in_elsewhere_is_exported_the_same(
     again = call_admin(empty, "import", str(file))
 
     assert taken.returncode == 0, taken.stdout + taken.stderr
-    assert "not taken: 0" in taken.stdout
+    assert "skipped: 0" in taken.stdout
     assert again.stdout.startswith("imported: nothing; already present: 14;")
     assert second == first
 
@@ -78,7 +78,7 @@ def test_the_least_id_is_exported_as_any_other(
 
     taken = call_admin(empty, "import", str(file))
 
-    assert "not taken: 0" in taken.stdout
+    assert "skipped: 0" in taken.stdout
     assert export(empty, user) == file.read_text()
 
 
@@ -123,7 +123,7 @@ def test_a_dry_run_reports_the_same_and_changes_nothing(
     missing = call_admin(empty, "export", "--owner", user)
     wet = call_admin(empty, "import", str(file))
 
-    assert dry.stdout.replace("would take", "took") == wet.stdout
+    assert dry.stdout.replace("would import", "imported") == wet.stdout
     assert (dry.returncode, wet.returncode) == (0, 0)
     assert missing.returncode == 64
     assert "unknown account" in missing.stderr
@@ -147,8 +147,7 @@ def test_each_line_that_is_not_taken_is_named_with_its_reason(
 
     assert result.returncode == 1
     told = dict(
-        line.removeprefix("line ").split(": not taken: ")
-        for line in result.stdout.splitlines()[:-1]
+        line.removeprefix("line ").split(": skipped: ") for line in result.stdout.splitlines()[:-1]
     )
     assert set(told) == {str(n + 1) for n in (parent, child, len(lines) - 2, len(lines) - 1)}
     assert told[str(parent + 1)].startswith("priority: ")
@@ -199,7 +198,7 @@ def test_a_calendar_file_goes_in_once_however_often_it_is_read(
     with open_folder() as folder:
         file = folder / "export"
         file.write_text(exported)
-        assert "not taken: 0" in call_admin(empty, "import", str(file)).stdout
+        assert "skipped: 0" in call_admin(empty, "import", str(file)).stdout
     assert export(empty, "alice") == exported
 
 
