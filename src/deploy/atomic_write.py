@@ -40,7 +40,7 @@ def write_bytes(
         if overwrite:
             temporary.replace(path)
         else:
-            # Unlike a rename, a link fails where something is there already.
+            # Unlike a rename, a link fails if the target already exists.
             path.hardlink_to(temporary)
     finally:
         temporary.unlink(missing_ok=True)

@@ -71,7 +71,7 @@ Entry = TypeVar("Entry", ScanException, AuditException)
 
 
 def load(path: Path = FILE) -> Exceptions:
-    """Read the file; one that is not there holds nothing.
+    """Read the file; a missing file has no entries.
 
     Raises:
         DeployError: It is malformed; the message names the entry and what is wrong with it.

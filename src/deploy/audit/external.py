@@ -80,7 +80,7 @@ def run_all(root: Path, scratch: Path) -> list[Checked]:
         scratch: An empty folder for copies of the files, and for what the checkers leave behind.
 
     Raises:
-        DeployError: One could not run or looked at nothing, or a file is not there.
+        DeployError: A checker could not run or checked nothing, or a file is missing.
     """
     for name, copies in ((CONTAINERFILE, (CONTAINERFILE, _DOCKERFILE)), (MANIFEST, (MANIFEST,))):
         if not (root / name).is_file():

@@ -184,7 +184,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
         record: The file of the record of a restore.
 
     Raises:
-        DeployError: There is none of that name, the stack uses it already or cannot use it, or did
+        DeployError: The volume does not exist, the stack already uses it or cannot use it, or did
             not start.
     """
     if not machine.has_volume(name):

@@ -189,6 +189,6 @@ class StackMachine:
         if has_backups():
             backups.start()
         if has_backups() and volume is not None:
-            # The WAL of the restored database begins anew, so it needs a base backup of its own.
+            # The restored database starts a new WAL, so it needs a base backup of its own.
             systemd.systemctl("start", "--no-block", BACKUP)
         return url

@@ -83,7 +83,7 @@ def format_code() -> None:
 
 
 def copy_once(source: Path, target: Path) -> None:
-    """Copy a folder to where there is none yet, as a whole or not at all.
+    """Copy a folder atomically to a path that does not exist yet.
 
     mypy compares each file with what its cache says of it. Most of a cache is about the installed
     packages, so a new checkout starts with that of another.

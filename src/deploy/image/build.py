@@ -89,7 +89,7 @@ class Options:
 
     Attributes:
         builder: Image for the build stages; bootstrapped from Debian packages when None.
-        no_cache: Build anew, whatever is at hand; brings in Debian's newest packages.
+        no_cache: Rebuild without caches, with Debian's latest packages.
         archive_dir: Folder in which finished images are kept between machines of one host.
         packages: Package lock of a former build, to take the very same packages again.
     """

@@ -63,7 +63,7 @@ def read_secret(path: Path) -> str:
 
 
 def write_secret(text: str, path: Path) -> None:
-    """Write a file that only its owner may read, where there is none yet.
+    """Write a new file that only its owner can read.
 
     Raises:
         DeployError: The file exists, or its folder does not.

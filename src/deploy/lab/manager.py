@@ -82,7 +82,7 @@ def attach(name: str) -> Lab:
     """The running lab of that name.
 
     Raises:
-        DeployError: There is none.
+        DeployError: The lab is not running.
     """
     record = lab_state.find(name)
     if record is None:
@@ -96,7 +96,7 @@ def stop(name: str) -> None:
     """Halt a lab and remove everything it had.
 
     Raises:
-        DeployError: There is none of that name.
+        DeployError: There is no lab with that name.
     """
     lab_state.sweep()
     lab = attach(name)

@@ -72,7 +72,7 @@ _MASKED = (
     "systemd-sysctl.service",
 )
 _FILES = {
-    # The checkout belongs to somebody else here, and is mounted read-only.
+    # The checkout belongs to another user here, and is mounted read-only.
     "etc/gitconfig": f"[safe]\n\tdirectory = {CHECKOUT}\n",
     # pasta, which gives rootless containers their network, opens it as an ordinary user. The
     # node is the lab's own: the host's keeps its mode.
@@ -135,8 +135,8 @@ def ensure() -> Path:
     """Return the folder of a root file system that is up to date, making it when needed.
 
     Raises:
-        DeployError: A tool is missing, the disk is full, or the network is not there and no
-            older tree is either.
+        DeployError: A tool is missing, the disk is full, or neither the network nor an older tree
+            is available.
     """
     certificates = host_certificates()
     name = key(certificates)

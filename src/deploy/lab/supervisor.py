@@ -284,7 +284,7 @@ class _Keeper:
                 self._machine = self._start(nspawn_argv(self._plan))
             if life and life[0] in ready:
                 if os.read(life[0], 1) != KEEP:
-                    # Nobody wants the disk any more, so nobody waits for a clean halt.
+                    # The disk is no longer needed, so a clean halt is not awaited.
                     return "kill"
                 life = []
 

@@ -74,7 +74,7 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
         confirm: Whether a prompt asks twice, as for a new key.
 
     Raises:
-        DeployError: There is none, it is empty, or both answers differ.
+        DeployError: The passphrase is missing or empty, or the two entries differ.
     """
     folder = os.environ.get("CREDENTIALS_DIRECTORY")
     credential = Path(folder, CREDENTIAL) if folder else None
@@ -120,7 +120,7 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
         passphrase: Encrypts the private key.
 
     Raises:
-        DeployError: One of the files is there already, or they cannot be written.
+        DeployError: One of the files already exists, or they cannot be written.
     """
     # Not by with_suffix: a name may have dots of its own.
     private, public = (Path(f"{prefix.absolute()}{ending}") for ending in (".private", ".pub"))
@@ -159,7 +159,7 @@ def _make_room(private: Path, public: Path) -> None:
     """Make the folder of a key pair, and see that both files can be written there.
 
     Raises:
-        DeployError: One of them is there already.
+        DeployError: One of them already exists.
         OSError: They cannot be written.
     """
     for path in (private, public):
@@ -184,7 +184,7 @@ def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
         signer: Whose signature it is.
 
     Raises:
-        DeployError: The digest is not there, or the registry or the key refused.
+        DeployError: The digest does not exist, or the registry or the key was refused.
     """
     if image.digest is None:
         raise ValueError("images are signed by digest")

@@ -144,7 +144,7 @@ def digest_of(reference: Reference) -> str:
     """Digest of the manifest to which a name points in the registry now.
 
     Raises:
-        DeployError: It is not there, or the registry does not answer.
+        DeployError: The image does not exist, or the registry does not respond.
     """
     words = ["inspect", "--no-tags", "--format={{.Digest}}"]
     words += ["--tls-verify=false"] if reference.is_loopback else []

@@ -314,7 +314,7 @@ def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -
         f"--volume={folder}:/ask:ro",
         *bundle,
         "--env=APT_CONFIG=/ask/apt.conf",
-        # A resolver that is not there would take half a minute to say so.
+        # The timeout of an unreachable resolver is otherwise half a minute.
         f"--env=RES_OPTIONS=timeout:{max(1, timeout_s / 3):.0f} attempts:1",
         "--entrypoint=/bin/sh",
         builder,

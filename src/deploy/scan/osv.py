@@ -111,7 +111,8 @@ def read(content: bytes) -> list[dict[str, Any]]:
     It may be JSON, JSON lines, either of them with gzip, or a ZIP of JSON files.
 
     Raises:
-        ValueError: It is none of these, a record is not in OSV form, or none is about Python.
+        ValueError: The file has another format, a record is not in OSV format, or none is about
+            Python.
     """
     found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
     if not found:

@@ -44,7 +44,7 @@ def check_file(
     """Look the images' Python packages up in a file of OSV records.
 
     Raises:
-        DeployError: The file is not there, malformed or but a part of the database, or the
+        DeployError: The file is missing, malformed or only a part of the database, or the
             environment cannot be made.
     """
     if not file.is_file():
@@ -202,7 +202,7 @@ def _ask(
                 "--aliases=on",
                 "--desc=off",
                 f"--timeout={timeout_s:.0f}",
-                # An answer of last week is none.
+                # An answer from last week is too old.
                 f"--cache-dir={Path(name) / 'cache'}",
                 f"--requirement={file}",
             ],

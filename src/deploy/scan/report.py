@@ -33,7 +33,7 @@ class Severity(enum.IntEnum):
 
     @classmethod
     def of(cls, word: str) -> Severity:
-        """The severity that a source calls so; ungraded when it is none of them."""
+        """Return the severity for a source's rating; ungraded if it is unknown."""
         small = _WORDS.get(word.lower(), word.lower())
         return next((one for one in cls if one.label == small), cls.UNGRADED)
 

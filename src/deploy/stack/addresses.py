@@ -100,7 +100,7 @@ def parse(text: str, *, place: str = "") -> Address:
         place: File and line that have it.
 
     Raises:
-        ValueError: It is none of these; the message is the reason.
+        ValueError: The text is not an address; the message is the reason.
     """
     if text.startswith(("/", "@")):
         if len(os.fsencode(text)) > _MAX_PATH_BYTES:

@@ -57,7 +57,7 @@ def measure(holds: str, path: str) -> Disk:
     """The file system of a path that this user can enter.
 
     Raises:
-        OSError: The path is not there.
+        OSError: The path does not exist.
     """
     found = os.statvfs(path)
     return Disk(

@@ -225,7 +225,7 @@ class LabStack:
         return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
 
     def _find_or_none(self) -> manager.Lab | None:
-        """The lab that is up; None where there is none, and the user did not ask for that one.
+        """The lab that is up; None if none is up and the user did not request one.
 
         Raises:
             DeployError: The user named a lab that is not up.

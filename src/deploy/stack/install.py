@@ -77,8 +77,8 @@ def shipped(
 def install(units: Mapping[str, str | Link]) -> set[str]:
     """Write the units, and remove what an earlier version installed and this one lacks.
 
-    Nothing is written when any file is not ours: a file of the same name that somebody else
-    put there, or one of ours that was edited since.
+    Nothing is written when any file is not ours: a file of the same name from another source, or
+    one of ours that was edited since.
 
     Args:
         units: File name relative to its folder -> text, or where a link leads.

@@ -93,7 +93,7 @@ def find_units(wanted: int | None) -> dict[str, str | Link]:
 
 
 def find_removed(wanted: int | None) -> list[str]:
-    """The services of installed instances that are not wanted any more."""
+    """The services of installed instances that are no longer wanted."""
     return list(find_instances()[count(wanted) :])
 
 
@@ -110,7 +110,7 @@ def find_both() -> Address | None:
     ours = f"{install.destination(ports.DROPIN)}:"
     for address in ports.parse_text(SOCKET, shipped[SOCKET]):
         same = (address.port, address.path) == (bind.port, bind.path)
-        # Ours is written anew.
+        # Ours is written again.
         if same and not address.place.startswith(ours):
             return address
     return None

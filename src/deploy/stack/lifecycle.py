@@ -105,7 +105,7 @@ def prepare(
 ) -> Prepared:
     """Create the secret, install the units, let them run without a login.
 
-    Nothing that runs is touched, except optional parts and instances that are not wanted any more.
+    Nothing that runs is touched, except optional parts and instances that are no longer wanted.
 
     Args:
         ai: What is wanted of the local model.
@@ -182,7 +182,7 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
 
 
 def restart() -> str:
-    """Restart the backend, and whatever else differs from its files; returns the public URL.
+    """Restart the backend and all units that differ from their files; return the public URL.
 
     Without a change of its own the socket keeps accepting meanwhile. Of several instances, each
     serves again before the next one is restarted.

@@ -187,7 +187,7 @@ def remove() -> None:
     """Remove the volumes of the local model, after its units and those who used them."""
     systemd.stop_volume_units(VOLUMES)
     for name in VOLUMES:
-        # One that somebody else's container uses stays, and `uninstall` names it.
+        # A volume that a foreign container uses stays, and `uninstall` names it.
         process.run(["podman", "volume", "rm", name], check=False)
 
 

@@ -149,7 +149,7 @@ def find_errors(
 
 
 def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
-    """Leave out what is there twice: Podman and its log driver both pass on some output."""
+    """Remove duplicates: Podman and its log driver both log some output."""
     before: Line | None = None
     for line in lines:
         echoes = before is not None and (line.unit, line.message) == (before.unit, before.message)

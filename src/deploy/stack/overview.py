@@ -252,7 +252,7 @@ def _inspect_containers() -> dict[str, tuple[str, str, str]]:
     """Service -> health, id and name of the image of its container, where it has one now."""
     services = {container_of(unit): unit for unit in find_services() if unit != MIGRATE}
     inspect = ["podman", "container", "inspect", f"--format={_INSPECTED}", *services]
-    # It fails for those that are not there, and prints the others.
+    # It fails for containers that do not exist, but prints the others.
     shown = process.run(inspect, check=False, timeout_s=_TIMEOUT_S).stdout
     found = {}
     for line in shown.splitlines():

@@ -33,7 +33,7 @@ class Readiness:
     Attributes:
         url: Where the public API listens, or None when the socket is down.
         ready: Whether the backend says that it can serve requests.
-        reason: Why it is not ready, or not there at all; empty when it is ready.
+        reason: Why it is not ready or does not exist; empty if it is ready.
         management: Where health and metrics are, or None when no address leads there.
         state: "ready", "not ready", "stopped", "not installed" or "unknown".
         answers: Whether the backend answers requests at all.

@@ -303,7 +303,7 @@ def keep(*kept: KeptImage) -> list[KeptImage]:
 
 
 def drop(images: Iterable[Image]) -> None:
-    """Write down that these images are not kept any more."""
+    """Record that these images are no longer kept."""
     digests = {each.digest for each in images}
     left = [each for each in find_kept() if each.image.digest not in digests]
     _write(_KEPT, [dataclasses.asdict(each) for each in left])

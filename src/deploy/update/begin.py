@@ -74,7 +74,7 @@ def update(options: Options) -> str:
     preflight.check_disk()
     candidate = candidate or _build(options)
     if candidate.digest == former.digest:
-        # Built anew, and no package of Debian is newer.
+        # The image was rebuilt, but Debian has no newer packages.
         images.point_latest(former)
         return f"already up to date: the stack runs {former.reference}"
     try:
@@ -128,7 +128,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
 
 
 def recover(*, must_start: bool = True) -> None:
-    """Finish an update that was interrupted, or go back; nothing where there is none.
+    """Finish an interrupted update or go back; do nothing without one.
 
     Args:
         must_start: Whether it is a failure if the stack does not start then.

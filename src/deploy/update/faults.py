@@ -8,7 +8,7 @@ class FaultError(Exception):
 
     Args:
         reason: What, in words.
-        unit: The service that showed it; empty where it is none.
+        unit: The service that showed the fault; empty if it was not a service.
         of_image: Whether the image is to blame, so that it is not tried again.
         log: The last lines of the service's log.
     """

@@ -31,7 +31,7 @@ _TIMEOUT_S = 600.0
 
 
 def find(reference: str) -> Image | None:
-    """An image of this user's storage by its name or digest; None if it is not there."""
+    """An image of this user's storage by its name or digest; None if it does not exist."""
     shown = _run("image", "inspect", reference, check=False)
     if shown.returncode != 0:
         return None
@@ -71,7 +71,7 @@ def take(reference: str) -> Image:
     """An image of this user's storage as the candidate.
 
     Raises:
-        DeployError: It is not there.
+        DeployError: The image does not exist.
     """
     found = find(reference)
     if found is None:

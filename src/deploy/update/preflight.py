@@ -171,7 +171,7 @@ def find_running_schemas() -> Running | None:
 
 
 def check_backups(without: str = "update --without-backup-check") -> None:
-    """Refuse where backups are on and there is none to rely on.
+    """Refuse if backups are enabled but no usable backup exists.
 
     Args:
         without: The command that skips this check.

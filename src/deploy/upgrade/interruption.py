@@ -9,7 +9,7 @@ from deploy.upgrade.stack_machine import StackMachine
 
 
 def end_refusal() -> None:
-    """Let the database accept writes again after an interruption; nothing where there is none.
+    """Let the database accept writes again after an interruption, if there was one.
 
     The caller excludes other commands that change the stack.
 

@@ -67,16 +67,16 @@ class Machine(Protocol):
         """Keep the image of the stack under the name of its version, which it has to be of."""
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin what starts, whatever else is installed."""
+        """Pin the server that starts, regardless of the installed units."""
 
     def is_held(self) -> bool:
         """Return whether something is pinned."""
 
     def point(self, major: str, volume: str) -> None:
-        """Install what is to start as soon as nothing is pinned any more."""
+        """Install what starts once the pin is removed."""
 
     def release(self) -> None:
-        """Pin nothing any more: what `point` installed is what starts, from now on."""
+        """Remove the pin: from now on, what `point` installed starts."""
 
     def restart(self) -> str:
         """Restart database and backend while requests wait; returns the address.

@@ -98,7 +98,7 @@ def path() -> Path:
 
 
 def read(file: Path) -> Record | None:
-    """The record; None where there is none.
+    """The record, or None.
 
     Raises:
         DeployError: It is malformed.
@@ -125,7 +125,7 @@ def remove(file: Path) -> None:
 
 
 def find_unfinished() -> Unfinished | None:
-    """The upgrade that is not at its end; None where there is none.
+    """Return the unfinished upgrade, or None.
 
     Raises:
         DeployError: The record is malformed.

@@ -199,7 +199,7 @@ class StackMachine:
         process.run(tag, timeout_s=_TIMEOUT_S)
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin what starts, whatever else is installed."""
+        """Pin the server that starts, regardless of the installed units."""
         hold = postgresql.render_hold(major, build.reference("db", major), volume)
         lifecycle.prepare(database=postgresql.Request(hold=hold))
 
@@ -208,13 +208,13 @@ class StackMachine:
         return postgresql.is_held()
 
     def point(self, major: str, volume: str) -> None:
-        """Install what is to start as soon as nothing is pinned any more."""
+        """Install what starts once the pin is removed."""
         lifecycle.prepare(volume=volume, database=postgresql.Request(major))
         tag = ["podman", "tag", build.reference("db", major), build.reference("db")]
         process.run(tag, timeout_s=_TIMEOUT_S)
 
     def release(self) -> None:
-        """Pin nothing any more: what `point` installed is what starts, from now on."""
+        """Remove the pin: from now on, what `point` installed starts."""
         lifecycle.prepare(database=postgresql.Request(hold=""))
 
     def restart(self) -> str:

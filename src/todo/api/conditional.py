@@ -62,7 +62,7 @@ def _parse_tags(text: str) -> list[str]:
     """Return the entity tags of a list; empty elements are allowed (RFC 9110, 5.6.1).
 
     Raises:
-        MalformedRequestError: Something in it is not an entity tag, or there is none.
+        MalformedRequestError: An element is not an entity tag, or the list is empty.
     """
     tags: list[str] = []
     position = 0

@@ -63,7 +63,7 @@ class RateLimit:
         """Take one permit, and return the header fields that show what is left.
 
         Raises:
-            RateLimitedError: There is none.
+            RateLimitedError: No permit is left.
         """
         with self._buckets.lock:
             level = self._level(key)
@@ -115,7 +115,7 @@ class RateLimit:
         """Return the current level of a bucket."""
         bucket = self._buckets.find(key)
         passed_s = self._clock() - bucket.at if bucket else 0.0
-        # A file of shared buckets may be from before a boot, when the clock started anew.
+        # A file of shared buckets may be from before a boot, when the clock restarted.
         if bucket is None or passed_s < 0:
             return self._most
         return min(self._most, bucket.level + passed_s * self._per_second)

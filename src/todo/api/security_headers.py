@@ -10,7 +10,7 @@ _ALWAYS = (
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 )
-# A year, as browsers' own lists ask for; subdomains are somebody else's decision.
+# One year, as the preload lists of browsers require; subdomains are left to their owners.
 _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 

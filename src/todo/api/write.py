@@ -43,7 +43,7 @@ async def run_write(
 
     Args:
         request: The request; its body has been read.
-        caller: Who asks.
+        caller: Caller of the request.
         handler: Makes the changes and returns the response. It may run more than once.
         changes_existing: Whether the operation changes what has a version, so that `If-Match`
             applies and a token can require it. No default: each operation has to decide.
@@ -68,7 +68,7 @@ async def execute_write(
 
     Args:
         state: The application's.
-        caller: Who asks.
+        caller: Caller of the request.
         handler: Makes the changes and returns the response. It may run more than once.
         repeatable: What a repetition is recognized by; None without an idempotency key.
 

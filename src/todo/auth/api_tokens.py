@@ -36,7 +36,7 @@ class ApiTokens:
 
         Raises:
             UnauthorizedError: It is malformed, unknown, revoked or expired.
-            UnavailableError: The database cannot be asked.
+            UnavailableError: The database is unavailable.
         """
         match = _TOKEN.fullmatch(token)
         if match is None:

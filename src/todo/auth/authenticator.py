@@ -79,7 +79,7 @@ def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
 
     Args:
         settings: The environment.
-        create: Make a secret when there is none (outside of containers only).
+        create: Create a secret if it is missing (outside of containers only).
 
     Raises:
         FatalError: A secret or a key set is missing, unreadable or not usable.

@@ -158,7 +158,7 @@ async def revoke_tokens(
                 await _revoke(session, tokens)
                 if owner and with_jwt:
                     cutoff = await _end_sessions(session, owner)
-                # The lock makes an account where there is none, which nobody asked for.
+                # The lock would create a missing account, which was not requested.
                 if tokens or with_jwt:
                     await session.commit()
         finally:

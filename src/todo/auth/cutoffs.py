@@ -91,7 +91,7 @@ class Cutoffs:
 
         Raises:
             UnauthorizedError: The token is ended.
-            UnavailableError: The database cannot be asked.
+            UnavailableError: The database is unavailable.
         """
         if self._clock() - self._read_at >= MAX_AGE_S:
             await self._refresh()

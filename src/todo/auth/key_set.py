@@ -168,7 +168,7 @@ def parse_key_set(text: bytes) -> Keys:
     """Return the usable keys of a JSON Web Key Set (RFC 7517).
 
     Raises:
-        ValueError: It is none, or no key in it is usable.
+        ValueError: The text is not a key set, or has no usable key.
     """
     from jwt import PyJWK  # noqa: PLC0415 - brings cryptography: only where keys are used
     from jwt.exceptions import PyJWTError  # noqa: PLC0415
@@ -237,7 +237,7 @@ def _find_algorithm(jwk: dict[str, Any]) -> str | None:
         or jwk.get("use", "sig") != "sig"
         or not isinstance(operations, list)
         or "verify" not in operations
-        # A published private key is not private any more.
+        # A published private key is compromised.
         or "d" in jwk
     ):
         return None

@@ -67,7 +67,7 @@ async def fetch_url(url: str) -> tuple[bytes, float]:
 
     Raises:
         OSError: The address cannot be reached, or not in time.
-        ValueError: The answer is none, another one than 200, or too large.
+        ValueError: The response is missing, too large, or its status is not 200.
     """
     parts = urlsplit(url)
     secure = parts.scheme == "https"

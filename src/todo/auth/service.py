@@ -90,7 +90,7 @@ class ApiTokenService:
 
         Raises:
             NotFoundError: The caller has no such token.
-            VersionMismatchError: Its version is none of the expected ones.
+            VersionMismatchError: Its version is not one of the expected ones.
         """
         user = self._work.caller.user
         await self._work.lock(user)

@@ -73,7 +73,7 @@ def read_parameters(
         is_write: Whether the request changes tasks; otherwise it lists them.
 
     Raises:
-        UnsupportedNameError: One is not known, or one is there twice and says two things.
+        UnsupportedNameError: A name is unknown, or occurs twice with different values.
         OtherUserError: One names another user.
     """
     given: dict[str, str] = {}

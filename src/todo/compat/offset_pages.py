@@ -22,7 +22,7 @@ async def read_numbered(
 
     Args:
         session: Reads.
-        caller: Who asks.
+        caller: Caller of the request.
         query: What is asked; its limit is the size of the page.
         now: The present, for what is due.
         skipped: How many tasks come before the page.

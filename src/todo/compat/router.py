@@ -60,7 +60,7 @@ async def _get_own(
     """Return the caller, who must be the user in the address.
 
     Raises:
-        OtherUserError: It is another, whether or not there is such a user.
+        OtherUserError: It is another user, who may or may not exist.
     """
     if user_id != caller.user:
         raise OtherUserError

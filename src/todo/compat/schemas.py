@@ -54,7 +54,7 @@ def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _read_rule(value: Any) -> Any:  # noqa: ANN401 - likewise
-    """Read `daily` and so on as a rule; a rule stays as it is, and `none` is none.
+    """Parse `daily` and so on as a rule; a rule is unchanged, and `none` means no rule.
 
     Raises:
         ValueError: It is neither.

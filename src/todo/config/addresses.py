@@ -32,7 +32,7 @@ def parse_address(text: str) -> Address:
     """Read `HOST:PORT`, `[IPV6]:PORT` or `unix:/absolute/path`.
 
     Raises:
-        ValueError: The text is none of these, or the port is not within 1..65535.
+        ValueError: The text has another form, or the port is not within 1..65535.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
@@ -83,7 +83,7 @@ def check_secure(text: str, *, example: str = "https://auth.example/api/auth/jwk
     """Return an address whose answers can be trusted: over TLS, or on this machine.
 
     Raises:
-        ValueError: It is none; the message has the example.
+        ValueError: The address is not trustworthy; the message has the example.
     """
     try:
         parts = urlsplit(text)

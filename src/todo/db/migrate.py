@@ -39,7 +39,7 @@ _NO_LIMITS = text(
     " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
 # A statement that waits for a table's lock stops all who come after it. So it gives up soon, and
-# the migration begins anew: concurrent reads and writes wait at most this long.
+# the migration starts again: concurrent reads and writes wait at most this long.
 _LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', '2s', true)")
 _LOCK_NOT_AVAILABLE = "55P03"
 _NOT_ALLOWED = "42501"
@@ -149,7 +149,7 @@ def _upgrade_patiently(
     *,
     contracts: bool,
 ) -> str:
-    """Upgrade in one transaction; begin it anew while others use the tables that it changes."""
+    """Upgrade in one transaction; restart it while others use the tables that it changes."""
     announced = False
     while True:
         try:

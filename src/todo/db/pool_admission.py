@@ -64,7 +64,7 @@ class PoolGate:
         """Take a place; `leave` gives it back.
 
         Raises:
-            PoolExhaustedError: There is none.
+            PoolExhaustedError: No connection became free in time, or too many tasks wait.
         """
         if not self._free.locked():
             await self._free.acquire()
@@ -123,7 +123,7 @@ class AccountGate:
         """Wait for a place of an account; `leave` gives it back.
 
         Raises:
-            PoolExhaustedError: There is none.
+            PoolExhaustedError: No connection became free in time, or too many tasks wait.
         """
         users = self._users.get(account, 0)
         if users == 0:
@@ -171,7 +171,7 @@ class Admission:
         """Take a place of one more account, without waiting: this session has a connection.
 
         Raises:
-            AccountBusyError: There is none.
+            AccountBusyError: The account already uses its share.
         """
         if account in self.accounts:
             return

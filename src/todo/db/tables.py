@@ -35,7 +35,7 @@ EXPECTED_REVISION = REVISIONS[-1]
 CONTRACTS: tuple[str, ...] = ()
 """The revisions after that, which only the contract step makes (ADR 85).
 
-They take away what this program does not use any more. It works before them and after them.
+They remove what this program no longer uses. It works before and after them.
 """
 
 USER_LENGTH = 255

@@ -125,7 +125,7 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
 
     Args:
         session: Reads.
-        caller: Who asks; a token for one list reads only the changes of that list.
+        caller: Caller of the request; a token for one list reads only the changes of that list.
         asked: A list that the caller sees, or None for the caller's own journal.
 
     Raises:
@@ -364,7 +364,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         # Where a task went is no more this list's business than what it became there.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _SNAPSHOTS and in_list:
-        # A task that came from another list, or went there, is none of this one's business.
+        # A task that moved from or to another list does not belong to this list there.
         document = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, document))
         return case((stays, document), else_=null())

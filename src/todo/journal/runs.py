@@ -47,7 +47,8 @@ async def read_runs(
 
     Args:
         session: Reads.
-        caller: Who asks; names of tokens are shown to a caller who sees the whole account.
+        caller: Caller of the request; names of tokens are shown to a caller who sees the whole
+            account.
         view: Which journal.
         before: Only runs whose latest entry has a lower number.
         limit: Maximum number of runs.

@@ -163,12 +163,12 @@ class UndoEntry:
         return parse_snapshot(self.kind, self.before)
 
     def parse_after(self) -> Snapshot | None:
-        """Return the task, list or share after the change, None if there is none."""
+        """Return the task, list or share after the change, or None."""
         return parse_snapshot(self.kind, self.after)
 
 
 async def _find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
-    """Return an entry by its number, None where the journal does not have it (any more)."""
+    """Return an entry by its sequence number, or None if the journal does not have it."""
     row = await session.find(_ONE, {"owner": owner, "seq": seq})
     return None if row is None else parse_entry(row)
 
@@ -241,8 +241,8 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
         session: Reads.
         view: Which journal.
         run: Which run.
-        caller: Who asks. The run of the caller's own token is preferred; another user's run is
-            none of that token's.
+        caller: Caller of the request. The run of the caller's own token is preferred; another
+            user's run is none of that token's.
 
     Raises:
         NotFoundError: It changed nothing that the caller may see.

@@ -62,7 +62,7 @@ def check_zone(name: str) -> ZoneInfo:
 
 
 def find_zone(name: str) -> ZoneInfo | None:
-    """Return the zone of an IANA name, or None when there is none."""
+    """Return the zone of an IANA name, or None if it is unknown."""
     return ZoneInfo(name) if name in _zone_names() else None
 
 

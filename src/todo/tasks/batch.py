@@ -81,7 +81,7 @@ async def run_each(
 
     Args:
         operations: Each with `op`.
-        run_one: Runs one; returns the task's document, None where there is none.
+        run_one: Runs one operation; returns the task's document, or None.
         not_of_tasks: Operations whose fields are their own, not those of a `task`.
 
     Raises:

@@ -109,8 +109,8 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
     """Answer a question.
 
     Raises:
-        NotFoundError: The list is none that the caller sees.
-        ValidationFailedError: The cursor is none of this question, or the order does not fit.
+        NotFoundError: The list does not exist, or the caller cannot see it.
+        ValidationFailedError: The cursor is of another query, or the order does not fit.
     """
     if query.search is not None and not query.search.strip():
         query = replace(query, search=None)

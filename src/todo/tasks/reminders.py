@@ -123,7 +123,7 @@ class Reminders:
         for owner, task_id in rows:
             owners[owner].append(str(task_id))
         for owner, ids in owners.items():
-            # Whose account somebody else keeps locked must not keep the others from theirs.
+            # A locked account must not delay the reminders of other accounts.
             with contextlib.suppress(DatabaseBusyError, ConflictError, AccountBusyError):
                 await self._deliver_to(owner, ids, at)
         return len(rows)

@@ -64,7 +64,7 @@ class TaskService:
                 write can name.
 
         Raises:
-            NotFoundError: The list or the parent is none that the caller sees.
+            NotFoundError: The list or the parent does not exist, or the caller cannot see it.
             ReadOnlyError: The caller may not put tasks there.
             ValidationFailedError: Zone, rule or place is not acceptable.
         """

@@ -57,7 +57,7 @@ class ConversationImporter:
 
         Args:
             session: An open unit of work.
-            compare: Reports a line whose id is there already.
+            compare: Reports a line whose ID already exists.
             take: Counts an imported line by its kind.
             skip: Reports a line that cannot be imported.
         """

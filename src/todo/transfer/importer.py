@@ -108,7 +108,7 @@ class Report:
     Attributes:
         taken: How many accounts, lists and so on went in, by their kind.
         present: How many were there already, the same.
-        skipped: Line -> why it was not taken.
+        skipped: Line -> why it was skipped.
     """
 
     taken: dict[str, int] = field(default_factory=dict)
@@ -171,7 +171,7 @@ class Importer:
     async def take_tasks(self, tasks: Iterable[tuple[int, Task]]) -> Report:
         """Take in tasks that stand by themselves or below one another, with their lines.
 
-        One whose id is there already counts as the same, whatever became of it since.
+        A record whose ID already exists counts as the same, even if it has changed since.
         """
         self._compares = False
         await self._session.run((_DEFER[self._session.dialect], {}))
@@ -185,7 +185,7 @@ class Importer:
         return self.report
 
     async def find_zone(self, owner: str) -> str:
-        """Lock an account, made where there is none, and return its zone."""
+        """Lock an account, creating it if missing, and return its zone."""
         await self._work(owner)
         return self._zones[owner]
 

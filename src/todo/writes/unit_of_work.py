@@ -105,7 +105,7 @@ class UnitOfWork:
 
         Args:
             session: Its transaction.
-            caller: Who asks.
+            caller: Caller of the request.
             now: The time that every change of this write carries.
             quota: What each account may hold; None for no limit.
         """

@@ -122,7 +122,7 @@ class _Stream:
             return
         self.is_open = True
         response = self._response
-        # The turn has been counted by now.
+        # The turn has already been counted.
         left = [(k.lower().encode(), v.encode()) for k, v in self._turn.render_left().items()]
         await self._send(
             {

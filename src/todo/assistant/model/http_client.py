@@ -169,7 +169,7 @@ class HttpModelClient:
             self._metrics.observe_request(clock.elapsed_s, clock.first_token_s)
 
     def _blame(self, error: ModelError, clock: AnswerClock) -> None:
-        """Count a caller's time that is over for the server, where the silence is long by now."""
+        """Count an expired deadline as a server failure if the server was silent for long."""
         if error.reason != "timeout" or clock.first_token_s is not None:
             self._silence.end()
         elif self._silence.length_s >= self._token_timeout_s:

@@ -335,7 +335,7 @@ def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | 
 
 
 def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
-    """Return the name of the list that a message adds something to, where there is none."""
+    """Return the list name of an addition if no such list exists."""
     if _COMMAND.fullmatch(line.folded) is None:
         return None
     head = line.folded[: len(cut_end(line.text, context)[0])]

@@ -195,7 +195,7 @@ def _decide_all(intent: Intent, line: Line, opened: TaskIndex) -> Decision | Non
 
 
 def _can_be_used_up(task: TaskName, text: str) -> bool:
-    """Return whether "finished" can say of a task that there is none left of its thing."""
+    """Return whether "finished" can mean that the thing of a task is used up."""
     words = split_words(task.title)
     if words and stem(words[0]) in _GETS:
         return True

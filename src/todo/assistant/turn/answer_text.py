@@ -213,7 +213,7 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
 
 
 def quote_list(name: str, owner: str | None, length: int) -> str:
-    """Return the name of a list, with its owner if that is somebody else."""
+    """Return the name of a list, with its owner if that is another user."""
     quoted = quote(name, length)
     return f"{quoted} of {quote(owner, length)}" if owner else quoted
 

@@ -60,7 +60,7 @@ class _Limit:
         """Take a permit.
 
         Raises:
-            RateLimitedError: There is none.
+            RateLimitedError: No permit is left.
         """
         # First of all: what one of them refuses is not taken from the other.
         self.require(caller)

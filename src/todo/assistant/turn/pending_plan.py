@@ -93,7 +93,7 @@ class PendingPlans:
         return frozenset(each["op"] for each in operations)
 
     async def show(self, plan_id: str, now: datetime) -> Json | None:
-        """Return what the person decides by, None where there is nothing to decide any more."""
+        """Return the text of the pending plan, or None if it can no longer be decided."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         timestamp = format_timestamp(now)

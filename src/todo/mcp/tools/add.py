@@ -153,7 +153,7 @@ def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[Visib
 
 
 async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
-    """Create lists, unless one of them exists by now.
+    """Create lists, unless one of them exists now.
 
     Raises:
         ToolError: One does.

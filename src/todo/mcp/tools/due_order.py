@@ -28,7 +28,7 @@ async def read_due_page(
 
     Args:
         session: Reads.
-        caller: Who asks.
+        caller: Caller of the request.
         query: In the order `due`, ascending.
         clock: The zone of the account.
         now: The present instant.

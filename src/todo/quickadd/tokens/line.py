@@ -175,7 +175,7 @@ class Line:
         return at > self._last_content
 
     def phrase(self, at: int, words: str) -> int:
-        """Return the number of the token after these words, or -1 if they are not there."""
+        """Return the index of the token after these words, or -1 if they do not follow."""
         for each in _split_words(words):
             if self.words[at] != each:
                 return -1

@@ -140,7 +140,7 @@ class _Import:
         return task
 
     def _place(self, task: ImportedTask) -> TaskPlacement:
-        """Return where a new task goes: below its parent, wherever that is by now."""
+        """Return the place of a new task: below its parent, in the parent's current list."""
         if task.parent_uid is None:
             return TaskPlacement(self._owner, None, None)
         parent_id = self._ids.get(task.parent_uid, "")

@@ -54,7 +54,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
         elif any(each.name == "RECURRENCE-ID" for each in component.properties):
             instances.append(component)
         else:
-            # Of a task that is not taken, one line says so, and not each of its own.
+            # A skipped task is reported in one line, without its properties.
             notes: list[Skipped] = []
             task = read_task(component, Clock(zones, account_zone, notes), rules)
             if isinstance(task, str):

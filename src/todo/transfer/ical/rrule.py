@@ -29,7 +29,7 @@ class Rules:
     def read(
         self, given: Property, start: Moment | None, due: Moment | None, clock: Clock
     ) -> str | None:
-        """Return the rule as it is stored; None when it is not taken, and the report says so.
+        """Return the rule as stored; None if it is not imported, which is reported.
 
         Args:
             given: The RRULE.

@@ -64,7 +64,7 @@ def _create_owners() -> None:
 
 
 def _create_tasks() -> None:
-    """Make the table anew: SQLite cannot alter one, and keeps ids and times in another form."""
+    """Create a new table: SQLite cannot alter it, and stores IDs and times in another form."""
     op.drop_index("ix_task_owner_id", "task")
     op.rename_table("task", "task_0001")
     postgresql = op.get_context().dialect.name == "postgresql"

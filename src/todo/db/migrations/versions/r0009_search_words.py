@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 from alembic import op
 
-# Later rules for words have a revision of their own, which makes them anew.
+# Later rules for words have a revision of their own, which creates them again.
 from todo.text.search_words import render_searched
 
 revision = "0009"
@@ -229,7 +229,7 @@ class _Conversion:
                     }
                 )
             self._connection.execute(_JOURNAL.insert(), rows)
-            # What the account holds is counted anew when a quota needs it.
+            # The size of the account is counted again when a quota needs it.
             values = {"seq": seq, "hash": head, "tasks": None, "size": None}
             self._connection.execute(sa.update(_ACCOUNT).where(of_owner).values(values))
 

@@ -9,7 +9,7 @@ the words change, which are made from a task: its version and its owner's journa
 import sqlalchemy as sa
 from alembic import op
 
-# Later rules for words have a revision of their own, which makes them anew.
+# Later rules for words have a revision of their own, which creates them again.
 from todo.text.search_words import render_searched
 
 revision = "0010"
