@@ -20,7 +20,7 @@ def render_database(*records: dict[str, Any]) -> list[dict[str, Any]]:
 @functools.cache
 def _others() -> tuple[dict[str, Any], ...]:
     # Made once: there are thousands of them.
-    return tuple(_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(osv.LEAST))
+    return tuple(_record(f"PYSEC-OTHER-{at}", f"other-{at}", "1") for at in range(osv.MIN_RECORDS))
 
 
 def _record(identity: str, package: str, version: str, *aliases: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     Answer = tuple[AdvisorySource, list[Vulnerability]]
 
 _TIMEOUT_S = 30.0
-_BRIEF_PATIENCE_S = 3.0
+_BRIEF_TIMEOUT_S = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Options:
     @property
     def timeout_s(self) -> float:
         """Seconds to wait for a server that does not answer."""
-        return _BRIEF_PATIENCE_S if self.brief else _TIMEOUT_S
+        return _BRIEF_TIMEOUT_S if self.brief else _TIMEOUT_S
 
 
 def run(references: Mapping[str, str], options: Options = Options()) -> Report:

@@ -34,7 +34,7 @@ _ZIP = b"PK"
 # the first and the last that has it.
 _RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}
 
-LEAST = 7_000
+MIN_RECORDS = 7_000
 """Records that the whole database has at least. It had 7,080 in July 2026, and loses none: what
 was withdrawn stays, marked."""
 
@@ -172,8 +172,8 @@ def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.date
 def find_gap(records: Sequence[Mapping[str, Any]]) -> str:
     """Return the reason why the database is incomplete; empty if it is complete."""
     number = len({record["id"] for record in records})
-    if number < LEAST:
-        return f"it has {number} records, but the full database has at least {LEAST}"
+    if number < MIN_RECORDS:
+        return f"it has {number} records, but the full database has at least {MIN_RECORDS}"
     asked = dict.fromkeys((package, version) for package, version, _ in CANARIES)
     found = {
         (match.package, match.version, name)

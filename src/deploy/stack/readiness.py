@@ -111,8 +111,8 @@ def wait_instance(
         # systemd bounds a single attempt to start; a loop of them ends between two.
         last, attempt = attempt, states[instance]
         within = attempt == last and attempt.active == "activating"
-        if clock.now() - new_at > startup.PATIENCE_S and not within:
-            minutes = f"{startup.PATIENCE_S / 60:.0f} minutes"
+        if clock.now() - new_at > startup.STALL_TIMEOUT_S and not within:
+            minutes = f"{startup.STALL_TIMEOUT_S / 60:.0f} minutes"
             message = f"is still not ready after {minutes}: {now.reason}"
             raise _error(message, instance, ExitCode.UNAVAILABLE)
         clock.sleep(_POLL_S)

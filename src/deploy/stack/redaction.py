@@ -66,8 +66,8 @@ _MORE_KEYS = {
     *("RandomizedDelaySec", "Sockets", "SocketMode"),
 }
 _PLAIN_KEYS = keys.find_names() - _FREE_KEYS | _MORE_KEYS
-_LEAST_NAMED = 4
-_LEAST_UNNAMED = 8
+_MIN_NAMED_LENGTH = 4
+_MIN_UNNAMED_LENGTH = 8
 """Minimum length of a value that is removed wherever it appears: of a variable with the name of a
 secret, and of another hidden one, whose value may be an ordinary word."""
 
@@ -184,7 +184,7 @@ def find_values(
         yield from (each for raw in passwords for each in {raw, urllib.parse.unquote(raw)})
         if settings.show(name, value, known) != HIDDEN:
             continue
-        least = _LEAST_NAMED if settings.is_secret(name) else _LEAST_UNNAMED
+        least = _MIN_NAMED_LENGTH if settings.is_secret(name) else _MIN_UNNAMED_LENGTH
         if len(value) >= least and value not in public:
             yield value
 
@@ -200,7 +200,7 @@ def find_written(text: str, public: str = "") -> Iterator[str]:
         value.strip("\"'") for name, value in _ASSIGNED.findall(text) if name != _NAMED_SECRET
     )
     for value in [*assigned, *_PASSED.findall(text)]:
-        if len(value) >= _LEAST_UNNAMED and value not in public:
+        if len(value) >= _MIN_UNNAMED_LENGTH and value not in public:
             yield value
 
 
@@ -254,7 +254,7 @@ def _find_podman_secrets() -> Iterator[str]:
         inspect = ["podman", "secret", "inspect", "--showsecret", "--format={{.SecretData}}", name]
         with contextlib.suppress(DeployError):
             value = process.run(inspect, check=False).stdout.strip()
-            if len(value) >= _LEAST_NAMED:
+            if len(value) >= _MIN_NAMED_LENGTH:
                 yield value
                 # A secret of several lines, as a key in a file, can be shown line by line.
-                yield from (line for line in value.splitlines() if len(line) >= _LEAST_UNNAMED)
+                yield from (line for line in value.splitlines() if len(line) >= _MIN_UNNAMED_LENGTH)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from deploy.progress import Step
     from deploy.stack.systemd import UnitState
 
-PATIENCE_S = 900.0
+STALL_TIMEOUT_S = 900.0
 """Maximum time without progress; no step takes a tenth of it."""
 
 MAX_RESTARTS = 10
@@ -101,11 +101,11 @@ class StartMonitor:
             # Only between two attempts: the last one may take as long as the first.
             if self._most is not None and self.restarts >= self._most:
                 return StartState.LOOPING
-            if at - self._looping_since > PATIENCE_S:
-                self.within = f" in {PATIENCE_S / 60:.0f} minutes"
+            if at - self._looping_since > STALL_TIMEOUT_S:
+                self.within = f" in {STALL_TIMEOUT_S / 60:.0f} minutes"
                 return StartState.LOOPING
         if now.has_job or now.active in {"activating", "deactivating", "reloading"}:
-            stuck = is_queued(now) and at - self._changed_at > PATIENCE_S
+            stuck = is_queued(now) and at - self._changed_at > STALL_TIMEOUT_S
             return StartState.STUCK if stuck else StartState.WAIT
         if now.active == "active":
             return StartState.STARTED
@@ -286,7 +286,7 @@ def _explain(
     if verdict is StartState.STUCK:
         return DeployError(
             f"{unit} did not start: its job has waited for another unit for "
-            f"{PATIENCE_S / 60:.0f} minutes",
+            f"{STALL_TIMEOUT_S / 60:.0f} minutes",
             hint=f"{command_hints.shell('systemctl --user list-jobs')} shows it",
             code=ExitCode.UNAVAILABLE,
         )

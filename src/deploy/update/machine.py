@@ -294,7 +294,7 @@ class StackMachine:
 
     def _wait_serving(self, unit: str, step: Step) -> None:
         """Wait for this instance itself as `up` does for the stack."""
-        deadline = time.monotonic() + startup.PATIENCE_S
+        deadline = time.monotonic() + startup.STALL_TIMEOUT_S
         while reason := self._find_reason(unit):
             step.note(reason)
             now = systemd.state(unit)

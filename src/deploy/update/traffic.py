@@ -22,7 +22,7 @@ FACTOR = 10.0
 """Slower than an instance that runs by this factor is too slow."""
 MIN_LIMIT_S = 5.0
 """A request that takes longer may hang, if the other instance answers at once."""
-PATIENCE_S = 60.0
+HANG_TIMEOUT_S = 60.0
 """For a request that nothing is compared with, as the first one is."""
 _FLOOR_S = 0.01
 """Durations below this are considered equal."""
@@ -128,7 +128,7 @@ class Comparison:
         call = next(self._calls)
         # First: it shows what a request takes now.
         theirs = self._ask_running(call)
-        limit_s = PATIENCE_S
+        limit_s = HANG_TIMEOUT_S
         if self._running is not None:
             # Without an answer nothing is known; the candidate may have had that request as well.
             known_s = theirs.seconds if theirs.status else 0.0
@@ -180,7 +180,7 @@ class Comparison:
         if self._running is None:
             return Answer(http.client.OK, 0.0)
         # The candidate may have accepted that request, and hang.
-        limit_s = PATIENCE_S
+        limit_s = HANG_TIMEOUT_S
         if self._known:
             limit_s = max(MIN_LIMIT_S, FACTOR * statistics.median(self._known[-_MIN_SAMPLES:]))
         answer = self._running(call, limit_s)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, field_validator
 from todo.config.addresses import check_model_server
 
 _COST = Decimal(0)
-_MOST_COST = Decimal(1_000_000)
+_MAX_COST = Decimal(1_000_000)
 
 
 class AssistantSettings(BaseModel):
@@ -92,19 +92,19 @@ class AssistantSettings(BaseModel):
     ai_cost_per_million_input: Decimal = Field(
         default=_COST,
         ge=0,
-        le=_MOST_COST,
+        le=_MAX_COST,
         description="Price of a million input tokens, in any currency.",
     )
     ai_cost_per_million_output: Decimal = Field(
         default=_COST,
         ge=0,
-        le=_MOST_COST,
+        le=_MAX_COST,
         description="Price of a million output tokens, in the same currency.",
     )
     ai_cost_per_day: Decimal = Field(
         default=_COST,
         ge=0,
-        le=_MOST_COST,
+        le=_MAX_COST,
         description="Maximum model cost per day and user; 0 for no limit.",
     )
 

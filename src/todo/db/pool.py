@@ -44,11 +44,11 @@ class Checkouts:
         self._timeout_s = timeout_s
         self._unanswered = unanswered
         size = settings.database_pool_size
-        most_waiting = _WAITING_FOR_EACH * size
+        max_waiting = _WAITING_FOR_EACH * size
         timeout_s = settings.database_pool_timeout_s
-        self._turns = PoolGate(size, most_waiting=most_waiting, timeout_s=timeout_s)
+        self._gate = PoolGate(size, max_waiting=max_waiting, timeout_s=timeout_s)
         self.reads, self.writes = (
-            AccountGate(max(1, size // share), most_waiting=most_waiting, timeout_s=timeout_s)
+            AccountGate(max(1, size // share), max_waiting=max_waiting, timeout_s=timeout_s)
             for share in (_SHARE_OF_READS, _SHARE_OF_WRITES)
         )
         self._returning: set[asyncio.Task[None]] = set()
@@ -56,7 +56,7 @@ class Checkouts:
     @property
     def waiting(self) -> int:
         """Number of tasks that wait for a connection."""
-        return self._turns.waiting
+        return self._gate.waiting
 
     async def take(self) -> PoolProxiedConnection:
         """Take a connection; `checkin` returns it.
@@ -65,11 +65,11 @@ class Checkouts:
             PoolExhaustedError: None became free.
             ConnectionError: The server closes each as soon as it is made.
         """
-        await self._turns.take()
+        await self._gate.take()
         try:
             return await checkout(self._engine)
         except BaseException:
-            self._turns.leave()
+            self._gate.leave()
             raise
 
     async def checkin(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
@@ -98,7 +98,7 @@ class Checkouts:
             self._leave(admission)
 
     def _leave(self, admission: Admission) -> None:
-        self._turns.leave()
+        self._gate.leave()
         admission.leave()
 
     async def close(self) -> None:

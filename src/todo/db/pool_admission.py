@@ -47,16 +47,16 @@ class PoolGate:
     that under load some wait for many others that came after them.
     """
 
-    def __init__(self, places: int, *, most_waiting: int, timeout_s: float) -> None:
+    def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:
         """Offer places.
 
         Args:
             places: How many tasks may have one at a time.
-            most_waiting: How many may wait; more would only wait in vain.
+            max_waiting: How many may wait; more would only wait in vain.
             timeout_s: Seconds after which waiting is given up.
         """
         self._free = asyncio.Semaphore(places)
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._timeout_s = timeout_s
         self.waiting = 0
 
@@ -69,7 +69,7 @@ class PoolGate:
         if not self._free.locked():
             await self._free.acquire()
             return
-        if self.waiting >= self._most_waiting:
+        if self.waiting >= self._max_waiting:
             raise PoolExhaustedError
         self.waiting += 1
         try:
@@ -88,18 +88,18 @@ class PoolGate:
 class AccountGate:
     """Places for a number of sessions of each account at a time."""
 
-    def __init__(self, places: int, *, most_waiting: int, timeout_s: float) -> None:
+    def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:
         """Offer places to every account.
 
         Args:
             places: How many sessions one account may have at a time.
-            most_waiting: How many more may wait, for each account.
+            max_waiting: How many more may wait, for each account.
             timeout_s: Seconds after which waiting is given up.
         """
         self._places = places
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._timeout_s = timeout_s
-        self._turns: dict[str, PoolGate] = {}
+        self._gates: dict[str, PoolGate] = {}
         self._users: dict[str, int] = {}
 
     async def admit(self, accounts: Iterable[str]) -> "Admission":
@@ -127,15 +127,15 @@ class AccountGate:
         """
         users = self._users.get(account, 0)
         if users == 0:
-            self._turns[account] = PoolGate(
-                self._places, most_waiting=self._most_waiting, timeout_s=self._timeout_s
+            self._gates[account] = PoolGate(
+                self._places, max_waiting=self._max_waiting, timeout_s=self._timeout_s
             )
         self._users[account] = users + 1
         waiter = WAITER.get() if users >= self._places else None
         try:
             if waiter is not None:
                 waiter.waits_for_account = True
-            await self._turns[account].take()
+            await self._gates[account].take()
         except BaseException:
             self._forget(account)
             raise
@@ -149,13 +149,13 @@ class AccountGate:
 
     def leave(self, account: str) -> None:
         """Give a place of an account back."""
-        self._turns[account].leave()
+        self._gates[account].leave()
         self._forget(account)
 
     def _forget(self, account: str) -> None:
         self._users[account] -= 1
         if not self._users[account]:
-            del self._users[account], self._turns[account]
+            del self._users[account], self._gates[account]
 
 
 class Admission:

@@ -280,7 +280,7 @@ def _history(shape: _Shape) -> tuple[Statement, Statement]:
 
 
 def _select_history(shape: _Shape, dialect: str) -> Select[Any]:
-    looked_at = _drive(shape, select(journal)).limit(SCAN_BUDGET).subquery("j")
+    looked_at = _scan_index(shape, select(journal)).limit(SCAN_BUDGET).subquery("j")
     query = select(looked_at).where(looked_at.c.operation.is_not(None))
     if shape.entity:
         query = query.where(looked_at.c.entity_id == bindparam("entity"))
@@ -296,11 +296,11 @@ def _select_history(shape: _Shape, dialect: str) -> Select[Any]:
 
 
 def _select_boundary(shape: _Shape) -> Select[Any]:
-    looked_at = _drive(shape, select(journal.c.seq)).limit(1).offset(SCAN_BUDGET - 1)
+    looked_at = _scan_index(shape, select(journal.c.seq)).limit(1).offset(SCAN_BUDGET - 1)
     return select(looked_at.subquery("b").c.seq)
 
 
-def _drive(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
+def _scan_index(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
     """Follow the index that leads to the fewest entries: of a run, a token, a thing, or of all."""
     conditions = [_OWNER, journal.c.seq < bindparam("before")]
     if shape.run:

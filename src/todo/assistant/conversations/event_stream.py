@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from todo.api.idempotency import REPLAYED
 from todo.assistant.conversations.open_turn import CLIENT_LEFT, ClientLeftError, OpenTurn
-from todo.assistant.conversations.stored_texts import dump
+from todo.assistant.conversations.stored_texts import to_json
 from todo.assistant.schemas import EVENT_STREAM
 from todo.assistant.turn.answer import ToolUse
 from todo.core.errors import InternalError, ProblemError
@@ -90,11 +90,11 @@ class _Stream:
     async def text(self, piece: str) -> None:
         """Send a piece of the response."""
         if piece:
-            await self._send_event("text", dump({"delta": piece}))
+            await self._send_event("text", to_json({"delta": piece}))
 
     async def tool(self, use: ToolUse) -> None:
         """Send a tool call with its result."""
-        await self._send_event("tool", dump(use.to_dict()))
+        await self._send_event("tool", to_json(use.to_dict()))
 
     async def open(self) -> None:
         """Start the response, and name the conversation and the run."""
@@ -136,10 +136,10 @@ class _Stream:
     def _describe(self) -> bytes:
         if self._turn.replay is not None:
             answer = orjson.loads(self._turn.replay.body)
-            return dump({name: answer[name] for name in ("conversation_id", "run_id")})
+            return to_json({name: answer[name] for name in ("conversation_id", "run_id")})
         begun = self._turn.begun
         assert begun is not None  # noqa: S101 - narrows the type
-        return dump({"conversation_id": begun.conversation_id, "run_id": begun.run_id})
+        return to_json({"conversation_id": begun.conversation_id, "run_id": begun.run_id})
 
     async def _send_part(self, data: bytes) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})

@@ -15,7 +15,7 @@ def clean(text: str) -> str:
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-def dump(value: object) -> bytes:
+def to_json(value: object) -> bytes:
     """Return a value as JSON, also with invalid characters of a model."""
     try:
         return orjson.dumps(value)
@@ -25,9 +25,9 @@ def dump(value: object) -> bytes:
 
 def shorten_calls(calls: list[Json]) -> list[Json]:
     """Return tool calls as a conversation keeps them: without results if those are large."""
-    if len(dump(calls)) <= _MAX_CALLS_BYTES:
+    if len(to_json(calls)) <= _MAX_CALLS_BYTES:
         return calls
     kept = [{**each, "result": {"omitted": True}} for each in calls]
-    if len(dump(kept)) <= _MAX_CALLS_BYTES:
+    if len(to_json(kept)) <= _MAX_CALLS_BYTES:
         return kept
     return [{**each, "arguments": {"omitted": True}} for each in kept]

@@ -29,7 +29,7 @@ from todo.assistant.conversations.message import (
     render_answer,
 )
 from todo.assistant.conversations.repository import ConversationRepository
-from todo.assistant.conversations.stored_texts import clean, dump, shorten_calls
+from todo.assistant.conversations.stored_texts import clean, shorten_calls, to_json
 from todo.assistant.errors import (
     MAX_BYTES,
     ConversationsFullError,
@@ -348,7 +348,7 @@ class TurnStore:
         return next((str(each["run_id"]) for each in changing if "run_id" in each), None)
 
     def _compose(self, begun: Begun, text: str, calls: list[dict[str, Any]]) -> Message:
-        stored = dump(shorten_calls(calls)).decode()
+        stored = to_json(shorten_calls(calls)).decode()
         return Message(begun.answer_id, "assistant", "interrupted", text, stored, begun.run_id)
 
     def _explain(
@@ -388,4 +388,4 @@ def _render(
     answer = render_answer(begun.conversation_id, message, calls, plan)
     # The key keeps it for a day, so it is bounded as the message is.
     repeated = {**answer, "tool_calls": shorten_calls(calls)}
-    return StoredResponse(HTTPStatus.OK, dump(answer), repeated=dump(repeated))
+    return StoredResponse(HTTPStatus.OK, to_json(answer), repeated=to_json(repeated))

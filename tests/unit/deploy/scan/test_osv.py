@@ -130,11 +130,11 @@ def test_a_whole_database_has_no_gap() -> None:
 
 
 def test_a_database_cut_short_is_told_by_its_number_of_records() -> None:
-    cut = render_database()[: osv.LEAST - 1]
+    cut = render_database()[: osv.MIN_RECORDS - 1]
     assert osv.find_gap(cut) == "it has 6999 records, but the full database has at least 7000"
     assert osv.find_gap([record()]) == "it has 1 records, but the full database has at least 7000"
     assert (
-        osv.find_gap([record()] * osv.LEAST)
+        osv.find_gap([record()] * osv.MIN_RECORDS)
         == "it has 1 records, but the full database has at least 7000"
     )
 

@@ -18,7 +18,7 @@ from deploy.stack.update_state import Image
 from deploy.update import images, migration, program, units
 from deploy.update.faults import FaultError
 from deploy.update.machine import StackMachine
-from deploy.update.traffic import MIN_LIMIT_S, PATIENCE_S, Answer
+from deploy.update.traffic import HANG_TIMEOUT_S, MIN_LIMIT_S, Answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -301,4 +301,4 @@ def test_a_request_that_a_candidate_may_get_is_limited_by_those_before_it(
     tried = StackMachine(IMAGE, FORMER, 2.0)
     for _ in range(2):
         assert tried._compare().step() == ""  # noqa: SLF001
-    assert limits == [PATIENCE_S, MIN_LIMIT_S]
+    assert limits == [HANG_TIMEOUT_S, MIN_LIMIT_S]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from deploy.update.traffic import MIN_LIMIT_S, PATIENCE_S, Answer, Call, Comparison
+from deploy.update.traffic import HANG_TIMEOUT_S, MIN_LIMIT_S, Answer, Call, Comparison
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -141,7 +141,7 @@ def find_limits(*theirs: Answer, known: list[float]) -> list[float]:
 
 def test_only_the_first_request_to_the_running_ones_is_waited_for_long() -> None:
     known: list[float] = []
-    assert find_limits(FAST, FAST, FAST, known=known) == [PATIENCE_S, MIN_LIMIT_S, MIN_LIMIT_S]
+    assert find_limits(FAST, FAST, FAST, known=known) == [HANG_TIMEOUT_S, MIN_LIMIT_S, MIN_LIMIT_S]
     # While the candidate serves, it may have accepted that one.
     assert find_limits(FAST, known=known) == [MIN_LIMIT_S]
 

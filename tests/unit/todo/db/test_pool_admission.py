@@ -7,7 +7,7 @@ from todo.db.pool_admission import AccountBusyError, AccountGate, PoolExhaustedE
 
 def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
     async def scenario() -> list[int]:
-        turns = PoolGate(1, most_waiting=10, timeout_s=60)
+        turns = PoolGate(1, max_waiting=10, timeout_s=60)
         served: list[int] = []
 
         async def use(number: int) -> None:
@@ -28,7 +28,7 @@ def test_those_who_wait_are_served_in_the_order_in_which_they_came() -> None:
 
 def test_waiting_ends_with_the_time_out() -> None:
     async def scenario() -> int:
-        turns = PoolGate(1, most_waiting=10, timeout_s=0.01)
+        turns = PoolGate(1, max_waiting=10, timeout_s=0.01)
         await turns.take()
         with pytest.raises(PoolExhaustedError):
             await turns.take()
@@ -41,7 +41,7 @@ def test_waiting_ends_with_the_time_out() -> None:
 
 def test_where_too_many_wait_nobody_else_does() -> None:
     async def scenario() -> int:
-        turns = PoolGate(1, most_waiting=1, timeout_s=60)
+        turns = PoolGate(1, max_waiting=1, timeout_s=60)
         await turns.take()
         waiter = asyncio.create_task(turns.take())
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ def test_where_too_many_wait_nobody_else_does() -> None:
 
 def test_whoever_gives_up_leaves_the_place_to_the_next() -> None:
     async def scenario() -> None:
-        turns = PoolGate(1, most_waiting=10, timeout_s=1)
+        turns = PoolGate(1, max_waiting=10, timeout_s=1)
         await turns.take()
         first, second = (asyncio.create_task(turns.take()) for _ in range(2))
         await asyncio.sleep(0)
@@ -68,7 +68,7 @@ def test_whoever_gives_up_leaves_the_place_to_the_next() -> None:
 
 
 def gate(places: int = 2, **options: float) -> AccountGate:
-    return AccountGate(places, most_waiting=int(options.get("most_waiting", 10)), timeout_s=0.01)
+    return AccountGate(places, max_waiting=int(options.get("max_waiting", 10)), timeout_s=0.01)
 
 
 def test_one_account_has_its_share_and_others_theirs() -> None:
@@ -119,4 +119,4 @@ def test_accounts_that_nobody_uses_are_forgotten() -> None:
         admission.leave()
         return accounts
 
-    assert vars(asyncio.run(scenario()))["_turns"] == {}
+    assert vars(asyncio.run(scenario()))["_gates"] == {}

@@ -140,7 +140,7 @@ def test_open_streams_keep_nobody_out(tmp_path: Path, request_: bytes) -> None:
 
 def test_requests_that_wait_for_their_account_keep_nobody_out(tmp_path: Path) -> None:
     async def scenario() -> None:
-        gate = AccountGate(1, most_waiting=10, timeout_s=3600)
+        gate = AccountGate(1, max_waiting=10, timeout_s=3600)
         go = asyncio.Event()
 
         async def write(scope: Scope, receive: Receive, send: Send) -> None:

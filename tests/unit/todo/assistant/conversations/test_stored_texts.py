@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from todo.assistant.conversations.stored_texts import clean, dump, shorten_calls
+from todo.assistant.conversations.stored_texts import clean, shorten_calls, to_json
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,7 @@ def test_a_text_is_what_a_database_takes(text: str, cleaned: str) -> None:
 
 @pytest.mark.parametrize("value", ["ü\0", {"a": ["\ud800", 1, None, True, 1.5]}, 2**70])
 def test_every_value_becomes_json(value: object) -> None:
-    text = dump(value).decode()
+    text = to_json(value).decode()
 
     assert "\0" not in text
     assert "\ud800" not in text
