@@ -299,7 +299,7 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
                 "in": "body",
                 "field": "token_id",
                 "code": "ambiguous",
-                "message": f"the {name} has a run with this ID",
+                "message": f"a run with this ID was made with the {name}",
             }
             for name in sorted(names)
         ],
