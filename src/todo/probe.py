@@ -31,7 +31,7 @@ START_TIMEOUT_S = 900.0
 """Age of the server after which a missing socket is a failure."""
 DEFAULT_SOCKET = "/tmp/probe.sock"  # noqa: S108 - the container's own tmpfs
 COUNTER_SUFFIX = ".loop"
-"""Of the file beside the socket in which the event loop counts."""
+"""Suffix of the file beside the socket in which the event loop counts."""
 CHECKS = ("livez", "readyz", "startupz")
 _MAX_ANSWER = 4096
 _TICK_S = 0.1

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LEAVING = "leave-volume.json"
 """Record of a return to a former volume, beside that of a restore."""
 _MAX_ATTEMPTS = 10
-"""Of finding the first transaction of a run; each attempt comes to an earlier one."""
+"""Maximum attempts to find the first transaction of a run; each finds an earlier one."""
 
 
 @dataclasses.dataclass(frozen=True)

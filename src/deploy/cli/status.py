@@ -18,7 +18,7 @@ from deploy.stack import overview
 from deploy.upgrade import record
 
 _NOT_RUNNING = 3
-"""What `systemctl status` returns for a unit that is not active."""
+"""Exit code of `systemctl status` for a unit that is not active."""
 _INTERVAL_S = 2.0
 _HOME_AND_CLEAR = "\033[H\033[J"
 

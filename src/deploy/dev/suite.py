@@ -22,7 +22,7 @@ _MAX_WORKERS = 4
 """Maximum number of processes. Each imports the program and collects all tests, which takes
 seconds."""
 _ORDER = ("faults", "system", "integration", "unit")
-"""What takes longest starts first; what is short fills the gaps at the end."""
+"""The slowest tiers start first; short ones fill the gaps at the end."""
 _IN_LABS = {"system", "faults"}
 _MEASURED = {"unit", "integration"}
 """The tiers whose coverage has a floor. In a lab, the code runs in containers and machines."""

@@ -32,7 +32,7 @@ Manifest = dict[str, Any]
 
 NAME = "todo"
 POD = f"{NAME}-pod"
-"""What Podman calls the pod of a Deployment named `NAME`."""
+"""Podman's name for the pod of a Deployment named `NAME`."""
 
 _HEADER = """\
 # Generated from quadlet/ by `python3 build.py kube`; do not edit.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from deploy.scan.report import Report
 
 _QUIET_S = 86400.0
-"""How long the results for the same packages are cached."""
+"""Time for which the results for the same packages are cached."""
 _BOUND_S = 60.0
 """Maximum time that `up` scans for vulnerabilities after it has printed the address."""
 _FILE = "scanned.json"

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 IMAGES = "/var/cache/lab/images"
-"""Where labs of a host keep finished images."""
+"""Cache folder of finished images for the labs of a host."""
 _RECORDS = ".local/state/todo-backend/images"
 _PUBLIC_PORT = 8000
 _MANAGEMENT_PORT = 9000

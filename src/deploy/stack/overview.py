@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found")
 
 FORMAT = 1
-"""Of the JSON: a change that a reader of the former one would misunderstand raises it."""
+"""Version of the JSON format; incompatible changes increase it."""
 
 _ERRORS = 5
 _SEARCHED = 5000

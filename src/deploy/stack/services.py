@@ -25,7 +25,7 @@ DRILL_TIMER = "todo-drill.timer"
 UPDATE = "todo-update.service"
 UPDATE_TIMER = "todo-update.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
-"""What every stack runs, in the order in which it starts."""
+"""Services of every stack, in the order of their start."""
 CANDIDATE = "todo-backend@candidate.service"
 """The instance of another image that an update tries; only while it does."""
 CANDIDATE_SOCKETS = ("todo-candidate.socket", "todo-management@candidate.socket")

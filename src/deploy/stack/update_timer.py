@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
-"""What a shell may set and systemd does not: the lock and the records are below one of them."""
+"""Variables that a shell may set and systemd does not; they decide where lock and records are."""
 _SERVICE = """\
 # Made by `build.py up --update-timer`; `up --no-update-timer` removes it.
 [Unit]

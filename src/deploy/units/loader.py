@@ -30,13 +30,13 @@ BACKUP_UNITS = (
 UPDATE_UNITS = ("todo-update.timer",)
 """Optional timer of updates; its service is created with the path of the checkout."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
-"""What connects the backend to it, below the folder of the optional drop-ins."""
+"""Drop-in that connects the backend to it, below the folder of the optional drop-ins."""
 INSTANCES_UNITS = ("todo-instances.volume",)
 """Units for several instances of the backend."""
 POSTGRESQL_DROPIN = "todo-db.container.d/30-postgresql-{major}.conf"
-"""What makes the database another major version than the unit's, below the same folder."""
+"""Drop-in that changes the database's major version, below the same folder."""
 INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
-"""What each of them adds to the unit, below the folder of the optional drop-ins."""
+"""Drop-in of each of them, below the folder of the optional drop-ins."""
 
 
 def load_units(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deploy.units.parser import Assignment
 
 HOME = "%h/"
-"""Of the only paths of the host that a unit may mount: the home of the user, for systemd."""
+"""Prefix of the only host paths that a unit may mount: the user's home, as systemd writes it."""
 
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})

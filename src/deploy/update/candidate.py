@@ -13,7 +13,7 @@ from deploy.stack.services import CANDIDATE, CANDIDATE_SOCKETS, find_instances
 from deploy.update import images
 
 ENDED = "it ended: "
-"""What a reason begins with if the program ended by itself."""
+"""Prefix of the reason if the program ended by itself."""
 _POLL_S = 0.2
 _STOP_S = 15.0
 """The program itself ends ten seconds after it was asked to."""

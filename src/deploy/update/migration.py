@@ -17,9 +17,9 @@ from deploy.update.faults import FaultError
 from deploy.update.units import MIGRATION
 
 _BLOCKS_S = 10.0
-"""For so long requests may wait for locks that it holds."""
+"""Maximum time for which its locks may block requests."""
 _WAITS_S = 300.0
-"""For so long it may wait itself; it makes nobody wait meanwhile."""
+"""Maximum time for which it may wait for locks, without blocking requests."""
 _PAUSE_S = 10.0
 """Between two attempts it waits for nobody, for much less than this."""
 

@@ -38,7 +38,7 @@ expected, contracts = tables.EXPECTED_REVISION, getattr(tables, "CONTRACTS", ())
 last = (expected, *contracts)[-1]
 print(json.dumps([expected, list(tables.REVISIONS), oldest[expected], oldest[last]]))
 """
-"""What an image says of schemas; each from the first with this list on has them."""
+"""Script that prints the schemas of an image's program."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ CALLS = (
         "POST", "/api/v1/quick-add?preview=true", json.dumps({"text": "call the dentist tomorrow"})
     ),
 )
-"""Of a user without data."""
+"""Requests of a user without data."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from deploy.stack.management import Figures
 
 _UNREADY = 3
-"""So many looks in a row: one may meet a database that is late."""
+"""Consecutive failed checks that count; a single one may be due to a slow database."""
 _MIN_ERRORS = 3
 _MORE_ERRORS = 2.0
 _ERRORS = 0.01

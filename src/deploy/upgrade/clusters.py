@@ -23,9 +23,9 @@ NEW_SERVER = "todo-upgrade-db"
 OLD_SERVER = "todo-upgrade-old"
 _COPY = "todo-upgrade-copy"
 CONTAINERS = (_COPY, containers.VERIFY, NEW_SERVER, OLD_SERVER)
-"""What may use a volume of a copy, also after this program was killed."""
+"""Containers that may use a volume of a copy, also after this program was killed."""
 _FROM = "/run/from"
-"""Where the container that copies sees the socket of the old server."""
+"""Mount point of the old server's socket in the copying container."""
 _DAY_S = 86_400.0
 _LOADING = (
     # After a crash it is made again. At the end, initdb flushes it to the disk.

@@ -45,7 +45,7 @@ _SCRATCH = "todo-upgrade-scratch"
 _RESTORED = "todo-upgrade-restored"
 _TIMEOUT_S = 600.0
 _ROOM = 1.3
-"""What the copy may take, in sizes of the database; with its WAL."""
+"""Space that the copy needs with its WAL, as a multiple of the database's size."""
 _MARGIN = 512 << 20
 
 

@@ -117,7 +117,7 @@ def end_refusal(machine: Machine, record_path: Path) -> str:
     still runs: what that one accepts would be lost. A return is finished if it had compared.
 
     Returns:
-        How it ended, for the user; empty if it continues with `upgrade-db`, and refuses no writes.
+        The outcome, for the user; empty if `upgrade-db` continues it and writes are not refused.
     """
     found = read(record_path)
     if found is None or found.step is Step.DONE:

@@ -38,7 +38,7 @@ EXAMPLE_TASK: dict[str, Any] = {
 }
 
 KEY = "x-examples"
-"""Where a schema holds its examples, until `todo.api.openapi` puts them where they belong."""
+"""Key of a schema's examples, until `todo.api.openapi` moves them to their place."""
 
 
 def show_examples(

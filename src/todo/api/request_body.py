@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from todo.core.caller import Caller
 
 MAX_TOTAL_BYTES = 32 * 1024 * 1024
-"""Of all bodies that have arrived and are not answered yet; the container may have 256 MiB."""
+"""Maximum size of all bodies in memory; the container has 256 MiB."""
 MAX_CALLER_BYTES = MAX_TOTAL_BYTES // 4
-"""Of the bodies of one user: enough for eight of the largest at a time."""
+"""Maximum size of the bodies of one user, enough for eight of the largest."""
 ENDS_WITH_CLIENT = "todo.ends_with_client"
 """Key among the extensions of an ASGI scope, which an application sets: a client that sends no more
 has left. Otherwise only a client that is gone for certain has."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE_S = 2.0
-"""How long a turn may continue when the process stops."""
+"""Maximum time that a turn may continue when the process stops."""
 
 
 class ProcessTurns:

@@ -31,7 +31,7 @@ from todo.writes.unit_of_work import UnitOfWork
 AGENT = "todo.admin revoke"
 """Name of this program in the journal."""
 MAX_NAME_LENGTH = 100
-"""Of a token."""
+"""Maximum length of a token's name."""
 
 _CREATOR = "todo.admin token"
 

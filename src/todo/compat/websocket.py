@@ -41,7 +41,7 @@ MAX_WAITING = 200
 """Maximum number of connections that have not sent their token yet."""
 MAX_WAITING_OF_ADDRESS = 20
 MAX_WAITING_WITHOUT_ADDRESS = 100
-"""Of peers on this machine, each of which may speak for many; others keep their share."""
+"""Maximum number of such connections from local peers, which may be proxies of many clients."""
 TOKEN_WAIT_S = 10.0
 SUBPROTOCOL = "bearer"
 # A client that reads nothing for so long is given up.

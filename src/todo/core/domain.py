@@ -10,11 +10,11 @@ Priority = Literal["none", "low", "medium", "high"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
 """By rank, which is what the column holds: they sort."""
 RecurrenceFrom = Literal["schedule", "completion"]
-"""What the next occurrence of a task is counted from."""
+"""Starting point of the next occurrence of a task."""
 ShareAccess = Literal["read", "write"]
-"""What a user may do with the tasks of another user's list."""
+"""Access that a share grants to the tasks of a list."""
 Access = Literal["owner", "write", "read"]
-"""What a user may do with the tasks of a list."""
+"""A user's access to the tasks of a list."""
 
 
 class TaskDue(TypedDict):

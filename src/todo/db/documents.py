@@ -33,7 +33,7 @@ LIST_FIELDS = tuple(TaskList.__annotations__)
 VISIBLE_LIST_FIELDS = tuple(VisibleTaskList.__annotations__)
 SHARE_FIELDS = tuple(Share.__annotations__)
 CONVERSATION_FIELDS = ("id", "owner", "list_id", "title", "created_at", "updated_at")
-"""Of an export: a plan that waits is not exported."""
+"""Fields of a conversation in an export; pending plans are not exported."""
 MESSAGE_FIELDS = (
     *("id", "conversation_id", "role", "status", "content", "tool_calls", "run_id", "changed"),
     *("degraded_reason", "prompt_tokens", "output_tokens", "created_at"),

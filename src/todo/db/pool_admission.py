@@ -21,7 +21,7 @@ class Waiter(Protocol):
 
 
 WAITER: ContextVar[Waiter | None] = ContextVar("waiter", default=None)
-"""Of the current task: the connection whose request it serves."""
+"""The connection whose request the current task serves."""
 
 
 class PoolExhaustedError(Exception):

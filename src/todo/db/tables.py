@@ -48,7 +48,7 @@ PLAN_REASON_LENGTH = 500
 CONVERSATION_TITLE_LENGTH = 100
 MESSAGE_LENGTH = 10_000
 MESSAGE_ROW_BYTES = 1024
-"""What a conversation and a message count beside their texts: their number is bounded as well."""
+"""Size that a conversation or message counts in addition to its text, which bounds their number."""
 
 NO_DUE = "9999-12-31T00:00:00.000000+00:00"
 """The sort key of a task that is due at no time: after all others.

@@ -41,7 +41,7 @@ SCAN_BUDGET = 2000
 MAX_PAGE_BYTES = 2 * 1024 * 1024
 """A page of changes ends early when it has as much: a thousand could have 40 MB."""
 STEP = 100
-"""How many changes are read before their size is looked at."""
+"""Number of changes that are read before their size is checked."""
 MAX_SEQ = 2**63 - 1
 
 _CHANGE_KEYS = ("seq", "at", "operation", "kind", "id", "after")
@@ -141,7 +141,7 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
 
 
 find_head = find_account_version
-"""Of a journal: the number of its latest entry is the version of its account."""
+"""The head of a journal: the number of its latest entry is the version of its account."""
 
 
 async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:

@@ -46,7 +46,7 @@ ENTRY_COLUMNS = (
     journal.c.before,
     journal.c.after,
 )
-"""What `parse_entry` parses."""
+"""Columns that `parse_entry` parses."""
 _ONE = Statement(
     select(*ENTRY_COLUMNS).where(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
@@ -215,7 +215,7 @@ class Run:
 async def find_changed_views(session: Session, run: Run, since: str | None = None) -> list[View]:
     """Return what a run changed: its user's own journal, then lists of other users.
 
-    Of the lists, those that the user may still write to, in the order of their ids.
+    Return those of the lists that the user can still write to, ordered by ID.
 
     Args:
         session: Reads.

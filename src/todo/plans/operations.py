@@ -14,7 +14,7 @@ from todo.writes.hash_chain import Entry
 from todo.writes.unit_of_work import UnitOfWork
 
 MAX_CHANGES = 1500
-"""Of a plan: of each, a line is stored that it is compared by."""
+"""Maximum number of changes of a plan; a line is stored for each, for the comparison."""
 
 _SCOPES = {
     "delete": "delete",
@@ -23,7 +23,7 @@ _SCOPES = {
     "unshare_list": "admin",
 }
 _KINDS = {"delete_list": "list", "share_list": "share", "unshare_list": "share"}
-"""What the operations that are not about tasks change."""
+"""Kinds of entities that the operations not about tasks change."""
 
 
 class TooManyChangesError(Exception):

@@ -40,9 +40,9 @@ from todo.writes.write_limit import charge
 DEFAULT_LIFETIME_MINUTES = 60
 MAX_LIFETIME_MINUTES = 7 * 24 * 60
 MAX_BYTES = 256 * 1024
-"""Of the operations, the changes that are shown and what they are compared by."""
+"""Maximum size of a plan: its operations, the shown changes and the expected changes."""
 _KEPT = timedelta(days=1)
-"""How long a plan can be read after it has expired."""
+"""Time for which a plan can be read after it has expired."""
 
 
 async def prepare_apply(

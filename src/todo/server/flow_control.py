@@ -7,7 +7,7 @@ from typing import Any
 from todo.server.send_budget import SendBudget
 
 _HIGH_WATER_BYTES = 64 * 1024
-"""What a client may send before the application reads it; one more read may come on top."""
+"""Maximum unread bytes of a client, plus those of one more read."""
 
 
 class FlowControl:

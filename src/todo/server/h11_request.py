@@ -19,7 +19,7 @@ _CHUNK_LINE = re.compile(
 )
 _END = b"\r\n"
 MAX_LINE_BYTES = 16 * 1024
-"""Of the line before a chunk, and of the trailers together."""
+"""Maximum size of a chunk header line, and of all trailers together."""
 
 
 class InvalidChunkError(Exception):

@@ -14,12 +14,12 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Of a request line with its header fields; a longer one is refused with 414 or 431."""
+"""Maximum size of the request line with the header; longer ones get 414 or 431."""
 
 Headers = list[tuple[bytes, bytes]]
 
 METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
-"""What the application answers, sometimes with 405. Other methods are not implemented (501)."""
+"""Methods that the application handles, sometimes with 405. Others are not implemented (501)."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
 """A path with its query; a fragment (`#`) is never sent."""
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"

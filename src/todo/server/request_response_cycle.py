@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from todo.server.http1 import Connection
 
 _MAX_JOINED_BYTES = 128 * 1024
-"""Of a body that is sent in one write with its head; copying a larger one costs too much memory."""
+"""Maximum size of a body that is written together with its head, as a copy costs memory."""
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 

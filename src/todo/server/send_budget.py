@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 MAX_UNSENT_BYTES = 8 * 1024 * 1024
 _YOUNG_FACTOR = 2
-"""How many times as much there may be while the slowest reader is too young to be judged."""
+"""Factor of the limit while the slowest reader is too young to be judged."""
 _YOUNG_S = 2.0
 _YOUNG_RATE = 64 * 1024
 _STALLED_S = 60.0

@@ -16,7 +16,7 @@ from todo.db.tables import Id, task
 from todo.tasks.visible_lists import VisibleList
 
 MAX_ROWS = 1000
-"""Of the user's open tasks, and of the tasks of each list of another user."""
+"""Maximum number of rows read for the user's open tasks, and for each list of another user."""
 MAX_SHARED = 10
 """Lists of other users whose tasks are counted."""
 

@@ -43,7 +43,7 @@ SCAN_BUDGET = 2000
 WORDS_BUDGET = 500
 """As SCAN_BUDGET, for words: a text is longer than what other conditions look at."""
 NARROW = 500
-"""How many matches of a narrow condition are gathered and sorted."""
+"""Maximum number of matches of a selective condition that are sorted."""
 
 _CACHED_SHAPES = 512
 _ENDS = (0, 2**128 - 1)

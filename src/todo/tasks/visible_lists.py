@@ -15,7 +15,7 @@ from todo.db.statement import Statement
 from todo.db.tables import Id, list_share, task_list
 
 MAX_LISTS = 1000
-"""Of the caller's own lists, and of those of other users: the oldest of them have names."""
+"""Maximum number of named lists, the oldest ones, of the caller and of other users each."""
 
 _USER: ColumnElement[str] = bindparam("user")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)

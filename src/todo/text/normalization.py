@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BeforeValidator
 
 MAX_MARKS = 30
-"""Of one letter, decomposed: the Stream-Safe Text Format of UAX #15. No language needs ten."""
+"""Maximum marks of a decomposed letter (UAX #15, Stream-Safe). No language needs ten."""
 
 # The decomposition of one character in NFC has at most four characters.
 _MAX_EXPANSION = 4

@@ -106,7 +106,7 @@ class StorageQuota:
             stored: Its counters, with the write; filled in if the account was never counted.
 
         Returns:
-            What stores the counters, if they were filled in.
+            Statements that store the counters if they were computed here.
 
         Raises:
             QuotaExceededError: It is too much.

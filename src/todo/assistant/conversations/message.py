@@ -13,7 +13,7 @@ from todo.db.tables import MESSAGE_ROW_BYTES
 HISTORY_CHARACTERS = 8000
 """Maximum number of characters of earlier messages that the assistant gets with a new one."""
 _STALE = timedelta(seconds=60)
-"""How long after its deadline a turn that still runs must have ended with its process."""
+"""Time after its deadline when a turn that is still running must have ended with its process."""
 
 UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
 

@@ -26,7 +26,7 @@ CLIENT_LEFT = 499
 MARGIN_S = 5.0
 """Part of the request deadline that is reserved for storing the answer."""
 _OVERTIME_S = 2.0
-"""How much longer than its time the assistant may take before it is interrupted."""
+"""Time that the assistant may exceed its deadline before it is interrupted."""
 
 Show = Callable[[bytes], bytes]
 

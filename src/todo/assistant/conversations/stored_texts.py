@@ -7,7 +7,7 @@ import orjson
 from todo.assistant.turn.answer import Json
 
 _MAX_CALLS_BYTES = 64 * 1024
-"""Of the tool calls of one answer that a conversation keeps."""
+"""Maximum size of the stored tool calls of an answer."""
 
 
 def clean(text: str) -> str:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 _TaskIntent = Literal["add", "find", "complete", "reopen", "delete", "reschedule", "update"]
 Intent = Literal[_TaskIntent, "undo", "confirm", "decline", "help"]
 ModelIntent = Literal[_TaskIntent, "none"]
-"""What a model may choose: only rules undo, confirm and decline."""
+"""Intents that a model may choose: only rules undo, confirm and decline."""
 
 
 @dataclass(frozen=True, slots=True)

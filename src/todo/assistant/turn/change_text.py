@@ -22,7 +22,7 @@ _Fields = Mapping[str, Any]
 """Fields of a task, of which the documents of plans lack some."""
 _NONE = "none"
 _LENGTH = 100
-"""Of a title or a list of tags."""
+"""Maximum length of a title or a list of tags."""
 _DESCRIPTION_LENGTH = 40
 
 

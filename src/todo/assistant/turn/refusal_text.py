@@ -8,7 +8,7 @@ from todo.assistant.rules.several_lines import MAX_LINES
 from todo.mcp.quoting import quote
 
 _LENGTH = 255
-"""Of a title or a name."""
+"""Maximum length of a title or a name."""
 _MAX_LISTS = 30
 
 

@@ -26,7 +26,7 @@ from todo.mcp.tools.account_time import render_heading
 
 MAX_ROUNDS = 8
 _MAX_CALLS = 10
-"""Of one round; the others are refused."""
+"""Maximum number of calls in one round; further ones are refused."""
 _MAX_TOKENS = 1024
 _NAME_LENGTH = 64
 _MAX_ARGUMENTS = 20_000

@@ -41,7 +41,7 @@ NAME = "delete_tasks"
 _MAX_LISTS = 10
 _MAX_SHOWN = 50
 _LIFETIME_MINUTES = 15
-"""Of a plan: a user may have only so many open ones, and many a deletion is declined."""
+"""Lifetime of a plan: users can have only a few open plans, and many deletions are declined."""
 _DELETIONS = {"delete", "delete_list"}
 
 _ARGUMENTS: Json = {

@@ -21,11 +21,11 @@ KEYS = (
     *("recurrence", "recurrence_from", "reminders", "priority", "tags", "list", "list_id"),
     *("parent_id", "completed_at", "owner", "created_at", "updated_at", "version"),
 )
-"""What a task can have, in order."""
+"""Keys of a task, in order."""
 DETAILS = frozenset({"owner", "created_at", "updated_at", "recurrence", "list_id"})
 """Fields that are shown only on request."""
 DESCRIPTION_LENGTH = 200
-"""Of the beginning that lists of tasks show; `fetch` returns all of it."""
+"""Length of descriptions in lists of tasks; `fetch` returns the whole description."""
 TASK: Json = {
     "type": "object",
     "description": "A task, without what is empty. Due on a day: due_date; at a time: due_at.",

@@ -22,7 +22,7 @@ ToolWrite = Callable[[UnitOfWork], Awaitable[Json]]
 Render = Callable[[Json], str]
 
 MAX_TASKS = 50
-"""Of one call."""
+"""Maximum number of tasks in one call."""
 KEY: Json = {"idempotency_key": text("Any unique text; a repeated call is not done twice.")}
 REPEATABLE: Json = {"run_id": text("Groups calls for undo; returned by each write."), **KEY}
 """Arguments of every write."""
@@ -32,7 +32,7 @@ RESULT: Json = {
     "replayed": flag("Whether the call was done before."),
     "unchanged": flag("Whether there was nothing to change."),
 }
-"""What the result of every write has."""
+"""Properties of the result of every write."""
 
 _FINGERPRINT = b"mcp\n"
 # Of a result; longer ones have long titles and tags only.
