@@ -218,7 +218,7 @@ class _Module:
             grammar.parses_rest = True
 
     def _add_outside(self, node: ast.stmt, name: str, grammar: Grammar) -> None:
-        """Add what statements outside of the class define for it."""
+        """Add the switches that statements outside of the class define for it."""
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 call = _call_of(decorator, {"subcommand"})

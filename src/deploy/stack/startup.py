@@ -258,7 +258,7 @@ class Clock:
 
 
 def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
-    """One line about a unit that is starting: its state, restarts and last line of log."""
+    """Render one line about a starting unit: its state, restarts and last log line."""
     state = "queued" if now.active in {"inactive", "failed"} else f"{now.active} ({now.sub})"
     words = [f"{unit} {state}"]
     if restarts:

@@ -138,7 +138,7 @@ def describe(unit: str, state: systemd.UnitState) -> str:
 
 
 def find_cause(unit: str, state: systemd.UnitState) -> str:
-    """Why a unit failed, or what its start says; empty when there is nothing to say."""
+    """Return the cause of a unit's failure, or the message of its start; otherwise empty."""
     if state.active == "failed":
         return startup.explain(unit, state)
     if state.active != "activating" or not state.invocation:

@@ -166,7 +166,7 @@ class TokenVerifier:
         return VerifiedToken(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
     async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
-        """Return keys that are good for the algorithm of the header only, and their set."""
+        """Return the keys that are valid for only the algorithm of the header, and their set."""
         algorithm, key_id = header.get("alg"), header.get("kid")
         if "crit" in header:
             raise refuse("critical extension")

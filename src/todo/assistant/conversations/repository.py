@@ -214,7 +214,7 @@ class ConversationRepository:
         await self.keep_plan(conversation_id, answer.id, plan_id)
 
     async def keep_plan(self, conversation_id: str, answer_id: str, plan_id: str | None) -> None:
-        """Let a plan wait in a conversation, unless a later message has ended that."""
+        """Store a plan as pending in a conversation, unless a later message has replaced it."""
         if plan_id is not None:
             values = {"of": conversation_id, "message_id": answer_id, "plan": plan_id}
             await self._session.run((_KEEP_PLAN, values))

@@ -15,6 +15,6 @@ def test_the_page_has_the_table_of_the_rules() -> None:
     rows = [
         f"| `{rule.id}` | {', '.join(rule.kinds)} | {rule.demand} | {rule.also} |" for rule in RULES
     ]
-    head = ["| rule | units | what it asks for | Pod Security |", "| --- | --- | --- | --- |"]
+    head = ["| rule | units | requirement | Pod Security |", "| --- | --- | --- | --- |"]
     table = "\n".join([*head, *rows, ""])
     assert table in (REPO / "docs/audit.md").read_text(), f"docs/audit.md should have:\n{table}"
