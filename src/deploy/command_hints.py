@@ -20,7 +20,7 @@ def in_lab() -> bool:
 
 
 def build(words: str) -> str:
-    """The command that runs `build.py` on the stack that this process acts on.
+    """Return the command that runs `build.py` on the stack that this process acts on.
 
     Args:
         words: A command that has the switch `--lab`, with its arguments: "token alice".
@@ -30,7 +30,7 @@ def build(words: str) -> str:
 
 
 def shell(command: str) -> str:
-    """The command that runs a program on the machine that this process runs on.
+    """Return the command that runs a program on the machine that this process runs on.
 
     Args:
         command: The program and its arguments as a shell reads them.

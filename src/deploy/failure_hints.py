@@ -43,7 +43,7 @@ NO_NETWORK = Symptom(
 
 
 def find(output: str) -> Symptom | None:
-    """The known cause in the output of a failed program, or None."""
+    """Return the known cause in the output of a failed program, or None."""
     text = output.lower()
     for symptom in (NO_SPACE, NO_NETWORK):
         if any(mark in text for mark in symptom.marks):

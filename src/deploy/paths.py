@@ -15,7 +15,7 @@ _NAME = "todo-backend"
 
 
 def lock_file(purpose: str) -> Path:
-    """The lock file that pins the packages for a purpose, such as `runtime` or `dev`."""
+    """Return the lock file that pins the packages for a purpose, such as `runtime` or `dev`."""
     return REPO / "requirements" / f"{purpose}.lock"
 
 
@@ -30,12 +30,12 @@ def state_dir() -> Path:
 
 
 def dev_data_dir() -> Path:
-    """The database and the token secret of the development server. Not created here."""
+    """Return the database and the token secret of the development server. Not created here."""
     return state_dir() / "dev"
 
 
 def labs_dir() -> Path:
-    """A folder for each lab, with its disk. Not created here."""
+    """Return a folder for each lab, with its disk. Not created here."""
     return state_dir() / "labs"
 
 

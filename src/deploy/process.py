@@ -63,7 +63,7 @@ class ToolError(DeployError):
 
 
 def find(tool: str) -> str | None:
-    """The path of a program on this machine, or None; also looks where root's tools live."""
+    """Return the path of a program on this machine, or None; also looks where root's tools live."""
     for candidate in (tool, f"/usr/sbin/{tool}", f"/sbin/{tool}"):
         with contextlib.suppress(CommandNotFound):
             return str(local.which(candidate))
@@ -260,7 +260,7 @@ def beside(
 
 
 def missing(tool: str) -> ToolError:
-    """The error for a program that this machine does not have."""
+    """Return the error for a program that this machine does not have."""
     return ToolError(
         f"{_name([tool])} is not installed",
         hint="python3 build.py doctor shows its package",
@@ -312,7 +312,7 @@ def _started(
 
 
 def _find_folder() -> str:
-    """The folder of this process; the root where `sudo -u` left it in one that it cannot enter."""
+    """Return the current folder; the root if `sudo -u` left a folder that cannot be entered."""
     return "." if os.access(".", os.X_OK) else "/"
 
 

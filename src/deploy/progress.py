@@ -51,7 +51,7 @@ class Timings:
     steps: list[tuple[str, float]] = dataclasses.field(default_factory=list)
 
     def render(self) -> str:
-        """A table of the steps, one line each, with the total below."""
+        """Return a table of the steps, one line each, with the total below."""
         width = max((len(title) for title, _ in self.steps), default=5)
         lines = [f"  {title:<{width}}  {seconds:7.1f} s" for title, seconds in self.steps]
         total = sum(seconds for _, seconds in self.steps)

@@ -25,7 +25,7 @@ def folder_of(uid: int) -> Path:
 
 
 def find_missing(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables to add or to replace, so that programs reach the systemd of this user.
+    """Return the variables to add or to replace, so that programs reach the systemd of this user.
 
     Args:
         environ: The environment of this process.

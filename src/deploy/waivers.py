@@ -105,7 +105,7 @@ def parse(text: str) -> Exceptions:
 
 
 def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
-    """Those that have not expired; their last day counts in full."""
+    """Return those that have not expired; their last day counts in full."""
     return [entry for entry in entries if today <= entry.expires]
 
 

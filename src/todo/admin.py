@@ -228,7 +228,7 @@ _PLAIN = (
 
 
 def _plan(options: argparse.Namespace) -> dict[str, str | None]:
-    """The files that a command line names, `-` among them."""
+    """Return the files that a command line names, `-` among them."""
     return {"input": options.input, "output": options.output}
 
 

@@ -146,7 +146,7 @@ def _is_thread_busy(path: str) -> bool:
 
 
 def _read_worked_s(pid: int) -> float:
-    """The processor time that a process has used; 0 when it has ended."""
+    """Return the processor time that a process has used; 0 when it has ended."""
     try:
         fields = _read(f"/proc/{pid}/stat")
     except OSError:
@@ -161,7 +161,7 @@ def _is_starting() -> bool:
 
 
 def _read(path: str) -> list[bytes]:
-    """The fields of a file in /proc, behind the name of a process where there is one."""
+    """Return the fields of a file in /proc, behind the name of a process where there is one."""
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not built in
         # The name is in parentheses, and may contain some.
         return file.read().rpartition(b")")[2].split()

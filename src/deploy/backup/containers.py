@@ -60,7 +60,7 @@ class Account:
 
 
 def find_account() -> Account:
-    """The account of the units."""
+    """Return the account of the units."""
     container = load_contract(backup=True).container("todo-backup")
     return Account(container.uid, container.gid, container.groups[0], container.env["PGUSER"])
 
@@ -75,7 +75,7 @@ def render_run(
     environment: Mapping[str, str] | None = None,
     detach: bool = False,
 ) -> list[str]:
-    """The command line of a container.
+    """Return the command line of a container.
 
     Args:
         account: As whom it runs.

@@ -93,7 +93,7 @@ def read_outcome(folder: Path) -> Outcome | None:
 
 
 def render(outcome: Outcome) -> str:
-    """The outcome as one line."""
+    """Return the outcome as one line."""
     return (
         f"the backup is complete: {outcome.rows} rows restored and verified in "
         f"{outcome.rto_seconds:g} s (RTO), {outcome.rpo_seconds:g} s of changes lost (RPO)"

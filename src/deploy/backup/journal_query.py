@@ -29,7 +29,7 @@ _ENTRY = _FOUND.format(condition="owner = :'owner' AND seq = :'seq'::bigint")
 
 
 def find_change(query: Query, target: Target) -> Change | None:
-    """The first entry of a run, or the entry that a target names; None if there is none.
+    """Return the first entry of a run, or the entry that a target names, or None.
 
     Raises:
         DeployError: Several users or tokens have a run of that ID.

@@ -34,7 +34,7 @@ def record_switch(state: Path, at: str) -> None:
 
 
 def find_switch(state: Path) -> str:
-    """The time of the last switch; empty before the first."""
+    """Return the time of the last switch; empty before the first."""
     try:
         return (state / _RECORD).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def find_switch(state: Path) -> str:
 
 
 def make_stamp() -> str:
-    """The time now."""
+    """Return the time now."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 

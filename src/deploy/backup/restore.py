@@ -64,10 +64,10 @@ class Machine(Protocol):
     """Operations of a restore on the machine; `deploy.backup.containers` runs them with Podman."""
 
     def new_volume_name(self) -> str:
-        """A name that no volume has."""
+        """Return a name that no volume has."""
 
     def current_volume(self) -> str | None:
-        """The volume that the stack uses; None if there is none."""
+        """Return the volume that the stack uses, or None."""
 
     def has_volume(self, name: str) -> bool:
         """Return whether there is a volume of that name."""

@@ -48,5 +48,5 @@ def run() -> Outcome:
 
 
 def render(outcome: Outcome) -> str:
-    """The outcome as one line."""
+    """Return the outcome as one line."""
     return f"{outcome.stamp}: {outcome.bytes / 1e6:.1f} MB in {outcome.seconds} s, verified"

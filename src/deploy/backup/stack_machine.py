@@ -90,11 +90,11 @@ class StackMachine:
                     return
 
     def new_volume_name(self) -> str:
-        """A name that no volume has."""
+        """Return a name that no volume has."""
         return f"{data_volume.SHIPPED}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
     def current_volume(self) -> str | None:
-        """The volume that the stack uses; None if there is none."""
+        """Return the volume that the stack uses, or None."""
         name = data_volume.find_name()
         return name if data_volume.exists(name) else None
 

@@ -76,7 +76,7 @@ class Change:
 
 
 def parse_time(text: str, now: datetime | None = None) -> Target:
-    """A time in ISO 8601; without an offset it is of this machine's zone.
+    """Return a time in ISO 8601; without an offset it is of this machine's zone.
 
     Args:
         text: As the user writes it.
@@ -102,7 +102,7 @@ def parse_time(text: str, now: datetime | None = None) -> Target:
 
 
 def parse_point(text: str) -> Target:
-    """The name of a restore point.
+    """Return the name of a restore point.
 
     Raises:
         DeployError: PostgreSQL has no such names.
@@ -114,7 +114,7 @@ def parse_point(text: str) -> Target:
 
 
 def parse_backup(text: str) -> Target:
-    """The stamp of a base backup.
+    """Return the stamp of a base backup.
 
     Raises:
         DeployError: It is not one.
@@ -127,12 +127,12 @@ def parse_backup(text: str) -> Target:
 
 
 def parse_volume(text: str) -> Target:
-    """The name of a volume."""
+    """Return the name of a volume."""
     return Target(Kind.VOLUME, text)
 
 
 def parse_change(text: str) -> Target:
-    """A run, or USER/NUMBER of a journal entry; `run:` in front says that it is a run.
+    """Return a run, or USER/NUMBER of a journal entry; `run:` in front says that it is a run.
 
     Raises:
         DeployError: It is empty.
@@ -150,7 +150,7 @@ def parse_change(text: str) -> Target:
 def render_options(
     target: Target, change: Change | None = None, *, accept_gap: bool = False
 ) -> list[str]:
-    """The options of the restore script.
+    """Return the options of the restore script.
 
     Args:
         target: What to restore.

@@ -66,17 +66,17 @@ class UsageProblem:
 
 
 def find_module(command: str) -> str:
-    """The module of a command of `build.py` in `deploy.cli`."""
+    """Return the module of a command of `build.py` in `deploy.cli`."""
     return command.replace("-", "_")
 
 
 def find_class(command: str) -> str:
-    """The class of a command of `build.py` in its module."""
+    """Return the class of a command of `build.py` in its module."""
     return "".join(word.capitalize() for word in command.split("-"))
 
 
 def find_grammar(command: str) -> Grammar:
-    """The grammar of a command of `build.py`, by its name."""
+    """Return the grammar of a command of `build.py`, by its name."""
     return _Module(find_module(command)).grammar_of(find_class(command))
 
 
@@ -156,7 +156,7 @@ class _Line:
 
 
 def _split(word: str, grammar: Grammar) -> Iterator[tuple[str, str | None]]:
-    """The switches of one word, each with the value that is attached to it."""
+    """Yield the switches of one word, each with the value that is attached to it."""
     if word.startswith("--"):
         name, separator, value = word.partition("=")
         yield name, value if separator else None
@@ -179,7 +179,7 @@ class _Module:
         }
 
     def grammar_of(self, name: str) -> Grammar:
-        """The grammar of a class, with what it inherits."""
+        """Return the grammar of a class, with what it inherits."""
         node = self._classes[name]
         grammar = Grammar(dict(_EVERYWHERE))
         for base in node.bases:

@@ -120,7 +120,7 @@ Command.unbind_switches("--help-all", "--completions")
 
 
 def strict(command: type[Application]) -> type[Command]:
-    """The same command with the manners of `Command`."""
+    """Return the same command with the manners of `Command`."""
     if issubclass(command, Command):
         return command
     return type(command.__name__, (Command, command), {"__doc__": command.__doc__})
@@ -139,7 +139,7 @@ def show_log() -> None:
 
 
 def usage(message: str, program: str) -> DeployError:
-    """The error for a command line that cannot be understood."""
+    """Return the error for a command line that cannot be understood."""
     hint = f"see: python3 {program} --help" if program else ""
     return DeployError(message, hint=hint, code=ExitCode.USAGE)
 

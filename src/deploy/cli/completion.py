@@ -38,7 +38,7 @@ class Completion(Command):
 
 
 def collect() -> completion_script.Tree:
-    """Every command with its switches, which imports them all."""
+    """Return every command with its switches, which imports them all."""
     from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
 
     tree: completion_script.Tree = {}

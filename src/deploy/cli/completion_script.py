@@ -32,7 +32,7 @@ Tree = dict[tuple[str, ...], Completions]
 
 
 def render(shell: str, tree: Tree) -> str:
-    """The script for one of the SHELLS."""
+    """Return the script for one of the SHELLS."""
     renderers: dict[str, Callable[[Tree], str]] = {
         "bash": _render_bash,
         "zsh": _render_zsh,
@@ -132,6 +132,6 @@ def _path(path: tuple[str, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text as one word of fish."""
+    """Return the text as one word of fish."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

@@ -65,7 +65,7 @@ class Diagnose(StackCommand):
 
 
 def render(path: Path, archive: bytes) -> str:
-    """The closing lines: what was written, what is in it, and to look at it."""
+    """Return the closing lines: what was written, what is in it, and to look at it."""
     contents = diagnose.read_contents(archive)
     width = max(len(name) for name, _ in contents)
     lines = [f"{path} ({_size(len(archive))}) contains:"]

@@ -76,7 +76,7 @@ class Image(StackCommand):
         return 0
 
     def _words(self) -> list[str]:
-        """The command line again, for a lab; the package lock goes its own way there."""
+        """Return the command line again, for a lab; the package lock goes its own way there."""
         flags = ("no_cache", "verify", "sizes", "json")
         words = [f"--{name.replace('_', '-')}" for name in flags if getattr(self, name)]
         words += [f"--builder={self.builder}"] if self.builder else []

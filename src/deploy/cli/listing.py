@@ -97,14 +97,14 @@ def answer(words: Sequence[str]) -> bool:
 
 
 def unknown(message: str, word: str, names: Iterable[str], program: str = PROGRAM) -> DeployError:
-    """The error for a word that is not one of the names, with the nearest one."""
+    """Return the error for a word that is not one of the names, with the nearest one."""
     near = difflib.get_close_matches(word.partition("=")[0], list(names), n=1)
     hint = f"did you mean {near[0]}?" if near else f"see: python3 {program} --help"
     return DeployError(message, hint=hint, code=ExitCode.USAGE)
 
 
 def version() -> str:
-    """The version of the project."""
+    """Return the version of the project."""
     project = tomllib.loads((paths.REPO / "pyproject.toml").read_text())["project"]
     return str(project["version"])
 
@@ -121,7 +121,7 @@ def describe(name: str) -> str:
 
 
 def render_help() -> str:
-    """The help of `build.py`: every command with what it does."""
+    """Return the help of `build.py`: every command with what it does."""
     width = max(map(len, COMMANDS))
     lines = [
         SUMMARY,

@@ -60,7 +60,7 @@ class McpToken(StackCommand):
 
 
 def render(token: str, url: str) -> str:
-    """The token, and what to paste into the clients.
+    """Return the token, and what to paste into the clients.
 
     Args:
         token: The token.

@@ -111,7 +111,7 @@ def _find_folder() -> Path:
 
 
 def render(outcome: restore.Outcome) -> str:
-    """The outcome for people."""
+    """Return the outcome for people."""
     lines = [f"restored {outcome.target}, into the volume {outcome.volume}"]
     if outcome.target.kind is target.Kind.VOLUME:
         lines = [f"the stack uses the volume {outcome.volume}"]

@@ -25,7 +25,7 @@ class StackCommand(Command):
     )
 
     def trial(self) -> in_lab.LabStack | None:
-        """The lab that the command belongs to; None when it belongs to this host.
+        """Return the lab that the command belongs to; None when it belongs to this host.
 
         Raises:
             DeployError: The stack cannot run on this host, and a lab is excluded.

@@ -29,7 +29,7 @@ _LOW = 0.1
 
 
 def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> str:
-    """The state as a table, with the verdict below.
+    """Return the state as a table, with the verdict below.
 
     Args:
         now: The state.
@@ -53,7 +53,7 @@ def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> 
 
 
 def render_age(seconds: float) -> str:
-    """A duration in its largest two units: "3 d 4 h"."""
+    """Return a duration in its largest two units: "3 d 4 h"."""
     left = max(0, int(seconds))
     words: list[str] = []
     for name, length in _UNITS:

@@ -56,7 +56,7 @@ class Up(StartCommand):
 
 
 def render(url: str, management: str | None) -> str:
-    """The closing lines: the addresses, and what to type next.
+    """Return the closing lines: the addresses, and what to type next.
 
     Args:
         url: Where the public API listens.

@@ -58,7 +58,7 @@ class Update(StackCommand):
         return 0
 
     def _words(self) -> list[str]:
-        """The command line again, for a lab."""
+        """Return the command line again, for a lab."""
         named = {"image": self.image, "builder": self.builder, "watch": self.watch_s}
         flags = ("retry_refused", "without_backup_check", "no_scan", "no_cache")
         words = [f"--{name}={value}" for name, value in named.items() if value]

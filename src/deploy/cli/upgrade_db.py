@@ -109,7 +109,7 @@ class UpgradeDb(StackCommand):
 
 
 def render_rehearsal(copied: Copied, major: str) -> str:
-    """The outcome of a rehearsal for people."""
+    """Return the outcome of a rehearsal for people."""
     return (
         f"rehearsed: {copied.rows} rows in PostgreSQL {major}, {copied.size_bytes / _MB:.1f} MB, "
         f"in {copied.seconds:g} s, every journal verified; the copy is removed\n"
@@ -117,7 +117,7 @@ def render_rehearsal(copied: Copied, major: str) -> str:
 
 
 def render(outcome: steps.Outcome) -> str:
-    """The outcome of an upgrade for people."""
+    """Return the outcome of an upgrade for people."""
     done, copied = outcome.record, outcome.copied
     lines = [f"the stack runs PostgreSQL {done.after}, on the volume {done.volume}"]
     if copied is not None:
@@ -133,7 +133,7 @@ def render(outcome: steps.Outcome) -> str:
 
 
 def render_return(outcome: steps.Outcome) -> str:
-    """The outcome of a return for people."""
+    """Return the outcome of a return for people."""
     done = outcome.record
     lines = [f"the stack runs PostgreSQL {done.before} again, on the volume {done.former}"]
     lines += [f"it lacks: {line}" for line in outcome.lost]

@@ -60,7 +60,7 @@ LOCKS = (
 
 
 def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
-    """The uv command that resolves a lock into a folder, beside those resolved before it."""
+    """Return the uv command that resolves a lock into a folder, beside those resolved before it."""
     project = str(paths.REPO / "pyproject.toml")
     sources = [project] if lock.project else []
     groups = [f"--group={project}:{group}" for group in lock.groups]
@@ -184,7 +184,7 @@ def require_current() -> None:
 
 
 def bare(lock: str) -> list[str]:
-    """The packages of a lock that no hash protects."""
+    """Return the packages of a lock that no hash protects."""
     blocks = lock.replace("\\\n", " ").splitlines()
     return [block.split("==")[0] for block in blocks if "==" in block and "--hash=" not in block]
 

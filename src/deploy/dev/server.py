@@ -87,7 +87,7 @@ def render_greeting(port: int, folder: Path) -> str:
 
 
 def token(subject: str) -> str:
-    """A bearer token for the development server.
+    """Return a bearer token for the development server.
 
     Raises:
         DeployError: The subject is not acceptable.

@@ -89,19 +89,19 @@ def find_initdb() -> Path | None:
 
 
 def find_browser() -> Path | None:
-    """A Chromium."""
+    """Return a Chromium."""
     found = (process.find(name) for name in _BROWSERS)
     return next((Path(path) for path in found if path), None)
 
 
 def find_curl() -> Path | None:
-    """The HTTP client that the guides use."""
+    """Return the HTTP client that the guides use."""
     found = process.find("curl")
     return Path(found) if found else None
 
 
 def find_node() -> Path | None:
-    """The runtime of the programs that judge the OpenAPI document."""
+    """Return the runtime of the programs that judge the OpenAPI document."""
     found = process.find("node")
     return Path(found) if found else None
 
@@ -113,7 +113,7 @@ def find_npm() -> Path | None:
 
 
 def find_openapi_tools() -> Path | None:
-    """The folder of those programs."""
+    """Return the folder of those programs."""
     return _find_npm_tools("openapi")
 
 
@@ -123,7 +123,7 @@ def find_mcp_tools() -> Path | None:
 
 
 def find_web_tools() -> Path | None:
-    """The folder of the script that judges whether everybody can use the page."""
+    """Return the folder of the script that judges whether everybody can use the page."""
     return _find_npm_tools("web")
 
 
@@ -133,27 +133,27 @@ def _find_npm_tools(name: str) -> Path | None:
 
 
 def find_monitoring(name: str) -> Path | None:
-    """One of MONITORING."""
+    """Return one of MONITORING."""
     return _find(name, _own_monitoring(name))
 
 
 def find_pgbouncer() -> Path | None:
-    """The pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
+    """Return the pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
     return _find("pgbouncer", _own_pgbouncer())
 
 
 def find_nginx() -> Path | None:
-    """A reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
+    """Return a reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
     return _find("nginx", _own_nginx())
 
 
 def find_caddy() -> Path | None:
-    """The other reverse proxy of docs/reverse-proxy.md."""
+    """Return the other reverse proxy of docs/reverse-proxy.md."""
     return _find("caddy", _own_caddy())
 
 
 def find_shell(name: str) -> Path | None:
-    """One of SHELLS; `shell_environment` is what it takes to run it."""
+    """Return one of SHELLS; `shell_environment` returns the environment that it needs."""
     return _find(name, _own_shell(name) / "bin" / name)
 
 
@@ -172,7 +172,7 @@ def shell_environment(shell: Path) -> dict[str, str]:
 
 
 def _find(name: str, own: Path) -> Path | None:
-    """A program of this host, or the one that was fetched."""
+    """Return a program of this host, or the one that was fetched."""
     found = process.find(name)
     if found:
         return Path(found)

@@ -36,7 +36,7 @@ def hierarchies(mountinfo: str) -> list[Path]:
 
 
 def controllers() -> frozenset[str]:
-    """The controllers that the unified hierarchy of this host offers."""
+    """Return the controllers that the unified hierarchy of this host offers."""
     for mount in hierarchies(_MOUNTS.read_text()):
         listed = mount / "cgroup.controllers"
         if listed.exists():

@@ -82,7 +82,7 @@ def diagnose(host: Host) -> Diagnosis:
 
 
 def render_table(diagnosis: Diagnosis) -> str:
-    """The table for people: name, state, and the command where something lacks."""
+    """Return the table for people: name, state, and the command where something lacks."""
     rows = [(check.name, check.state, check.remedy) for check in diagnosis.checks]
     marks = ["ok" if check.ok else "--" for check in diagnosis.checks]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -101,12 +101,12 @@ def render_table(diagnosis: Diagnosis) -> str:
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """The same for programs."""
+    """Return the same for programs."""
     return json.dumps({"usable": diagnosis.usable, **dataclasses.asdict(diagnosis)}, indent=2)
 
 
 def _checks(host: Host) -> Iterator[Check]:
-    """The lines, in the order in which things are best mended."""
+    """Yield the lines, in the order in which things are best mended."""
     yield _session(host)
     yield _podman(host)
     yield from (_tool(tool, host, STACK_TOOLS) for tool in STACK_TOOLS if tool != "podman")

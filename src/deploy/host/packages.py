@@ -83,7 +83,7 @@ def ensure_packages(
 
 
 def parse_candidate(policy: str) -> tuple[int, ...] | None:
-    """The version that apt would install, or None when it knows none.
+    """Return the version that apt would install, or None when it knows none.
 
     Args:
         policy: What `apt-cache policy NAME` printed.
@@ -97,7 +97,7 @@ def parse_candidate(policy: str) -> tuple[int, ...] | None:
 
 
 def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
-    """The exact command that installs Debian packages, or their likes elsewhere.
+    """Return the exact command that installs Debian packages, or their likes elsewhere.
 
     Args:
         names: Debian's names.

@@ -101,7 +101,7 @@ class Host:
 
 
 def probe() -> Host:
-    """Look at this host; changes nothing."""
+    """Probe this host without changing anything."""
     release = _os_release()
     user = pwd.getpwuid(os.geteuid()).pw_name
     wanted = {*STACK_TOOLS, *LAB_TOOLS}
@@ -154,7 +154,7 @@ def why_no_lab(host: Host) -> str | None:
 
 
 def find_session_remedy(host: Host) -> str:
-    """The command that gives an ordinary user a systemd session; empty where none does."""
+    """Return the command that gives an ordinary user a systemd session; empty where none does."""
     if host.root or host.user_manager or not host.systemd:
         return ""
     if not host.linger:
@@ -169,7 +169,7 @@ def may_make_machines() -> bool:
 
 
 def missing_for_stack(host: Host) -> list[str]:
-    """The Debian packages that the stack still needs on this host."""
+    """Return the Debian packages that the stack still needs on this host."""
     missing = {package for tool, package in STACK_TOOLS.items() if tool not in host.tools}
     if not host.keyring:
         missing.add(KEYRING[1])
@@ -179,7 +179,7 @@ def missing_for_stack(host: Host) -> list[str]:
 
 
 def missing_for_lab(host: Host) -> list[str]:
-    """The Debian packages that a lab still needs on this host."""
+    """Return the Debian packages that a lab still needs on this host."""
     missing = {package for tool, package in LAB_TOOLS.items() if tool not in host.tools}
     if not host.keyring:
         missing.add(KEYRING[1])
@@ -198,7 +198,7 @@ def distribution() -> tuple[str, ...]:
 
 
 def parse_os_release(text: str) -> dict[str, str]:
-    """The variables of an os-release file."""
+    """Return the variables of an os-release file."""
     found = {}
     for line in text.splitlines():
         name, separator, value = line.partition("=")
@@ -213,7 +213,7 @@ def parse_release(version: str) -> tuple[int, ...]:
 
 
 def parse_version(text: str) -> tuple[int, ...] | None:
-    """The first version in a program's answer ("podman version 5.4.2"), or None."""
+    """Return the first version in a program's answer ("podman version 5.4.2"), or None."""
     match = _VERSION.search(text)
     return tuple(int(part or 0) for part in match.groups()) if match else None
 
@@ -225,7 +225,7 @@ def offers_podman(host: Host) -> bool:
 
 
 def dotted(version: tuple[int, ...]) -> str:
-    """A version as people write it."""
+    """Return a version as people write it."""
     return ".".join(map(str, version))
 
 

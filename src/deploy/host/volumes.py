@@ -31,7 +31,7 @@ class Volume:
 
 
 def scan(folder: Path) -> list[Volume]:
-    """The volumes in a folder of Podman's storage that hold files, by name.
+    """Return the volumes in a folder of Podman's storage that hold files, by name.
 
     Args:
         folder: The folder `volumes` of a storage; may be missing.
@@ -48,7 +48,7 @@ def scan(folder: Path) -> list[Volume]:
 
 
 def measure(folder: Path) -> Volume | None:
-    """A folder with data, as old as its oldest file; None where there is no file.
+    """Return a folder with data, as old as its oldest file; None where there is no file.
 
     Args:
         folder: The folder; may be missing.
@@ -65,7 +65,7 @@ def measure(folder: Path) -> Volume | None:
 
 
 def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
-    """The volumes with their size and age, as in "todo-data (47 MB, 3 days old)".
+    """Return the volumes with their size and age, as in "todo-data (47 MB, 3 days old)".
 
     Args:
         volumes: What `scan` found.

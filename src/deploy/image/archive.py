@@ -113,7 +113,7 @@ class Archive:
         return found
 
     def find(self, path: str) -> bytes | None:
-        """The content of a regular file, or None where there is none."""
+        """Return the content of a regular file, or None."""
         entry = self.entries.get(path.strip("/"))
         if entry is None or not entry.info.isreg():
             return None
@@ -161,7 +161,7 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
 
 
 def load(folder: Path) -> Archive:
-    """The image in a folder of the OCI image layout, whose layers are not compressed."""
+    """Return the image in a folder of the OCI image layout, whose layers are not compressed."""
     (described,) = json.loads((folder / "index.json").read_text())["manifests"]
     manifest = json.loads(_blob(folder, described["digest"]).read_text())
     digest = manifest["config"]["digest"]

@@ -235,7 +235,7 @@ def _load(target: str, path: Path, name: str) -> Image:
 
 
 def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
-    """The CycloneDX document inside an image.
+    """Return the CycloneDX document inside an image.
 
     Raises:
         DeployError: The image has none: it is not one of ours.

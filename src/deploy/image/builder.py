@@ -28,7 +28,7 @@ _LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
 
 
 def ensure() -> str:
-    """The name of the builder image, which is bootstrapped when it is absent.
+    """Return the name of the builder image, which is bootstrapped when it is absent.
 
     Raises:
         DeployError: mmdebstrap failed, or the disk is full.
@@ -75,7 +75,7 @@ def trust(folder: Path, transport: str) -> str:
 
 
 def find() -> str | None:
-    """The name of the builder image where it is at hand, or None."""
+    """Return the name of the builder image where it is at hand, or None."""
     there = process.run(["podman", "image", "exists", _name()], check=False).returncode == 0
     return _name() if there else None
 

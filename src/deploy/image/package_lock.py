@@ -28,7 +28,7 @@ _FIELDS = {
 
 
 def from_sbom(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """The lock of the image that a CycloneDX document of ours describes."""
+    """Return the lock of the image that a CycloneDX document of ours describes."""
     lock: dict[str, list[dict[str, str]]] = {origin: [] for origin in _ORIGINS}
     for component in document["components"]:
         properties = {one["name"]: one["value"] for one in component.get("properties", ())}
@@ -46,7 +46,7 @@ def from_sbom(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
 
 
 def render(lock: Mapping[str, Any]) -> str:
-    """The lock as a file's text."""
+    """Return the lock as a file's text."""
     return json.dumps(lock, indent=1) + "\n"
 
 

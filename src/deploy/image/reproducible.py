@@ -70,7 +70,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
 
 
 def find_difference(one: Archive, other: Archive) -> str:
-    """The first thing in which two images differ, as a line for a person; empty when equal."""
+    """Return the first difference of two images as one line; empty if they are equal."""
     for number, (left, right) in enumerate(zip(one.layers, other.layers, strict=False), start=1):
         if left.diff_id == right.diff_id:
             continue
@@ -103,7 +103,7 @@ def _facts(layer: Path) -> Iterator[dict[str, object]]:
 
 
 def _copy(target: str, folder: Path) -> Path:
-    """The files that a target is made of, elsewhere and private to this user."""
+    """Return the files that a target is made of, elsewhere and private to this user."""
     for file in sources.files(target):
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ def render_json(digest: str, seconds: float, figures: Figures) -> str:
 
 
 def render_table(figures: Figures) -> str:
-    """The components, the largest first, and the totals."""
+    """Return the components, the largest first, and the totals."""
     width = max(map(len, figures.components), default=0)
     lines = [f"{name:<{width}}  {size / 1e6:8.2f} MB" for name, size in figures.components.items()]
     totals = (

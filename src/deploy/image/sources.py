@@ -42,7 +42,7 @@ def digest(target: str, build_args: Mapping[str, str]) -> str:
 
 
 def files(target: str) -> list[Path]:
-    """The files of the checkout that a target is made of, relative to it."""
+    """Return the files of the checkout that a target is made of, relative to it."""
     found: list[Path] = []
     for name in _INPUTS[target]:
         path = REPO / name
@@ -68,7 +68,7 @@ def commit(target: str) -> dict[str, str]:
 
 
 def version() -> str:
-    """The project's version, which is that of every image."""
+    """Return the project's version, which is that of every image."""
     import tomllib  # noqa: PLC0415  # build.py's other commands do without it
 
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]

@@ -30,7 +30,7 @@ def write_manifest(text: str, path: Path = MANIFEST) -> bool:
 
 
 def diff_manifest(text: str, path: Path = MANIFEST) -> Iterator[str]:
-    """The lines of a unified diff from the file to what it should hold; none when it is so."""
+    """Return the unified diff from the file to its expected content; empty if equal."""
     found = path.read_text(encoding="utf-8") if path.is_file() else ""
     name = f"{path.parent.name}/{path.name}"
     return difflib.unified_diff(
@@ -39,12 +39,12 @@ def diff_manifest(text: str, path: Path = MANIFEST) -> Iterator[str]:
 
 
 def make_secret() -> str:
-    """A fresh random token secret, as printable text."""
+    """Return a fresh random token secret, as printable text."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def read_secret(path: Path) -> str:
-    """An existing token secret, without its final newline.
+    """Return an existing token secret, without its final newline.
 
     Raises:
         DeployError: It cannot be read, is not printable, or is too short to be safe.

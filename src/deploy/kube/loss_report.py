@@ -16,7 +16,7 @@ _TITLES = ("section", "key", "podman", "kubernetes", "used by", "how")
 
 
 def render_report(units: Iterable[Unit]) -> str:
-    """A table of the used keys: honored, emulated or lost, for Podman and for Kubernetes.
+    """Return a table of the used keys: honored, emulated or lost, for Podman and for Kubernetes.
 
     Raises:
         DeployError: A unit has a key that the compiler does not know.

@@ -54,7 +54,7 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place to cover, not to use
 
 
 def render_manifest(contract: Contract) -> str:
-    """The manifest as YAML text.
+    """Return the manifest as YAML text.
 
     Raises:
         DeployError: The contract has something that one pod cannot express.
@@ -63,7 +63,7 @@ def render_manifest(contract: Contract) -> str:
 
 
 def render_secret(contract: Contract, value: str) -> str:
-    """The Secret that the pod mounts, as YAML text.
+    """Return the Secret that the pod mounts, as YAML text.
 
     Args:
         contract: What names the secret.
@@ -87,7 +87,7 @@ def render_secret(contract: Contract, value: str) -> str:
 
 
 def manifest(contract: Contract) -> list[Manifest]:
-    """The manifest's documents, in the order in which they are applied."""
+    """Return the manifest's documents, in the order in which they are applied."""
     services = _services(contract)
     claims = [_claim(each) for each in _find_claims(contract, services)]
     documents = [
@@ -101,7 +101,7 @@ def manifest(contract: Contract) -> list[Manifest]:
 
 
 def pod_name(name: str) -> str:
-    """The pod's own name for something that the units name.
+    """Return the pod's own name for something that the units name.
 
     Podman keeps claims, emptyDirs and Secrets of a manifest beside its own volumes and secrets,
     by name: the same name would be the same thing, for two servers at once.
@@ -122,7 +122,7 @@ def _services(contract: Contract) -> list[Container]:
 
 
 def _stay(migration: Container) -> Container:
-    """A container of a Deployment is started again when it ends, whatever its exit code."""
+    """Return the migration as a container that stays: a Deployment restarts one that ends."""
     return dataclasses.replace(
         migration, oneshot=False, command=(*migration.command, _STAY), restart_policy="always"
     )
@@ -133,7 +133,7 @@ def _inexpressible(what: str, hint: str) -> DeployError:
 
 
 def _find_claims(contract: Contract, services: Sequence[Container]) -> list[Volume]:
-    """The volumes that hold data, of those that are mounted: each of a single container."""
+    """Return the volumes that hold data, of those that are mounted: each of a single container."""
     return [each for each in _mounted(contract, services) if not _shared(services, each)]
 
 
@@ -244,7 +244,7 @@ def _container(contract: Contract, container: Container) -> Manifest:
 
 
 def _environment(contract: Contract, container: Container) -> list[tuple[str, str]]:
-    """The unit's variables; addresses moved to the pod's network."""
+    """Return the unit's variables; addresses moved to the pod's network."""
     ports = {
         BINDS[socket.role]: socket.port
         for socket in contract.sockets
@@ -276,7 +276,7 @@ def _resources(container: Container) -> Manifest:
 
 
 def _quantity(size: int) -> str:
-    """A size in bytes with the largest suffix that divides it."""
+    """Return a size in bytes with the largest suffix that divides it."""
     for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
         if size and size % unit == 0:
             return f"{size // unit}{suffix}"

@@ -20,7 +20,7 @@ _MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 
 
 def render_service(contract: Contract, name: str, labels: Labels) -> Manifest:
-    """The Service of the public port."""
+    """Return the Service of the public port."""
     port = PORT_NAMES[PUBLIC]
     return {
         "apiVersion": "v1",

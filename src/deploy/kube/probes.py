@@ -12,7 +12,7 @@ _LIVE, _READY, _STARTED = "livez", "readyz", "startupz"
 
 
 def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
-    """The startup, readiness and liveness probes of a container, as fields of its manifest.
+    """Return the startup, readiness and liveness probes of a container, as fields of its manifest.
 
     Args:
         container: Its health check; without one there are no probes.
@@ -52,5 +52,5 @@ def _probe(health: Probe, question: str, failures: int) -> dict[str, Any]:
 
 
 def _seconds(duration_s: float) -> int:
-    """A duration in the whole seconds that a manifest can express."""
+    """Return a duration in the whole seconds that a manifest can express."""
     return max(1, math.ceil(duration_s))

@@ -37,7 +37,7 @@ _HOMES = {"root": "/root", lab_rootfs.USER: f"/home/{lab_rootfs.USER}"}
 
 
 class Lab:
-    """A lab that runs.
+    """A running lab.
 
     Args:
         record: What its folder says about it.
@@ -158,7 +158,7 @@ class Lab:
         user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """The command of this host that runs a program inside, as a user of the lab."""
+        """Return the command of this host that runs a program inside, as a user of the lab."""
         variables = {**_environment(user), **(env or {})}
         spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
         # nsenter waits for a program in another PID namespace. Were it to end by the Ctrl-C that
@@ -184,7 +184,7 @@ class Lab:
         ]
 
     def netns_argv(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs a program of this host in the lab's network."""
+        """Return the command that runs a program of this host in the lab's network."""
         return ["nsenter", f"--target={self.pid}", "--net", "--", *argv]
 
     def reboot(self) -> None:
@@ -266,7 +266,7 @@ class Lab:
 
 
 def _environment(user: str) -> dict[str, str]:
-    """The variables that a log-in of this user would have, and the way to the network."""
+    """Return the variables that a log-in of this user would have, and the way to the network."""
     variables = {
         "HOME": _HOMES[user],
         "LANG": "C.UTF-8",

@@ -79,7 +79,7 @@ def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bo
 
 
 def attach(name: str) -> Lab:
-    """The running lab of that name.
+    """Return the running lab of that name.
 
     Raises:
         DeployError: The lab is not running.
@@ -105,7 +105,7 @@ def stop(name: str) -> None:
 
 
 def list_labs() -> list[Lab]:
-    """The labs that run, by name; what killed ones left behind is removed."""
+    """Return the labs that run, by name; what killed ones left behind is removed."""
     lab_state.sweep()
     return [Lab(record) for record in lab_state.records()]
 
@@ -227,7 +227,7 @@ def _boot(
 
 
 def _inner(keeper: subprocess.Popen[bytes]) -> int:
-    """The keeper itself, below the `unshare` that makes its namespaces.
+    """Return the keeper itself, below the `unshare` that makes its namespaces.
 
     Raises:
         DeployError: It did not start.
@@ -241,7 +241,7 @@ def _inner(keeper: subprocess.Popen[bytes]) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """A socket that listens on this host's loopback.
+    """Return a socket that listens on this host's loopback.
 
     Raises:
         DeployError: The port is taken, or not one that this user may have.

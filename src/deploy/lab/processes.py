@@ -9,7 +9,7 @@ _PROC = Path("/proc")
 
 
 def parse_status(text: str) -> tuple[int, tuple[int, ...]]:
-    """The parent's id, and the process's own in each nested namespace from here inwards.
+    """Return the parent's id, and the process's own in each nested namespace from here inwards.
 
     Args:
         text: Content of /proc/PID/status.
@@ -19,7 +19,7 @@ def parse_status(text: str) -> tuple[int, tuple[int, ...]]:
 
 
 def find_child(parent: int) -> int | None:
-    """The first child of a process, or None."""
+    """Return the first child of a process, or None."""
     return next((pid for pid, (ppid, _) in _table().items() if ppid == parent), None)
 
 

@@ -106,7 +106,7 @@ def key(certificates: Mapping[str, bytes]) -> str:
 
 
 def bootstrap_argv(tree: Path) -> list[str]:
-    """The command that unpacks the packages into a folder.
+    """Return the command that unpacks the packages into a folder.
 
     mmdebstrap mounts and starts things, so it gets namespaces of its own, which end when this
     process ends, however it does: neither mounts nor processes survive a kill -9.
@@ -176,7 +176,7 @@ def in_use(tree: Path) -> Iterator[int]:
 
 
 def host_certificates() -> dict[str, bytes]:
-    """The certificate authorities that this host has beyond the distribution's."""
+    """Return the certificate authorities that this host has beyond the distribution's."""
     return {path.name: path.read_bytes() for path in sorted(_HOST_CAS.glob("*.crt"))}
 
 

@@ -124,7 +124,7 @@ def write(folder: Path, record: Record) -> None:
 
 
 def find(name: str) -> Record | None:
-    """The record of a running lab, or None."""
+    """Return the record of a running lab, or None."""
     folder = _labs_dir() / check_name(name)
     if not is_running(folder):
         return None
@@ -137,13 +137,13 @@ def find(name: str) -> Record | None:
 
 
 def records() -> list[Record]:
-    """The records of all running labs, by name."""
+    """Return the records of all running labs, by name."""
     found = (find(folder.name) for folder in sorted(_labs_dir().iterdir()))
     return [record for record in found if record is not None]
 
 
 def folder_of(name: str) -> Path:
-    """The folder of a lab."""
+    """Return the folder of a lab."""
     return _labs_dir() / check_name(name)
 
 

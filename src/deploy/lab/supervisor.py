@@ -67,14 +67,14 @@ class Plan:
 
 
 def keeper_argv(plan: Plan) -> list[str]:
-    """The command that starts a keeper for this plan."""
+    """Return the command that starts a keeper for this plan."""
     contain = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     python = [sys.executable, "-m", __name__]
     return [*contain, "--mount-proc", *python, json.dumps(dataclasses.asdict(plan))]
 
 
 def parse_plan(text: str) -> Plan:
-    """The plan in a keeper's argument."""
+    """Return the plan in a keeper's argument."""
     fields = json.loads(text)
     # JSON knows only text as a key.
     fields["listening"] = {int(key): port for key, port in fields["listening"].items()}
@@ -82,7 +82,7 @@ def parse_plan(text: str) -> Plan:
 
 
 def nspawn_argv(plan: Plan) -> list[str]:
-    """The command that boots the machine; it runs in the lab's folder."""
+    """Return the command that boots the machine; it runs in the lab's folder."""
     binds = {"disk/home": "/home", "disk/containers": "/var/lib/containers"}
     binds |= {"disk/tmp": "/var/tmp", plan.cache: lab_rootfs.CACHE}  # noqa: S108 - in the lab
     folder = Path(plan.folder)

@@ -109,7 +109,7 @@ def find_published(image_name: skopeo.Reference) -> Published | None:
 
 
 def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
-    """The image that a signature for this name is for: by the digest asked for, or recorded.
+    """Return the image that a signature for this name is for: by the digest asked for, or recorded.
 
     Raises:
         DeployError: Nothing is recorded under the name, or the registry holds something else.

@@ -31,7 +31,7 @@ class Verified:
 
     Attributes:
         image: The repository and the digest of the manifest that was verified.
-        manifest_digest: What the registry answers to, and what the signature names.
+        manifest_digest: The digest that the registry uses and the signature names.
         config_digest: The image's id once it is pulled.
     """
 
@@ -41,7 +41,7 @@ class Verified:
 
 
 def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
-    """The policy that accepts one repository's signed images and nothing else.
+    """Return the policy that accepts one repository's signed images and nothing else.
 
     Args:
         repository: REGISTRY/REPO, or a part of it that covers several.
@@ -104,7 +104,7 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
 
 
 def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
-    """The key that signs, with its passphrase; asks for it where no file is given.
+    """Return the key that signs, with its passphrase; asks for it where no file is given.
 
     Raises:
         DeployError: The key cannot be read, or there is no passphrase.

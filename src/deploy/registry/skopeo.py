@@ -100,7 +100,7 @@ class Signer:
 
 
 def parse(text: str) -> Reference:
-    """The reference that a user wrote: REGISTRY/REPO[:TAG][@DIGEST].
+    """Return the reference that a user wrote: REGISTRY/REPO[:TAG][@DIGEST].
 
     Raises:
         DeployError: It is not one, or names no registry.
@@ -206,7 +206,7 @@ def copy(
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """A private folder with room for an image, gone with the block."""
+    """Create a private folder with space for an image, and remove it after the block."""
     parent = os.environ.get("TMPDIR") or _LARGE_TMP
     try:
         folder = tempfile.TemporaryDirectory(dir=parent, prefix="todo-registry-")

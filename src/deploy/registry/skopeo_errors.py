@@ -138,7 +138,7 @@ _REFUSALS = (
 
 
 def explain(output: str, words: Mapping[str, str]) -> DeployError | None:
-    """The error that a user sees for what skopeo wrote, or None when the cause is not known.
+    """Return the error that a user sees for what skopeo wrote, or None when the cause is not known.
 
     Args:
         output: Standard error of skopeo.

@@ -155,7 +155,7 @@ def batches(packages: Iterable[Package]) -> list[list[Package]]:
 
 
 def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
-    """The configuration that apt takes from the folder of the question."""
+    """Return the configuration that apt takes from the folder of the question."""
     architectures = sorted({one.architecture for one in packages} - {"all", ""}) or ["amd64"]
     listed = " ".join(f'"{name}";' for name in architectures)
     return "\n".join(
@@ -177,7 +177,7 @@ def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
 
 
 def render_status(packages: Iterable[Package]) -> str:
-    """A dpkg status file by which exactly these are installed."""
+    """Return a dpkg status file by which exactly these are installed."""
     stanzas = (
         f"Package: {one.name}\nStatus: install ok installed\n"
         f"Architecture: {one.architecture or 'all'}\nVersion: {one.version}\n"
@@ -187,7 +187,7 @@ def render_status(packages: Iterable[Package]) -> str:
 
 
 def render_names(packages: Iterable[Package]) -> str:
-    """The packages as apt's command line takes them, one a line."""
+    """Return the packages as apt's command line takes them, one a line."""
     return "".join(
         f"{one.name}\n" if one.architecture in {"all", ""} else f"{one.name}:{one.architecture}\n"
         for one in packages
@@ -195,7 +195,7 @@ def render_names(packages: Iterable[Package]) -> str:
 
 
 def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
-    """The indexes that were read, and file of the question -> package -> policy.
+    """Return the indexes that were read, and file of the question -> package -> policy.
 
     Raises:
         KeyError: A field is missing; likewise IndexError and ValueError.
@@ -236,7 +236,7 @@ def parse_policies(text: str) -> dict[str, Policy]:
 
 
 def find(image: str, package: Package, policy: Policy | None) -> Vulnerability | None:
-    """The pending fix of a package, or that it is unknown; None when it is up to date.
+    """Return the pending fix of a package, or that it is unknown; None when it is up to date.
 
     Raises:
         DeployError: apt's answer is not about this version of it.

@@ -168,7 +168,7 @@ def _find_release(text: bytes) -> str:
 
 
 def debian_packages(status: str) -> Iterator[Package]:
-    """The packages in dpkg's status, or in a single stanza of it.
+    """Yield the packages in dpkg's status, or in a single stanza of it.
 
     Raises:
         ValueError: A stanza lacks name or version, or has one that dpkg would not take.
@@ -190,7 +190,7 @@ def debian_packages(status: str) -> Iterator[Package]:
 
 
 def python_package(metadata: str) -> list[Package]:
-    """The distribution that METADATA or PKG-INFO is about.
+    """Return the distribution that METADATA or PKG-INFO is about.
 
     Raises:
         ValueError: It lacks name or version.
@@ -202,7 +202,7 @@ def python_package(metadata: str) -> list[Package]:
 
 
 def normalized(name: str) -> str:
-    """A distribution's name as every index compares it (PEP 503)."""
+    """Return a distribution's name as every index compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -54,14 +54,14 @@ one in an image as well. From many years: part of a database is most often some 
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An advisory that speaks of a package in the version at hand.
+    """An advisory that affects the given version of a package.
 
     Attributes:
         id: The record's.
         aliases: Other names of the same flaw.
         package: Name as it was asked for.
         version: Version as it was asked for.
-        fixed: Versions that have the flaw no more.
+        fixed: Versions in which the vulnerability is fixed.
         severity: The worst grade that the record gives.
         undecided: Why the record does not tell whether it speaks of that version, or empty.
     """
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(content: bytes) -> list[dict[str, Any]]:
-    """The records about Python packages in a file.
+    """Return the records about Python packages in a file.
 
     It may be JSON, JSON lines, either of them with gzip, or a ZIP of JSON files.
 
@@ -189,7 +189,7 @@ def find(
     packages: Iterable[tuple[str, str]],
     grade: Callable[[str], Severity],
 ) -> list[Match]:
-    """The records that speak of a package in its version; withdrawn ones do not count.
+    """Return the records that speak of a package in its version; withdrawn ones do not count.
 
     Args:
         records: In OSV form.
@@ -322,7 +322,7 @@ def _severity(
 
 
 def grade(vector: str) -> Severity:
-    """The grade of a CVSS vector of version 3 or 4; ungraded when it cannot be read."""
+    """Return the grade of a CVSS vector of version 3 or 4; ungraded when it cannot be read."""
     import cvss  # noqa: PLC0415 - not in the environment that the unit tests run in
 
     kinds = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}

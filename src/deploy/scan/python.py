@@ -86,7 +86,7 @@ def check_file(
 def parse_matches(
     matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
 ) -> list[Vulnerability]:
-    """The findings behind what `deploy.scan.osv` answered."""
+    """Return the findings behind what `deploy.scan.osv` answered."""
     return [
         Vulnerability(
             inventory.image,
@@ -161,7 +161,7 @@ def parse_live(
     asked: Mapping[str, str],
     inventories: Sequence[Inventory],
 ) -> list[Vulnerability]:
-    """The findings behind what pip-audit answered: package -> flaws."""
+    """Return the findings behind what pip-audit answered: package -> flaws."""
     return [
         Vulnerability(
             inventory.image,
@@ -243,7 +243,7 @@ def _failed(said: str) -> DeployError:
 
 
 def _ensure_environment(timeout_s: float) -> Path:
-    """The Python of scan.lock's environment; who is in a hurry does not wait for it for long."""
+    """Return the Python of scan.lock's environment; a brief scan does not wait long for it."""
     if timeout_s >= _HURRY_S:
         return venv.ensure("scan")
     make = "from deploy.bootstrap import venv; venv.ensure('scan')"

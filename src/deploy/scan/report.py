@@ -251,7 +251,7 @@ def _covers(entry: ScanException, finding: Vulnerability) -> bool:
 
 
 def render_claim(report: Report) -> str:
-    """The closing line: what the scan says, and as of when."""
+    """Return the closing line: what the scan says, and as of when."""
     unchecked = [source.name for source in report.sources if source.problem]
     if unchecked:
         found = f", and found {render_count(report.findings)}" if report.findings else ""
@@ -271,7 +271,7 @@ def render_claim(report: Report) -> str:
 
 
 def render_text(report: Report, now: dt.datetime) -> str:
-    """The report for people."""
+    """Return the report for people."""
     lines: list[str] = []
     for image in report.images:
         inside = ", ".join(f"{number} {kind}" for kind, number in image.counts.items())
@@ -306,7 +306,7 @@ def render_text(report: Report, now: dt.datetime) -> str:
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """The report for programs, as JSON takes it."""
+    """Return the report for programs, as JSON takes it."""
     return {
         "images": [dataclasses.asdict(image) for image in report.images],
         "sources": [

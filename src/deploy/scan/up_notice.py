@@ -34,7 +34,7 @@ def find_in_time(
     bound_s: float = _BOUND_S,
     search: Callable[[str | None], str | None] | None = None,
 ) -> str | None:
-    """The line, as `find`; but it ends when the time is over, at Ctrl-C, and on any failure.
+    """Return the line, as `find`; but it ends when the time is over, at Ctrl-C, and on any failure.
 
     The stack runs by then: nothing here may make the command that started it fail.
 
@@ -75,7 +75,7 @@ def _bounded(seconds: float) -> Iterator[None]:
 
 
 def find(named_builder: str | None = None) -> str | None:
-    """The line; None when nothing is wrong, or was said within the last day.
+    """Return the line; None when nothing is wrong, or was said within the last day.
 
     Quick rather than complete: a network that does not answer costs a few seconds and is a line
     of its own, and where the builder is not at hand it is left to `build.py scan`.
@@ -101,7 +101,7 @@ def find(named_builder: str | None = None) -> str | None:
 def _look(
     references: Mapping[str, str], memory: Mapping[str, float], named_builder: str | None
 ) -> tuple[str | None, dict[str, float]]:
-    """The line, and when which images and sets of packages were looked at."""
+    """Return the line, and when which images and sets of packages were looked at."""
     base = named_builder or builder.find()
     if base is None:
         return render_unbuilt(), {}
@@ -119,7 +119,7 @@ def _look(
 
 
 def render(report: Report) -> str | None:
-    """The line for a report; None for a clean one."""
+    """Return the line for a report; None for a clean one."""
     if report.findings:
         found = scan_report.render_count(report.findings)
         return (
@@ -138,7 +138,7 @@ def render_unbuilt() -> str:
 
 
 def render_unchecked(cause: str, scans: str = "tries again") -> str:
-    """The line for images that were not scanned, or not by every source.
+    """Return the line for images that were not scanned, or not by every source.
 
     Args:
         cause: Why not.

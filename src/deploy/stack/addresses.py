@@ -66,7 +66,7 @@ class Address:
         )
 
     def find_bind_error(self) -> int:
-        """The errno with which the kernel refuses the address now; 0 where it is free."""
+        """Return the errno with which the kernel refuses the address now; 0 where it is free."""
         if self.ip is None or self.ip.is_link_local:
             return 0
         family = socket.AF_INET if self.ip.version == 4 else socket.AF_INET6  # noqa: PLR2004
@@ -80,7 +80,7 @@ class Address:
         return 0
 
     def open_http(self, timeout_s: float) -> http.client.HTTPConnection:
-        """A connection for HTTP; nothing is sent yet."""
+        """Return a connection for HTTP; nothing is sent yet."""
         if self.path:
             return _UnixConnection(self.path, timeout_s)
         return http.client.HTTPConnection(self.host.strip("[]"), self.port, timeout=timeout_s)
@@ -134,7 +134,7 @@ def parse_shown(text: str) -> Address:
 
 
 def find_listening() -> dict[Address, set[str]]:
-    """The addresses on which somebody listens, with the inodes of the sockets."""
+    """Return the addresses on which somebody listens, with the inodes of the sockets."""
     found: dict[Address, set[str]] = {}
     for name in ("tcp", "tcp6"):
         for fields in _rows(name):

@@ -82,7 +82,7 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
 
 
 def get_help(*command: str) -> str:
-    """The help of `todo.admin`, or of one of its commands.
+    """Return the help of `todo.admin`, or of one of its commands.
 
     Raises:
         ToolError: The command is unknown.
@@ -99,7 +99,7 @@ def token(
     writes_per_hour: str | None = None,
     within: Within = list,
 ) -> str:
-    """A bearer token for a subject, issued inside the running backend.
+    """Return a bearer token for a subject, issued inside the running backend.
 
     Args:
         subject: The user.
@@ -120,7 +120,7 @@ def token(
 
 
 def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
-    """The token that `todo.admin token` prints.
+    """Return the token that `todo.admin token` prints.
 
     Args:
         argv: The command line that runs it.
@@ -163,7 +163,7 @@ def _exec(container: str, words: Sequence[str], descriptors: dict[str, int]) -> 
 
 
 def _find_container(within: Within, lab: str) -> str:
-    """The container of an instance that runs: of the first one, unless that is down.
+    """Return the container of an instance that runs: of the first one, unless that is down.
 
     Raises:
         DeployError: None runs.
@@ -240,7 +240,7 @@ class _Output:
             self._draft.unlink(missing_ok=True)
 
     def fileno(self) -> int:
-        """The descriptor to write to."""
+        """Return the descriptor to write to."""
         return self._file.fileno()
 
     def keep(self) -> None:

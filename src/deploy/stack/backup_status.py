@@ -86,7 +86,7 @@ class BackupStatus:
 
 
 def find() -> BackupStatus | None:
-    """The backups; None for a stack that makes none.
+    """Return the backups; None for a stack that makes none.
 
     Raises:
         DeployError: A unit cannot be read, or the database cannot be queried.
@@ -112,7 +112,7 @@ def find() -> BackupStatus | None:
 
 
 def find_disks() -> tuple[Disk, ...]:
-    """The file system of the folder; none for a stack that makes no backups.
+    """Return the file system of the folder; none for a stack that makes no backups.
 
     Raises:
         DeployError: A unit cannot be read.

@@ -89,7 +89,7 @@ def check_folder(path: Path) -> Path:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """The units of backups to install, none where they are not wanted.
+    """Return the units of backups to install, none where they are not wanted.
 
     Args:
         request: What the command wants; with nothing in it, what is installed stays.
@@ -112,7 +112,7 @@ def find_units(request: Request) -> dict[str, str]:
 
 
 def render_dropin(folder: Path, shipped: str) -> str:
-    """The drop-in of a container for another folder.
+    """Return the drop-in of a container for another folder.
 
     Args:
         folder: The folder.
@@ -136,12 +136,12 @@ def render_dropin(folder: Path, shipped: str) -> str:
 
 
 def default_folder() -> Path:
-    """The folder of the shipped units."""
+    """Return the folder of the shipped units."""
     return Path.home() / _DEFAULT
 
 
 def find_folder() -> Path:
-    """The folder of the installed units, with the user's own drop-ins.
+    """Return the folder of the installed units, with the user's own drop-ins.
 
     Raises:
         DeployError: Backups are not installed, or a drop-in took the folder away.

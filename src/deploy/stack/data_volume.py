@@ -16,7 +16,7 @@ _TIMEOUT_S = 120.0
 
 
 def find_name() -> str:
-    """The volume that the installed units use."""
+    """Return the volume that the installed units use."""
     for line in (install.installed_text(DROPIN) or "").splitlines():
         if line.startswith(_NAME):
             return line.removeprefix(_NAME)
@@ -24,7 +24,7 @@ def find_name() -> str:
 
 
 def find_units(name: str | None = None) -> dict[str, str]:
-    """The drop-in to install, if there has to be one.
+    """Return the drop-in to install, if there has to be one.
 
     Args:
         name: The volume to use; None keeps the present one.
@@ -34,7 +34,7 @@ def find_units(name: str | None = None) -> dict[str, str]:
 
 
 def render_dropin(name: str) -> str:
-    """The drop-in for another volume than the shipped one."""
+    """Return the drop-in for another volume than the shipped one."""
     return "\n".join(
         [
             "# Written by `build.py restore` or `upgrade-db`; the volume of before is still there.",
@@ -46,7 +46,7 @@ def render_dropin(name: str) -> str:
 
 
 def find_all() -> list[str]:
-    """The volumes with databases that there are: the one in use, former ones, unfinished ones."""
+    """Return the volumes with databases: the current one, former ones, unfinished ones."""
     listing = ["podman", "volume", "ls", f"--filter=name=^{SHIPPED}(-|$)", "--format={{.Name}}"]
     return process.run(listing, timeout_s=_TIMEOUT_S).stdout.split()
 

@@ -58,7 +58,7 @@ def find_files(name: str) -> list[Path]:
 
 
 def find_drop_ins(name: str) -> list[Path]:
-    """The drop-ins of a unit, in the order in which they are merged.
+    """Return the drop-ins of a unit, in the order in which they are merged.
 
     Args:
         name: As for `load`.

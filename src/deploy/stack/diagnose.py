@@ -98,12 +98,12 @@ class Entry:
 
 
 def default_name(at: datetime) -> str:
-    """The name of an archive that was made at this time."""
+    """Return the name of an archive that was made at this time."""
     return f"todo-backend-diagnose-{at:%Y%m%d-%H%M%S}.tar.gz"
 
 
 def collect(lines: int, step: Step) -> list[Entry]:
-    """All files of the archive; a part that cannot be found out says why.
+    """Return all files of the archive; a part that cannot be found out says why.
 
     Args:
         lines: Of the log of each unit.
@@ -126,7 +126,7 @@ def collect(lines: int, step: Step) -> list[Entry]:
 
 
 def pack(folder: str, entries: list[Entry], at: datetime) -> bytes:
-    """The archive.
+    """Return the archive.
 
     Args:
         folder: Name of the folder in it.
@@ -148,7 +148,7 @@ def pack(folder: str, entries: list[Entry], at: datetime) -> bytes:
 
 
 def render_manifest(entries: list[Entry], at: datetime) -> str:
-    """The list of the files, with what is in them and what is not."""
+    """Return the list of the files, with what is in them and what is not."""
     width = max(len(entry.name) for entry in entries)
     rows = []
     for entry in entries:
@@ -160,7 +160,7 @@ def render_manifest(entries: list[Entry], at: datetime) -> str:
 
 
 def read_contents(archive: bytes) -> list[tuple[str, int]]:
-    """The names and sizes of the files in an archive.
+    """Return the names and sizes of the files in an archive.
 
     Raises:
         DeployError: It is not one.
@@ -287,7 +287,7 @@ def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
 
 
 def _find_unit_files() -> list[Path]:
-    """The files of units and drop-ins that systemd and Quadlet read for the stack."""
+    """Return the files of units and drop-ins that systemd and Quadlet read for the stack."""
     services = map(file_of, find_possible_services())
     timers = (BACKUP_TIMER, DRILL_TIMER, UPDATE_TIMER)
     names = (*find_possible_sockets(), *timers, UPDATE, *services)

@@ -32,7 +32,7 @@ class Disk:
 
 
 def find() -> tuple[Disk, ...]:
-    """The file systems of the stack.
+    """Return the file systems of the stack.
 
     Raises:
         DeployError: There is no data volume, or Podman cannot be run.
@@ -54,7 +54,7 @@ def find() -> tuple[Disk, ...]:
 
 
 def measure(holds: str, path: str) -> Disk:
-    """The file system of a path that this user can enter.
+    """Return the file system of a path that this user can enter.
 
     Raises:
         OSError: The path does not exist.

@@ -31,7 +31,7 @@ _ARGV = re.compile(r"argv\[\]=(.*?) ; ignore_errors=", re.DOTALL)
 
 
 def find_unread() -> dict[str, str]:
-    """The units whose files changed since systemd read them: unit -> why."""
+    """Return the units whose files changed since systemd read them: unit -> why."""
     found = {}
     generated = quadlet.generate()
     for unit in (*find_sockets(), *find_services()):
@@ -64,7 +64,7 @@ def describe(differing: Mapping[str, str]) -> list[str]:
 
 
 def find_outdated() -> dict[str, str]:
-    """The units that run with older settings than systemd has: unit -> why."""
+    """Return the units that run with older settings than systemd has: unit -> why."""
     found = {}
     for unit in (*find_sockets(), *find_services()):
         why = _why_outdated(unit)

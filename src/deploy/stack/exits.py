@@ -45,7 +45,7 @@ class ExitStatus:
     status: int = 0
 
     def render(self, unit: str = "") -> str:
-        """The end in words: "exit code 78: an option is missing, unknown or invalid".
+        """Return the end in words: "exit code 78: an option is missing, unknown or invalid".
 
         Args:
             unit: The unit's name; a socket has no program.

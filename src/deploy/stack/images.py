@@ -47,7 +47,7 @@ class ImageStatus:
 
 
 def find() -> tuple[ImageStatus, ...]:
-    """The images of the installed units.
+    """Return the images of the installed units.
 
     Raises:
         DeployError: A unit cannot be read, or Podman cannot be run.

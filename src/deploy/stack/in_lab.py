@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 def find(*, no_lab: bool = False, lab: str | None = None) -> LabStack | None:
-    """The trial that a command belongs to, or None when the stack runs on this host.
+    """Return the trial that a command belongs to, or None when the stack runs on this host.
 
     Args:
         no_lab: Refuse rather than go into a lab.
@@ -203,7 +203,7 @@ class LabStack:
         return self._running() is not None
 
     def machine(self, *words: str) -> manager.Lab:
-        """The lab that holds the running stack.
+        """Return the lab that holds the running stack.
 
         Args:
             words: The command of `build.py`, with which an error says where it works.
@@ -225,7 +225,7 @@ class LabStack:
         return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
 
     def _find_or_none(self) -> manager.Lab | None:
-        """The lab that is up; None if none is up and the user did not request one.
+        """Return the lab that is up; None if none is up and the user did not request one.
 
         Raises:
             DeployError: The user named a lab that is not up.
@@ -275,7 +275,7 @@ class LabStack:
         return manager.start(self.name, publish=publish, assume_yes=True)
 
     def _running(self) -> manager.Lab | None:
-        """The lab of that name, or None.
+        """Return the lab of that name, or None.
 
         Raises:
             DeployError: It was started from another checkout, which is the one that it holds.
@@ -377,7 +377,7 @@ def _interact(machine: manager.Lab, words: Sequence[str]) -> int:
 
 
 def _outer(machine: manager.Lab, inner: int) -> int | None:
-    """The port of this host that leads to one of the lab's, or None."""
+    """Return the port of this host that leads to one of the lab's, or None."""
     return next((port for port, to in machine.publish.items() if to == inner), None)
 
 
@@ -390,7 +390,7 @@ def _beside(port: int | None) -> str:
 
 
 def _free_port(first: int) -> int:
-    """The first port from there on that is free, or the first above the privileged ones."""
+    """Return the first port from there on that is free, or the first above the privileged ones."""
     candidates = itertools.chain(range(first, 65536), range(1024, first))
     return next(port for port in candidates if ports.is_free(port))
 

@@ -52,7 +52,7 @@ def destination(unit: str) -> Path:
 def shipped(
     *, ai: bool = False, instances: bool = False, backup: bool = False, update: bool = False
 ) -> dict[str, str]:
-    """The units of this checkout: file name -> text.
+    """Return the units of this checkout: file name -> text.
 
     Args:
         ai: Whether those of the local model are part of it, and the drop-in that goes with them.
@@ -125,7 +125,7 @@ def refuse_edited() -> None:
 
 
 def find_dropins() -> list[Path]:
-    """The drop-ins for units of this checkout that `install` did not write."""
+    """Return the drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
     # Of the optional parts as well, which may have been installed once.
     units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
@@ -158,7 +158,7 @@ def is_installed() -> bool:
 
 
 def read_installed() -> dict[str, str | Link]:
-    """Every file that `install` wrote, as it is now, in the form that `install` takes."""
+    """Return every file that `install` wrote, as it is now, in the form that `install` takes."""
     folders = [destination(unit).parent for unit in ("x.container", "x.socket")]
     found: dict[str, str | Link] = {}
     for path in map(Path, sorted(_read_record())):
@@ -171,7 +171,7 @@ def read_installed() -> dict[str, str | Link]:
 
 
 def installed_text(unit: str) -> str | None:
-    """The text of an installed file of ours, or None."""
+    """Return the text of an installed file of ours, or None."""
     path = destination(unit)
     if str(path) not in _read_record() or not path.exists():
         return None
@@ -184,7 +184,7 @@ def _render(unit: str | Link) -> str:
 
 
 def _find_content(path: Path) -> str | None:
-    """The same for what is there; None where nothing is."""
+    """Return the same for what is there; None where nothing is."""
     if path.is_symlink():
         return f"link to {path.readlink()}"
     if path.is_dir():
@@ -242,7 +242,7 @@ def _read_record() -> dict[str, str]:
 
 
 def _find_digests(path: str, *records: Mapping[str, str]) -> list[str]:
-    """Those of a file in any of some records."""
+    """Return those of a file in any of some records."""
     return sorted({digest for record in records for digest in record.get(path, "").split()})
 
 

@@ -69,7 +69,7 @@ def check(wanted: int | None) -> None:
 
 
 def find_units(wanted: int | None) -> dict[str, str | Link]:
-    """The units that several instances need; none for one instance.
+    """Return the units that several instances need; none for one instance.
 
     Args:
         wanted: How many; None for as many as are installed.
@@ -93,7 +93,7 @@ def find_units(wanted: int | None) -> dict[str, str | Link]:
 
 
 def find_removed(wanted: int | None) -> list[str]:
-    """The services of installed instances that are no longer wanted."""
+    """Return the services of installed instances that are no longer wanted."""
     return list(find_instances()[count(wanted) :])
 
 
@@ -117,7 +117,7 @@ def find_both() -> Address | None:
 
 
 def render_template(text: str) -> str:
-    """The template of further instances, of the unit of the first one."""
+    """Return the template of further instances, of the unit of the first one."""
     for first, further in (
         ("Description=Todo backend\n", "Description=Todo backend, instance %i\n"),
         ("ContainerName=todo-backend\n", "ContainerName=todo-backend-%i\n"),
@@ -138,7 +138,7 @@ def render_dropin(number: int, port: int) -> str:
 
 
 def render_socket(text: str, number: int, port: int) -> str:
-    """The management socket of an instance, of that of the first one."""
+    """Return the management socket of an instance, of that of the first one."""
     for key, value in (
         ("Description", f"Management socket of the todo backend, instance {number}"),
         ("ListenStream", f"127.0.0.1:{port}"),
@@ -149,7 +149,7 @@ def render_socket(text: str, number: int, port: int) -> str:
 
 
 def _parse_bind(value: str) -> Address | None:
-    """A management address as the backend has it; None for one that it will refuse."""
+    """Return a management address as the backend has it; None for one that it will refuse."""
     try:
         return addresses.parse(value.removeprefix("unix:"))
     except ValueError:
@@ -157,7 +157,7 @@ def _parse_bind(value: str) -> Address | None:
 
 
 def _choose_ports(number: int) -> dict[int, int]:
-    """The management ports of further instances: as before, or else the next free ones."""
+    """Return the management ports of further instances: as before, or else the next free ones."""
     shipped = install.shipped()
     public = ports.parse_text(SOCKET, shipped[SOCKET])
     own = ports.parse_text(MANAGEMENT, shipped[MANAGEMENT])
@@ -175,7 +175,7 @@ def _choose_ports(number: int) -> dict[int, int]:
 
 
 def _find_port(number: int) -> int:
-    """The port of an installed instance; 0 without one."""
+    """Return the port of an installed instance; 0 without one."""
     unit = name_management(number)
     text = install.installed_text(unit)
     return ports.parse_unit(parse_unit(unit, text))[0].port if text else 0

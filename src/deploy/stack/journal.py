@@ -59,7 +59,7 @@ def last_line(unit: str, invocation: str = "") -> str:
 
 
 def last_lines(unit: str, number: int, invocation: str) -> list[str]:
-    """The last errors that the container of a service logged, otherwise its last lines.
+    """Return the last errors that the container of a service logged, otherwise its last lines.
 
     Args:
         unit: The service.
@@ -72,7 +72,7 @@ def last_lines(unit: str, number: int, invocation: str) -> list[str]:
 
 
 def _last_failure(unit: str, invocation: str) -> str:
-    """The last failure that systemd gives a reason for; a socket has no other log."""
+    """Return the last failure that systemd gives a reason for; a socket has no other log."""
     of_now = [f"USER_INVOCATION_ID={invocation}"] if invocation else []
     prefix = f"{unit}: "
     said = [
@@ -86,7 +86,7 @@ def _last_failure(unit: str, invocation: str) -> str:
 
 
 def message_of(line: str) -> str:
-    """The text of a log line, whether JSON or plain; with the exception that it is about."""
+    """Return the text of a log line, whether JSON or plain; with the exception that it is about."""
     with contextlib.suppress(ValueError):
         entry = json.loads(line)
         if isinstance(entry, dict) and "message" in entry:
@@ -115,7 +115,7 @@ def _messages(matches: Sequence[str]) -> list[str]:
 
 
 def _entries(*matches: str) -> Iterator[dict[str, Any]]:
-    """The newest entries of the user's journal that match, the oldest of them first."""
+    """Yield the newest entries of the user's journal that match, the oldest of them first."""
     wanted = ["--user", "--quiet", "--no-pager", "--output=json", f"--lines={_LINES}"]
     for line in process.run(["journalctl", *wanted, *matches], check=False).stdout.splitlines():
         with contextlib.suppress(ValueError):

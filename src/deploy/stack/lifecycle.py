@@ -232,7 +232,7 @@ def _units(
 
 
 def _new_dropin(port: int | None) -> str | None:
-    """The drop-in for another port; None when that port is set already."""
+    """Return the drop-in for another port; None when that port is set already."""
     if port is None:
         return None
     if install.is_installed() and [each.text for each in ports.defined()][:1] == [

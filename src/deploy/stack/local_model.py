@@ -108,7 +108,7 @@ def check_file(path: Path, sha256: str) -> Model:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """The units to install: those of every stack, and of the local model where it is wanted.
+    """Return the units to install: those of every stack, and of the local model where it is wanted.
 
     Args:
         request: What the command wants; with nothing in it, what is installed stays.
@@ -120,7 +120,7 @@ def find_units(request: Request) -> dict[str, str]:
 
 
 def render_dropin(model: Model) -> str:
-    """The drop-in of the model server for a model in the volume."""
+    """Return the drop-in of the model server for a model in the volume."""
     return "\n".join(
         [
             "# Written by `build.py up --ai --model`; `up --no-ai` removes it.",
@@ -139,7 +139,7 @@ def render_dropin(model: Model) -> str:
 
 
 def memory_limit(size: int) -> int:
-    """The limit of the server's memory for a model of this size, in bytes."""
+    """Return the limit of the server's memory for a model of this size, in bytes."""
     return math.ceil((2 * size + _GIB) / _STEP) * _STEP
 
 

@@ -70,7 +70,7 @@ class Line:
         return self.render()
 
     def render(self, *, color: bool = False) -> str:
-        """The event for a reader, in the time of this machine; a traceback below it.
+        """Return the event for a reader, in the time of this machine; a traceback below it.
 
         Args:
             color: Whether to mark its level and what is less important, for a terminal.
@@ -95,18 +95,18 @@ class Line:
         return "\n".join([" ".join(text), *(f"{_INDENT}{_plain(line)}" for line in below)])
 
     def as_json(self) -> str:
-        """The event for a program."""
+        """Return the event for a program."""
         return render_json(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as a value: time, unit, level and message first."""
+        """Return the same as a value: time, unit, level and message first."""
         time = self.at.isoformat()
         first = {"timestamp": time, "unit": self.unit, "level": self.level, "message": self.message}
         return first | self.fields
 
 
 def parse(text: str) -> Line | None:
-    """The event of one line of journalctl's JSON; None where a reader learns nothing from it."""
+    """Return the event of one line of journalctl's JSON; None if it is not informative."""
     try:
         entry = json.loads(text)
     except ValueError:
@@ -138,7 +138,7 @@ def render_json(value: object) -> str:
 
 
 def text_of(message: object) -> str:
-    """The text of a message, which journalctl shows as numbers where it is not printable."""
+    """Return the text of a message, which journalctl shows as numbers where it is not printable."""
     if isinstance(message, list):
         return bytes(message).decode(errors="replace")
     return str(message or "")
@@ -157,7 +157,7 @@ def _level(entry: dict[str, Any], message: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """A value as a reader expects it: words without quotes, the rest as JSON has it."""
+    """Return a value as a reader expects it: words without quotes, the rest as JSON has it."""
     if isinstance(value, list):
         return ",".join(map(_shown, value))
     return value if isinstance(value, str) else json.dumps(value)

@@ -105,7 +105,7 @@ def check_since(time: str) -> None:
 
 
 def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
-    """The events of a query, oldest first.
+    """Yield the events of a query, oldest first.
 
     Args:
         query: Which ones.
@@ -125,7 +125,7 @@ def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
 def find_errors(
     lines: int, *, search: int, is_planned: Callable[[Line], bool] = lambda _: False
 ) -> Errors:
-    """The latest errors among the newest events of all units.
+    """Return the latest errors among the newest events of all units.
 
     Args:
         lines: At most so many.
@@ -159,7 +159,7 @@ def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def _find_latest(query: Query, lines: int) -> tuple[list[Line], str]:
-    """The latest events that match, oldest first, and the cursor of the newest event.
+    """Return the latest events that match, oldest first, and the cursor of the newest event.
 
     The journal cannot search for a level or a request in a line of JSON. So it is read from its
     end, for as long as it takes.

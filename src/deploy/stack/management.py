@@ -126,7 +126,7 @@ def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int
 
 
 def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
-    """The metrics of the process that listens on a management address.
+    """Return the metrics of the process that listens on a management address.
 
     Args:
         address: The address.
@@ -143,7 +143,7 @@ def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
 
 
 def parse(text: str) -> Iterator[Sample]:
-    """The samples of the text exposition of Prometheus."""
+    """Yield the samples of the text exposition of Prometheus."""
     for name, labels, value in _SAMPLE.findall(text):
         found = {key: _ESCAPED.sub(_unescape, text) for key, text in _LABEL.findall(labels)}
         yield Sample(name, found, float(value))

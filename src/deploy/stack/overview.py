@@ -187,7 +187,7 @@ def find() -> Overview:
 
 
 def to_json_dict(found: Overview) -> dict[str, Any]:
-    """The object that `status --json` prints."""
+    """Return the object that `status --json` prints."""
     shown = dataclasses.asdict(found)
     if found.errors is not None:
         shown["errors"]["latest"] = [line.as_dict() for line in found.errors.latest]
@@ -200,7 +200,7 @@ def _find_errors() -> logs.Errors:
 
 
 def _find_image(units: tuple[UnitStatus, ...]) -> str | None:
-    """The digest of the image that the first instance runs."""
+    """Return the digest of the image that the first instance runs."""
     found = (unit.image for unit in units if unit.unit == BACKEND and unit.image)
     return next((f"sha256:{image}" for image in found), None)
 
@@ -262,7 +262,7 @@ def _inspect_containers() -> dict[str, tuple[str, str, str]]:
 
 
 def _find_instances(instances: Mapping[str, Readiness]) -> tuple[Instance, ...]:
-    """The instances of the backend, with what their metrics say."""
+    """Return the instances of the backend, with what their metrics say."""
     return tuple(_find_instance(unit, now) for unit, now in instances.items())
 
 

@@ -20,7 +20,7 @@ _UNIT = Path(".config/systemd/user") / SOCKET
 
 
 def find_owners() -> list[str]:
-    """The names of the users with an installed stack; first the one who called sudo."""
+    """Return the names of the users with an installed stack; first the one who called sudo."""
     return [
         entry.pw_name
         for entry in dict.fromkeys(_find_candidates())
@@ -29,7 +29,7 @@ def find_owners() -> list[str]:
 
 
 def render_hint(owner: str, words: Sequence[str]) -> str:
-    """The commands with which root reaches the stack of a user.
+    """Return the commands with which root reaches the stack of a user.
 
     Args:
         owner: The user's name.

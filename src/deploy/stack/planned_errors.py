@@ -75,7 +75,7 @@ def noted(folder: Path) -> Iterator[None]:
 
 
 def find(folder: Path) -> PlannedErrors:
-    """The errors of the commands that were noted.
+    """Return the errors of the commands that were noted.
 
     Args:
         folder: Where they were.
@@ -84,7 +84,7 @@ def find(folder: Path) -> PlannedErrors:
 
 
 def _read(folder: Path) -> list[tuple[datetime, datetime]]:
-    """The times of commands; none where the file is missing or damaged."""
+    """Return the times of commands; empty if the file is missing or damaged."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         entries = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return [

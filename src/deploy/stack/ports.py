@@ -104,7 +104,7 @@ def check_movable(port: int) -> None:
 
 
 def defined() -> list[Address]:
-    """The addresses of all socket units as the files define them, the public one first.
+    """Return the addresses of all socket units as the files define them, the public one first.
 
     Raises:
         DeployError: One is not an address.
@@ -113,7 +113,7 @@ def defined() -> list[Address]:
 
 
 def parse_unit(unit: Unit) -> list[Address]:
-    """The addresses of a socket unit.
+    """Return the addresses of a socket unit.
 
     Raises:
         DeployError: One is not an address.
@@ -138,7 +138,7 @@ def leaves_out_ipv4() -> bool:
 
 
 def loaded(unit: str = SOCKET) -> list[Address]:
-    """The addresses of a socket unit that systemd has loaded."""
+    """Return the addresses of a socket unit that systemd has loaded."""
     return [addresses.parse_shown(text) for text in systemd.listening(unit)]
 
 
@@ -152,7 +152,7 @@ def find_management(number: int = 1) -> Address | None:
 
 
 def find_management_ports() -> set[int]:
-    """The management ports as the files define them, or as this checkout has them."""
+    """Return the management ports as the files define them, or as this checkout has them."""
     if not install.is_installed():
         found = parse_text(MANAGEMENT, install.shipped()[MANAGEMENT])
     elif MANAGEMENT in find_sockets():
@@ -164,7 +164,7 @@ def find_management_ports() -> set[int]:
 
 
 def parse_text(name: str, text: str) -> list[Address]:
-    """The addresses of a socket unit that is about to be installed, with its drop-ins.
+    """Return the addresses of a socket unit that is about to be installed, with its drop-ins.
 
     Raises:
         DeployError: One is not an address.
@@ -186,7 +186,7 @@ def find_ours() -> set[Address]:
 
 
 def find_unlistened(unit: str = SOCKET) -> list[str]:
-    """The addresses of a loaded socket unit on which nothing listens.
+    """Return the addresses of a loaded socket unit on which nothing listens.
 
     A daemon-reload with other addresses leaves the unit active, but takes its sockets away.
     """
@@ -201,7 +201,7 @@ def is_free(port: int) -> bool:
 
 
 def render_dropin(port: int) -> str:
-    """The drop-in of the socket for another public port."""
+    """Return the drop-in of the socket for another public port."""
     return "\n".join(
         [
             "# Written by `build.py up --port`; `--port 8000` goes back.",
@@ -236,7 +236,7 @@ def _loopback(port: int) -> Address:
 
 
 def _where(address: Address, *, public: bool) -> str:
-    """The remedy for an address: the switch, or the file that has it."""
+    """Return the remedy for an address: the switch, or the file that has it."""
     file = Path(address.place.rpartition(":")[0])
     if public and (not file.name or file in map(install.destination, (SOCKET, DROPIN))):
         return f"choose another port: {_command()}"
@@ -305,13 +305,13 @@ def _sets_addresses(path: Path) -> bool:
 
 
 def _expand(value: str) -> str:
-    """The specifiers that a path may have (systemd.unit(5))."""
+    """Return the specifiers that a path may have (systemd.unit(5))."""
     known = {"%t": str(definition.runtime_folder()), "%h": str(Path.home()), "%%": "%"}
     return re.sub("%[th%]", lambda found: known[found[0]], value)
 
 
 def _held_sockets() -> set[str]:
-    """The inodes of the sockets that the monitors of the instances' containers inherited."""
+    """Return the inodes of the sockets that the monitors of the instances' containers inherited."""
     inspect = ["podman", "container", "inspect", "--format={{.State.ConmonPid}}"]
     names = [container_of(unit) for unit in find_instances()]
     # Those that are there are shown, also where another one is not.

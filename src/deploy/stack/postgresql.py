@@ -44,12 +44,12 @@ UNCHANGED = Request()
 
 
 def find_shipped() -> str:
-    """The version of the checkout's units."""
+    """Return the version of the checkout's units."""
     return load_contract().container(DB).env[DB_MAJOR]
 
 
 def find_known() -> list[str]:
-    """The versions that the checkout has, the oldest one first."""
+    """Return the versions that the checkout has, the oldest one first."""
     name = POSTGRESQL_DROPIN.format(major="*")
     dropins = (QUADLET / "dropins").glob(name)
     others = {path.stem.rpartition("-")[2] for path in dropins}
@@ -57,7 +57,7 @@ def find_known() -> list[str]:
 
 
 def find_installed() -> str:
-    """The version of the stack; of the checkout where no stack is installed."""
+    """Return the version of the stack; of the checkout where no stack is installed."""
     unit = install.installed_text(CONTAINER)
     if unit is None:
         return find_shipped()
@@ -69,7 +69,7 @@ def find_installed() -> str:
 
 
 def find_arguments(major: str = "") -> dict[str, str]:
-    """The arguments of the image build, for the stack's version or another one.
+    """Return the arguments of the image build, for the stack's version or another one.
 
     Raises:
         DeployError: The checkout does not have that version.
@@ -85,7 +85,7 @@ def find_target_arguments(target: str) -> dict[str, str]:
 
 
 def find_units(request: Request = UNCHANGED) -> dict[str, str]:
-    """The drop-ins to install, the one that pins first.
+    """Return the drop-ins to install, the one that pins first.
 
     Raises:
         DeployError: The checkout does not have that version.
@@ -107,7 +107,7 @@ def is_held() -> bool:
 
 
 def render_hold(major: str, image: str, volume: str) -> str:
-    """The drop-in that pins the server that starts, with all mounts that its unit has now.
+    """Return the drop-in that pins the server that starts, with all mounts that its unit has now.
 
     Args:
         major: Its version.
@@ -163,7 +163,7 @@ def refuse_other(what: str, major: str) -> None:
         major: Its version.
 
     Raises:
-        DeployError: It is another one.
+        DeployError: The version differs.
     """
     installed = find_installed()
     if major != installed:

@@ -23,7 +23,7 @@ class Observer(Protocol):
         """Return whether the backend serves now."""
 
     def state(self, unit: str) -> UnitState:
-        """A unit as it is now."""
+        """Return a unit as it is now."""
 
     def describe(self, unit: str, state: UnitState) -> str:
         """Why a unit is not up."""

@@ -87,19 +87,19 @@ class Redactor:
     shipped: frozenset[str]
 
     def clean(self, text: str) -> str:
-        """A text without anything that looks like a secret or is the value of one."""
+        """Return a text without anything that looks like a secret or is the value of one."""
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return self.clean_values(text)
 
     def clean_values(self, text: str) -> str:
-        """A text without the values of secrets."""
+        """Return a text without the values of secrets."""
         for value in self.values:
             text = text.replace(value, HIDDEN)
         return text
 
     def clean_log(self, message: str) -> str:
-        """A message of the log, without rows of the database as well."""
+        """Return a message of the log, without rows of the database as well."""
         return self.clean(_ROWS.sub(lambda found: f"{found[1] or ''} {HIDDEN}", message))
 
     def clean_json(self, value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
@@ -118,7 +118,7 @@ class Redactor:
         return value
 
     def clean_unit(self, text: str) -> str:
-        """A unit file or drop-in, without comments: people keep former values there."""
+        """Return a unit file or drop-in, without comments: people keep former values there."""
         joined = re.sub(r"\\\n(?:[ \t]*[#;][^\n]*\n)*", " ", text)
         lines = (line.strip() for line in joined.splitlines())
         shown = (self._clean_line(line) for line in lines if line and line[0] not in "#;")
@@ -172,7 +172,7 @@ def find() -> Redactor:
 def find_values(
     variables: Mapping[str, str], known: Collection[str], public: str = ""
 ) -> Iterator[str]:
-    """The secrets in variables: whole values, and passwords in addresses.
+    """Yield the secrets in variables: whole values, and passwords in addresses.
 
     Args:
         variables: Name -> value.
@@ -190,7 +190,7 @@ def find_values(
 
 
 def find_written(text: str, public: str = "") -> Iterator[str]:
-    """The secrets in the text of a unit file, wherever in it.
+    """Yield the secrets in the text of a unit file, wherever in it.
 
     Args:
         text: The text.
@@ -220,7 +220,7 @@ def _find_unit_texts() -> Iterator[str]:
 
 
 def _find_variables() -> Iterator[Mapping[str, str]]:
-    """The variables of the units, of the containers that run, and of this process."""
+    """Yield the variables of the units, of the containers that run, and of this process."""
     for service in find_possible_services():
         named: dict[str, str] = {}
         with contextlib.suppress(DeployError):
@@ -243,7 +243,7 @@ def _find_variables() -> Iterator[Mapping[str, str]]:
 
 
 def _find_podman_secrets() -> Iterator[str]:
-    """The values of the secrets that the units name."""
+    """Yield the values of the secrets that the units name."""
     names: set[str] = set()
     for service in find_possible_services():
         with contextlib.suppress(DeployError):

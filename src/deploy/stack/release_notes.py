@@ -27,7 +27,7 @@ _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 def find_release() -> tuple[int, int] | None:
-    """The release in the image of the database, by its record; None where there is none."""
+    """Return the release in the image of the database, by its record, or None."""
     path = build.record_dir() / f"todo-db{build.RECORDS[1]}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         for package in json.loads(path.read_text(encoding="utf-8"))["debian"]:

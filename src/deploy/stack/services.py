@@ -44,14 +44,14 @@ def find_services() -> tuple[str, ...]:
 
 
 def find_instances() -> tuple[str, ...]:
-    """The services of the backend's instances, the first one first."""
+    """Return the services of the backend's instances, the first one first."""
     numbers = range(2, MAX_INSTANCES + 1)
     further = [name_instance(number) for number in numbers]
     return (BACKEND, *(unit for unit in further if _is_installed(file_of(unit))))
 
 
 def find_sockets() -> tuple[str, ...]:
-    """The socket units: the public one, and the management socket of each instance.
+    """Return the socket units: the public one, and the management socket of each instance.
 
     The first has none where the public unit has both addresses, as before they were split.
     """
@@ -93,34 +93,34 @@ def has_update_timer() -> bool:
 
 
 def find_timers() -> tuple[str, ...]:
-    """The timers of the optional parts that are installed."""
+    """Return the timers of the optional parts that are installed."""
     backups = (BACKUP_TIMER, DRILL_TIMER) if has_backups() else ()
     return (*backups, *((UPDATE_TIMER,) if has_update_timer() else ()))
 
 
 def name_instance(number: int) -> str:
-    """The service of an instance, by its number from 1."""
+    """Return the service of an instance, by its number from 1."""
     return BACKEND if number == 1 else f"todo-backend@{number}.service"
 
 
 def name_management(number: int) -> str:
-    """The management socket of an instance, by its number from 1."""
+    """Return the management socket of an instance, by its number from 1."""
     return MANAGEMENT if number == 1 else f"todo-management@{number}.socket"
 
 
 def number_of(service: str) -> int:
-    """The number of an instance; 0 for another service."""
+    """Return the number of an instance; 0 for another service."""
     match = _INSTANCE.fullmatch(service)
     return int(match[1] or 1) if match else 0
 
 
 def container_of(service: str) -> str:
-    """The name of a service's container."""
+    """Return the name of a service's container."""
     return service.removesuffix(".service").replace("@", "-")
 
 
 def file_of(service: str) -> str:
-    """The name of a service's Quadlet file."""
+    """Return the name of a service's Quadlet file."""
     return f"{service.removesuffix('.service')}.container"
 
 

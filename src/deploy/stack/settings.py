@@ -128,7 +128,7 @@ def find() -> Settings:
 
 
 def read_defaults() -> dict[str, str]:
-    """Every option of the service -> its default as the documentation writes it."""
+    """Return every option of the service -> its default as the documentation writes it."""
     return dict(_ROW.findall(_TABLE.read_text(encoding="utf-8")))
 
 
@@ -156,7 +156,7 @@ def render_options(
     set_here: Mapping[str, tuple[str, str]],
     running: Mapping[str, str] | None,
 ) -> Iterator[Setting]:
-    """The options with their values, sources, and how the running backend differs.
+    """Yield the options with their values, sources, and how the running backend differs.
 
     Args:
         defaults: Every option of the service -> its default as the documentation writes it.
@@ -204,7 +204,7 @@ def is_secret(name: str) -> bool:
 
 
 def hide(name: str, value: str) -> str:
-    """A value that can be shown, of an option or a unit's key."""
+    """Return a value that can be shown, of an option or a unit's key."""
     if value and value != NOTHING and is_secret(name):
         return _HIDDEN
     return _PARAMETER.sub(rf"\1{_HIDDEN}", _USER_INFO.sub(rf"\1{_HIDDEN}@", value))
@@ -216,7 +216,7 @@ def _hide_all(value: str) -> str:
 
 
 def find_addresses(sockets: Iterable[Unit]) -> Iterator[Setting]:
-    """The addresses of the socket units, the public one first.
+    """Yield the addresses of the socket units, the public one first.
 
     Args:
         sockets: The public one first. By itself, it also has the management address.
@@ -236,7 +236,7 @@ def find_addresses(sockets: Iterable[Unit]) -> Iterator[Setting]:
 
 
 def _find_limits() -> Iterator[Setting]:
-    """Those of every service; of further instances only what differs from the first one."""
+    """Yield those of every service; of further instances only what differs from the first one."""
     first: set[tuple[str, str]] = set()
     for service in find_services():
         for setting in _limits(service, definition.load(file_of(service))):

@@ -134,13 +134,13 @@ class Observer(Protocol):
     """Source of observations for a wait: systemd and its journal, except in tests."""
 
     def state(self, unit: str) -> UnitState:
-        """The unit as it is now."""
+        """Return the unit as it is now."""
 
     def find_end(self, invocation: str) -> ExitStatus | None:
         """Return the failure of an invocation, or None."""
 
     def last_line(self, unit: str, invocation: str) -> str:
-        """The most informative line of the log."""
+        """Return the most informative line of the log."""
 
 
 class Systemd:

@@ -75,7 +75,7 @@ def check(unit: str = BACKEND) -> Readiness:
 
 
 def check_all() -> tuple[Readiness, dict[str, Readiness]]:
-    """The readiness of the stack, and of each instance; the stack serves while one of them does."""
+    """Return the readiness of the stack and of each instance; one ready instance suffices."""
     instances = {unit: check(unit) for unit in _find_instances()}
     first = instances[BACKEND]
     now = next((each for each in instances.values() if each.ready), first)
@@ -103,7 +103,7 @@ def find_trouble(state: systemd.UnitState, instance: Readiness) -> str:
 
 
 def _find_instances() -> tuple[str, ...]:
-    """The instances; only the first where the record of the units is damaged."""
+    """Return the instances; only the first where the record of the units is damaged."""
     try:
         return find_instances()
     except DeployError:

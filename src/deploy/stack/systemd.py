@@ -96,7 +96,7 @@ def _parse_state(shown: Mapping[str, str]) -> UnitState:
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:
-    """The named properties of a unit, as systemd prints them; unknown ones are absent.
+    """Return the named properties of a unit, as systemd prints them; unknown ones are absent.
 
     A property with several values, one a line, keeps the lines.
     """
@@ -129,13 +129,13 @@ def is_active(unit: str) -> bool:
 
 
 def listening(socket_unit: str) -> list[str]:
-    """The addresses that a socket unit is to listen on, in its order ("127.0.0.1:8000")."""
+    """Return the addresses that a socket unit is to listen on, in its order ("127.0.0.1:8000")."""
     lines = properties(socket_unit, "Listen").get("Listen", "").splitlines()
     return [line.rsplit(" (", 1)[0] for line in lines if line]
 
 
 def _time(text: str) -> datetime | None:
-    """A time as `--timestamp=unix` shows it ("@1796009428"); None where there is none."""
+    """Return a time as `--timestamp=unix` shows it ("@1796009428"), or None."""
     seconds = _number(text.removeprefix("@"))
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 

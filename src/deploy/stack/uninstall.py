@@ -85,12 +85,12 @@ def remove(*, volumes: bool) -> list[Path]:
 
 
 def find_volumes() -> list[Volume]:
-    """The volumes of the stack that are there, with their size and age."""
+    """Return the volumes of the stack that are there, with their size and age."""
     return [found for name in _volume_names() if (found := _find_volume(name))]
 
 
 def _volume_names() -> list[str]:
-    """Those of every stack, and what restores made and left."""
+    """Return those of every stack, and what restores made and left."""
     return list(dict.fromkeys((*VOLUMES, *data_volume.find_all())))
 
 
@@ -108,13 +108,13 @@ def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
 
 
 def render_kept(kept: Iterable[Leftover]) -> str:
-    """The list for people, each thing with its command below; empty when nothing is kept."""
+    """Return the list for people, each thing with its command below; empty when nothing is kept."""
     lines = [f"  {one.what}\n    {one.command}\n" for one in kept]
     return "".join(["What stays, and the command that removes it:\n", *lines]) if lines else ""
 
 
 def parse_volume(inspected: str, size_bytes: int) -> Volume:
-    """A volume from what `podman volume inspect` prints.
+    """Return a volume from what `podman volume inspect` prints.
 
     Args:
         inspected: Its JSON.

@@ -159,7 +159,7 @@ def hold() -> Iterator[None]:
 
 
 def find_planned_errors() -> planned_errors.PlannedErrors:
-    """The errors in the log that these commands caused."""
+    """Return the errors in the log that these commands caused."""
     return planned_errors.find(_folder())
 
 
@@ -196,7 +196,7 @@ def find_status(digest: str | None) -> UpdateStatus:
 
 
 def find_record() -> Record | None:
-    """The update that runs or was interrupted; None without one.
+    """Return the update that runs or was interrupted; None without one.
 
     Raises:
         DeployError: The file is damaged.
@@ -232,7 +232,7 @@ def remove_record() -> None:
 
 
 def find_history() -> list[Outcome]:
-    """The updates that ended, the last one last.
+    """Return the updates that ended, the last one last.
 
     Raises:
         DeployError: The file is damaged.
@@ -249,7 +249,7 @@ def add_outcome(outcome: Outcome) -> None:
 
 
 def find_refused() -> list[Refusal]:
-    """The images that are not tried again.
+    """Return the images that are not tried again.
 
     Raises:
         DeployError: The file is damaged.
@@ -282,7 +282,7 @@ def accept(image: Image) -> None:
 
 
 def find_kept() -> list[KeptImage]:
-    """The images that updates keep, the running one last.
+    """Return the images that updates keep, the running one last.
 
     Raises:
         DeployError: The file is damaged.
@@ -346,7 +346,7 @@ def _parse_text(found: Any) -> str:  # noqa: ANN401 - as `_load`
 
 
 def _read(name: str) -> list[Any]:
-    """The entries of a list; none where there is no file."""
+    """Return the entries of a list; none where there is no file."""
     try:
         found = _load(name)
     except FileNotFoundError:

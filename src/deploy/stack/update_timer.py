@@ -63,7 +63,7 @@ def check(*, wanted: bool | None) -> None:
 
 
 def set_wanted(*, wanted: bool | None, starts: bool) -> set[str]:
-    """Install or remove the units; names what changed.
+    """Install or remove the units; return the changed ones.
 
     Args:
         wanted: Whether there shall be a timer; None leaves it as it is.
@@ -90,7 +90,7 @@ def stop() -> None:
 
 
 def render_service(program: str, environ: Mapping[str, str]) -> str:
-    """The service that the timer starts.
+    """Return the service that the timer starts.
 
     Args:
         program: Path of `build.py`.

@@ -40,7 +40,7 @@ class Imports:
 
 
 def linked_by(root: pathlib.Path) -> dict[str, str]:
-    """Each library below `root` -> a file that is linked with it; paths below the root."""
+    """Return each library below `root` -> a file that is linked with it; paths below the root."""
     users: dict[str, str] = {}
     for path, libraries in needed_libraries(root).items():
         for library in libraries:
@@ -56,7 +56,7 @@ def linked_by(root: pathlib.Path) -> dict[str, str]:
 
 
 def modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """The importable modules of an image: dotted name -> source or extension module."""
+    """Return the importable modules of an image: dotted name -> source or extension module."""
     found: dict[str, pathlib.Path] = {}
     for folder in (f"{STDLIB}/lib-dynload", STDLIB, DEBIAN, WHEELS, PROGRAM):
         base = root / folder
@@ -71,7 +71,7 @@ def modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
 def imported_by(
     found: Mapping[str, pathlib.Path], entries: Iterable[str], *, hard: bool = False
 ) -> dict[str, str]:
-    """Each module that the entries reach -> the first module that imports it.
+    """Return each module that the entries reach -> the first module that imports it.
 
     Args:
         found: All modules, as from `modules`.
@@ -141,7 +141,7 @@ def _unconditional(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _names(node: ast.AST, package: str, *, members: bool) -> Iterator[str]:
-    """The modules that one node names; with `members`, what is taken out of them as well."""
+    """Yield the modules that one node names; with `members`, what is taken out of them as well."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -15,12 +15,12 @@ _NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
 
 
 def elf_files(root: pathlib.Path) -> list[pathlib.Path]:
-    """The programs and libraries below a folder, sorted; links aside."""
+    """Return the programs and libraries below a folder, sorted; links aside."""
     return [path for path in sorted(root.rglob("*")) if _is_elf(path)]
 
 
 def needed_libraries(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
-    """Each ELF file below a folder -> the names of the libraries that it is linked with."""
+    """Return each ELF file below a folder -> the names of the libraries that it is linked with."""
     return {
         path: _NEEDED.findall(_output("readelf", "--dynamic", str(path)))
         for path in elf_files(root)

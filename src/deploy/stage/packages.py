@@ -117,7 +117,7 @@ DATABASES = {
 
 
 def find_packages(target: str, major: str = "") -> dict[str, str]:
-    """The packages of a target's image, each with its reason.
+    """Return the packages of a target's image, each with its reason.
 
     Args:
         target: `backend`, `db` or `ai`.

@@ -80,7 +80,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_suite(release: pathlib.Path = pathlib.Path("/etc/os-release")) -> str:
-    """The suite of Debian that the builder is of; empty where it does not say."""
+    """Return the suite of Debian that the builder is of; empty where it does not say."""
     lines = (line.partition("=") for line in release.read_text().splitlines())
     return {key: value.strip('"') for key, _, value in lines}.get("VERSION_CODENAME", "")
 
@@ -173,7 +173,7 @@ def unpack(
 
 
 def unwanted(name: str, files: Iterable[str]) -> list[str]:
-    """The files of a package that the image leaves out, as it takes only a part of it."""
+    """Return the files of a package that the image leaves out, as it takes only a part of it."""
     parts = PARTS.get(name)
     if parts is None:
         return []
@@ -182,7 +182,7 @@ def unwanted(name: str, files: Iterable[str]) -> list[str]:
 
 
 def files_of(archive: pathlib.Path) -> list[str]:
-    """The files and links in a Debian package, as paths below the root."""
+    """Return the files and links in a Debian package, as paths below the root."""
     with (
         subprocess.Popen(
             ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE
@@ -193,7 +193,7 @@ def files_of(archive: pathlib.Path) -> list[str]:
 
 
 def installed(control: str) -> str:
-    """A package's control fields as they stand in dpkg's status file."""
+    """Return a package's control fields as they stand in dpkg's status file."""
     first, _, rest = control.partition("\n")
     return f"{first}\nStatus: install ok installed\n{rest}"
 

@@ -136,7 +136,7 @@ def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
 def gather(
     target: str, version: str, record: Mapping[str, Any], release: str = "debian-13"
 ) -> dict[str, Owner]:
-    """The components by name, each with the files that its origin names.
+    """Return the components by name, each with the files that its origin names.
 
     Args:
         target: `backend`, `db` or `ai`.
@@ -234,7 +234,7 @@ def render(
     vendored: Mapping[str, list[dict[str, Any]]],
     contents: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """The CycloneDX document.
+    """Return the CycloneDX document.
 
     Args:
         target: `backend`, `db` or `ai`.

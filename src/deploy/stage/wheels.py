@@ -123,7 +123,7 @@ def rewrite_record(record: pathlib.Path, folder: pathlib.Path) -> list[str]:
 
 
 def canonical(name: str) -> str:
-    """A distribution's name as the index spells it (PEP 503)."""
+    """Return a distribution's name as the index spells it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

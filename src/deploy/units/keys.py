@@ -206,7 +206,7 @@ _KEYS = {
 
 
 def get_key(unit: Unit, assignment: Assignment) -> Key:
-    """The table's entry for an assignment of a unit.
+    """Return the table's entry for an assignment of a unit.
 
     Raises:
         DeployError: The unit's kind, the section or the key is unknown.
@@ -248,14 +248,14 @@ def check_keys(unit: Unit) -> None:
 
 
 def find_names() -> frozenset[str]:
-    """The keys of all kinds of units."""
+    """Return the keys of all kinds of units."""
     return frozenset(
         name for sections in _KEYS.values() for keys in sections.values() for name in keys
     )
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word nearest to an unknown one."""
+    """Return a hint that names the known word nearest to an unknown one."""
     folded = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
     if near:

@@ -48,7 +48,7 @@ def load_units(
     update: bool = False,
     major: str = "",
 ) -> tuple[Unit, ...]:
-    """Every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
+    """Return every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
 
     Args:
         folder: Where they are.
@@ -113,7 +113,7 @@ def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
 
 
 def _merge(unit: Unit, added: Iterable[tuple[str, str]]) -> Unit:
-    """The unit with the lines of further drop-ins behind its own."""
+    """Return the unit with the lines of further drop-ins behind its own."""
     parsed = [parse_unit(name, text) for name, text in added]
     lines = (line for each in parsed for line in each.lines)
     return dataclasses.replace(unit, lines=(*unit.lines, *lines))

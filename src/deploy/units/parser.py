@@ -214,7 +214,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]
 
 
 def _read_line(place: SourceLocation, raw: str) -> str:
-    """A line without the blanks around it.
+    """Return a line without the blanks around it.
 
     Raises:
         DeployError: systemd and Podman take different parts of it for blanks, or for its end.
@@ -270,7 +270,7 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
 
 
 def split_words(assignment: Assignment) -> tuple[str, ...]:
-    """A value as words, with systemd's quotes and escapes removed.
+    """Return a value as words, with systemd's quotes and escapes removed.
 
     Raises:
         DeployError: A quote is not closed, or an escape is unknown.
@@ -308,7 +308,7 @@ def split_words(assignment: Assignment) -> tuple[str, ...]:
 
 
 def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
-    """The character that the escape after a backslash means, and where it ends."""
+    """Return the character that the escape after a backslash means, and where it ends."""
     text = assignment.value
     kind = text[at : at + 1]
     if kind in _ESCAPES:
@@ -329,7 +329,7 @@ def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
 
 
 def literal(assignment: Assignment, text: str) -> str:
-    r"""A piece of a value as the container gets it: `%%` is a percent sign, `$$` a dollar.
+    r"""Return a piece of a value as the container gets it: `%%` is a percent sign, `$$` a dollar.
 
     Raises:
         DeployError: It holds a specifier or a variable, which only systemd can expand.

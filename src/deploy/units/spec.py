@@ -154,7 +154,7 @@ class Contract:
     sockets: tuple[Socket, ...]
 
     def container(self, unit: str) -> Container:
-        """The container of a unit, as in `todo-backend`.
+        """Return the container of a unit, as in `todo-backend`.
 
         Raises:
             DeployError: There is no such unit.
@@ -165,7 +165,7 @@ class Contract:
         raise _no_unit(f"{unit}.container", "every stack has one")
 
     def port(self, role: str) -> int:
-        """The port of the public or the management socket.
+        """Return the port of the public or the management socket.
 
         Raises:
             DeployError: No socket unit has one.

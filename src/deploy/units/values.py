@@ -48,17 +48,17 @@ _PODMAN_SIZE = re.compile(r"(\d+)([bkmgtp]?)b?", re.IGNORECASE)
 
 
 def text(assignment: Assignment) -> str:
-    """The unchanged value, with `%%` and `$$` unescaped."""
+    """Return the unchanged value, with `%%` and `$$` unescaped."""
     return literal(assignment, assignment.value)
 
 
 def verbatim(assignment: Assignment) -> str:
-    """The unchanged value, including specifiers; for keys that only systemd reads."""
+    """Return the unchanged value, including specifiers; for keys that only systemd reads."""
     return assignment.value
 
 
 def words(assignment: Assignment) -> tuple[str, ...]:
-    """The value as words, `%%` and `$$` undone."""
+    """Return the value as words, `%%` and `$$` undone."""
     return tuple(literal(assignment, word) for word in split_words(assignment))
 
 
@@ -70,7 +70,7 @@ def mount(assignment: Assignment) -> str:
 
 
 def boolean(assignment: Assignment) -> bool:
-    """A truth value that systemd and Podman read alike; the former knows more spellings."""
+    """Return a truth value that systemd and Podman read alike; the former knows more spellings."""
     value = assignment.value.lower()
     if value not in _TRUE | _FALSE:
         assignment.refuse("not a Boolean", "write true or false")
@@ -78,21 +78,21 @@ def boolean(assignment: Assignment) -> bool:
 
 
 def number(assignment: Assignment) -> int:
-    """A whole number, 0 or more."""
+    """Return a whole number, 0 or more."""
     if not re.fullmatch(r"\d{1,18}", assignment.value, re.ASCII):
         assignment.refuse("not a whole number", "write digits only")
     return int(assignment.value)
 
 
 def integer(assignment: Assignment) -> int:
-    """A whole number, which may be negative."""
+    """Return a whole number, which may be negative."""
     if not re.fullmatch(r"-?\d{1,9}", assignment.value, re.ASCII):
         assignment.refuse("not a whole number", "write digits only")
     return int(assignment.value)
 
 
 def ulimit(assignment: Assignment) -> tuple[str, int, int]:
-    """A limit of a process's resources: its name, its soft and its hard value."""
+    """Return a limit of a process's resources: its name, its soft and its hard value."""
     match = re.fullmatch(r"([a-z]+)=(\d{1,9})(?::(\d{1,9}))?", text(assignment), re.ASCII)
     if match is None:
         assignment.refuse("not a limit with numbers", "write, for example, nofile=1024:1024")
@@ -100,12 +100,12 @@ def ulimit(assignment: Assignment) -> tuple[str, int, int]:
 
 
 def count(assignment: Assignment) -> int | None:
-    """A whole number of systemd's, or None for `infinity`."""
+    """Return a whole number of systemd's, or None for `infinity`."""
     return None if assignment.value == "infinity" else number(assignment)
 
 
 def account(assignment: Assignment) -> int:
-    """A numeric uid or gid other than root's: names would depend on the image."""
+    """Return a numeric uid or gid other than root's: names would depend on the image."""
     value = number(assignment)
     if not 0 < value <= _MAX_ID:
         assignment.refuse("not the number of an unprivileged user", "write a number from 1 up")
@@ -113,14 +113,14 @@ def account(assignment: Assignment) -> int:
 
 
 def seconds(assignment: Assignment) -> float | None:
-    """A time span of systemd's in seconds, or None for `infinity`."""
+    """Return a time span of systemd's in seconds, or None for `infinity`."""
     if assignment.value == "infinity":
         return None
     return _sum(assignment, _SPAN, _SYSTEMD_UNITS, "write, for example, 90, 100ms or 1min 30s")
 
 
 def duration(assignment: Assignment) -> float:
-    """A duration of Podman's in seconds; it needs a unit."""
+    """Return a duration of Podman's in seconds; it needs a unit."""
     return _sum(assignment, _GO_SPAN, _GO_UNITS, "write it with a unit, for example 2s or 1m30s")
 
 
@@ -151,7 +151,7 @@ def size(assignment: Assignment) -> int | None:
 
 
 def podman_size(assignment: Assignment, value: str) -> int:
-    """A size of Podman's in bytes; k, m and g are powers of 1024."""
+    """Return a size of Podman's in bytes; k, m and g are powers of 1024."""
     match = _PODMAN_SIZE.fullmatch(value)
     if match is None:
         assignment.refuse(f"{value} is not a size", "write, for example, 16m or 1g")
@@ -159,12 +159,12 @@ def podman_size(assignment: Assignment, value: str) -> int:
 
 
 def shm_size(assignment: Assignment) -> int:
-    """The size of /dev/shm in bytes."""
+    """Return the size of /dev/shm in bytes."""
     return podman_size(assignment, assignment.value)
 
 
 def percentage(assignment: Assignment) -> int:
-    """A share of one processor in percent; more than 100 means more than one."""
+    """Return a share of one processor in percent; more than 100 means more than one."""
     match = re.fullmatch(r"([1-9]\d{0,6})%", assignment.value, re.ASCII)
     if match is None:
         assignment.refuse("not a percentage", "write, for example, 200% for two processors")
@@ -178,7 +178,7 @@ def check_mode(assignment: Assignment, value: str) -> None:
 
 
 def stop_signal(assignment: Assignment) -> str:
-    """The name of a signal, with SIG in front."""
+    """Return the name of a signal, with SIG in front."""
     name = assignment.value.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in signal.Signals.__members__:
@@ -195,7 +195,7 @@ def exit_codes(assignment: Assignment) -> tuple[int, ...]:
 
 
 def argv(assignment: Assignment) -> tuple[str, ...]:
-    """A JSON array of a program and its arguments.
+    """Return a JSON array of a program and its arguments.
 
     A string would run through /bin/sh, which the images of this project lack.
     """
@@ -217,7 +217,7 @@ def argv(assignment: Assignment) -> tuple[str, ...]:
 
 
 def entrypoint(assignment: Assignment) -> tuple[str, ...]:
-    """The program that a container runs: one absolute path, or a JSON array."""
+    """Return the program that a container runs: one absolute path, or a JSON array."""
     if assignment.value.startswith("["):
         return argv(assignment)
     found = words(assignment)
@@ -235,7 +235,7 @@ def looks_secret(name: str, value: str) -> bool:
 
 
 def one_of(*allowed: str) -> Callable[[Assignment], str]:
-    """A reader for keys that know a few words."""
+    """Return a reader for keys that know a few words."""
 
     def read(assignment: Assignment) -> str:
         if assignment.value not in allowed:
@@ -246,7 +246,7 @@ def one_of(*allowed: str) -> Callable[[Assignment], str]:
 
 
 def fixed(*, required: bool, why: str) -> Callable[[Assignment], bool]:
-    """A reader for a switch that the project's rules set one way."""
+    """Return a reader for a switch that the project's rules set one way."""
 
     def read(assignment: Assignment) -> bool:
         if boolean(assignment) is not required:

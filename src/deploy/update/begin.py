@@ -169,7 +169,7 @@ def refuse_checkout(*, starts: bool = False) -> None:
 
 
 def _check(candidate: Image, former: Image, options: Options) -> Schemas:
-    """Refuse a candidate that need not be started; returns what it works with."""
+    """Refuse a candidate that cannot be used; return the schemas that it supports."""
     if options.retries_refused:
         update_state.accept(candidate)
     else:
@@ -210,7 +210,7 @@ def _is_current(former: Image, candidate: Image | None, options: Options) -> boo
 
 
 def _build(options: Options) -> Image:
-    """The image of this checkout, unless it was refused before."""
+    """Return the image of this checkout, unless it was refused before."""
     inputs = images.find_inputs()
     if options.build.no_cache:
         return images.build(options.build)

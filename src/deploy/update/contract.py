@@ -74,7 +74,7 @@ def contract(*, drops_images: bool, checks_backups: bool) -> str:
 
 
 def _find_users(oldest: str, latest: Image) -> Iterator[_User]:
-    """The instances, then the kept images, with a program older than one."""
+    """Yield the instances, then the kept images, with a program older than one."""
     found: dict[str, _User] = {}
     for unit in find_instances():
         image = images.find(images.find_running(unit) or latest.digest)
@@ -137,7 +137,7 @@ def _migrate(latest: Image) -> None:
 
 
 def _find_stored() -> str:
-    """The oldest program that works with the database; "" before revision 0013.
+    """Return the oldest program that works with the database; "" before revision 0013.
 
     Raises:
         DeployError: The database does not run.

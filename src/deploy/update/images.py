@@ -31,7 +31,7 @@ _TIMEOUT_S = 600.0
 
 
 def find(reference: str) -> Image | None:
-    """An image of this user's storage by its name or digest; None if it does not exist."""
+    """Return an image of this user's storage by its name or digest; None if it does not exist."""
     shown = _run("image", "inspect", reference, check=False)
     if shown.returncode != 0:
         return None
@@ -44,13 +44,13 @@ def find(reference: str) -> Image | None:
 
 
 def find_running(unit: str = BACKEND) -> str | None:
-    """The digest of the image that an instance runs; None if it does not run."""
+    """Return the digest of the image that an instance runs; None if it does not run."""
     shown = _run("container", "inspect", "--format={{.Image}}", container_of(unit), check=False)
     return f"sha256:{shown.stdout.strip()}" if shown.returncode == 0 else None
 
 
 def get_former() -> Image:
-    """The image that the first instance runs, with a tag of its own from now on.
+    """Return the image that the first instance runs, with a tag of its own from now on.
 
     Raises:
         DeployError: The stack does not run.
@@ -68,7 +68,7 @@ def get_former() -> Image:
 
 
 def take(reference: str) -> Image:
-    """An image of this user's storage as the candidate.
+    """Return an image of this user's storage as the candidate.
 
     Raises:
         DeployError: The image does not exist.
@@ -85,7 +85,7 @@ def take(reference: str) -> Image:
 
 
 def find_inputs(target: str = TARGET) -> str:
-    """The digest of what an image of this checkout would be built from."""
+    """Return the digest of what an image of this checkout would be built from."""
     return sources.digest(target, postgresql.find_target_arguments(target))
 
 

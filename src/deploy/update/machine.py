@@ -94,7 +94,7 @@ class StackMachine:
         images.point_latest(image)
 
     def find_instances(self) -> tuple[str, ...]:
-        """The instances of the backend."""
+        """Return the instances of the backend."""
         return find_instances()
 
     def runs(self, unit: str, image: Image) -> bool:
@@ -364,7 +364,7 @@ class StackMachine:
 
 
 def _find_token() -> str:
-    """A token from the running program; from the candidate where none runs."""
+    """Return a token from the running program; from the candidate where none runs."""
     try:
         return admin.token(_USER)
     except DeployError:

@@ -94,5 +94,5 @@ def end_sessions() -> None:
 
 
 def _find() -> str:
-    """The sessions of the migration, as a table."""
+    """Return the sessions of the migration, as a table."""
     return _SESSIONS.format(build_args(load_contract())["DB_OWNER_ROLE"])

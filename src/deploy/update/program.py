@@ -163,7 +163,7 @@ def _ends(future: Future[_Answer], within_s: float) -> bool:
 
 
 def _parse(answer: _Answer) -> Schemas | None:
-    """The schemas that a program printed; None if it did not."""
+    """Return the schemas that a program printed; None if it did not."""
     try:
         expected, known, oldest, contracted = json.loads(answer.completed.stdout)
         return Schemas(expected, tuple(known), oldest, answer.seconds, contracted)

@@ -48,7 +48,7 @@ class Machine(Protocol):
         """Let the units name an image."""
 
     def find_instances(self) -> tuple[str, ...]:
-        """The instances of the backend."""
+        """Return the instances of the backend."""
 
     def runs(self, unit: str, image: Image) -> bool:
         """Return whether an instance runs, and this image."""
@@ -244,7 +244,7 @@ def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str
 
 
 def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
-    """Go back after a fault; returns the error for the user."""
+    """Go back after a fault; return the error for the user."""
     served = record.step in {WATCH, SWITCH}
     result = ROLLED_BACK if served else REFUSED
     try:
@@ -289,5 +289,5 @@ def name_point(record: Record) -> str:
 
 
 def now() -> str:
-    """The time, as the records have it."""
+    """Return the time, as the records have it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

@@ -36,12 +36,12 @@ _NAMES = dict(zip(CANDIDATE_SOCKETS, ("public", "management"), strict=True))
 
 
 def find_path(socket: str) -> str:
-    """The path of a socket of the candidate, as a unit has it."""
+    """Return the path of a socket of the candidate, as a unit has it."""
     return f"%t/todo-backend/{socket.removesuffix('.socket').replace('@', '-')}"
 
 
 def find_sources(units: Mapping[str, str | Link]) -> dict[str, str]:
-    """Those of some unit files that belong to the image of the backend."""
+    """Return those of some unit files that belong to the image of the backend."""
     return {name: text for name in SOURCES if isinstance(text := units.get(name), str)}
 
 
@@ -54,7 +54,7 @@ def render_sources(record: Record) -> dict[str, str | Link]:
 
 
 def render_migration(record: Record, *, contracts: bool = False) -> dict[str, str | Link]:
-    """The unit of the migration, made of that of todo-migrate.
+    """Return the unit of the migration, made of that of todo-migrate.
 
     Args:
         record: The update.
@@ -71,7 +71,7 @@ def render_migration(record: Record, *, contracts: bool = False) -> dict[str, st
 
 
 def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
-    """The units of the candidate, made of that of the backend.
+    """Return the units of the candidate, made of that of the backend.
 
     Args:
         record: The update.
@@ -95,7 +95,7 @@ def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
 
 
 def _link_dropins(links: Mapping[str, str]) -> dict[str, str | Link]:
-    """The folders of drop-ins that are those of another unit, where that has any."""
+    """Return the folders of drop-ins that are those of another unit, where that has any."""
     return {
         f"{unit}.d": Link(f"{other}.d")
         for unit, other in links.items()

@@ -71,7 +71,7 @@ class Cluster:
 
 
 def find_account() -> Account:
-    """The account of the database's unit."""
+    """Return the account of the database's unit."""
     container = load_contract().container(DB)
     return Account(container.uid, container.gid, container.groups[0], "postgres")
 
@@ -113,7 +113,7 @@ def copy(old: Cluster, new: Cluster, old_image: str) -> None:
 
 
 def find_content(cluster: Cluster) -> dict[str, str]:
-    """Each table and sequence with what identifies its content: the number of rows and a sum."""
+    """Return each table and sequence with the number of rows and a checksum."""
     shown = _query(cluster, CONTENT)
     return dict(line.split("|", 1) for line in shown.splitlines())
 
@@ -134,7 +134,7 @@ def compare(old: Cluster, new: Cluster) -> dict[str, str]:
 
 
 def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """The tables that differ, a line for each."""
+    """Return the tables that differ, a line for each."""
     found = []
     for table in sorted({*before, *after}):
         old, new = before.get(table), after.get(table)
@@ -147,12 +147,12 @@ def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> lis
 
 
 def count_rows(content: Mapping[str, str]) -> int:
-    """The rows of all tables of a content."""
+    """Return the rows of all tables of a content."""
     return sum(int(text.split()[0]) for text in content.values() if " " in text)
 
 
 def find_size(cluster: Cluster) -> int:
-    """The size of the database in bytes."""
+    """Return the size of the database in bytes."""
     return int(_query(cluster, "SELECT pg_database_size(current_database());\n"))
 
 

@@ -30,13 +30,13 @@ class Machine(Protocol):
     """The machine of an upgrade."""
 
     def new_volume_name(self) -> str:
-        """A name that no volume has."""
+        """Return a name that no volume has."""
 
     def new_stamp(self) -> str:
-        """The time, until which backups are of the volume of before; names their folder."""
+        """Return the time, until which backups are of the volume of before; names their folder."""
 
     def current_volume(self) -> str:
-        """The volume that the stack uses."""
+        """Return the volume that the stack uses."""
 
     def has_volume(self, name: str) -> bool:
         """Return whether there is a volume of that name."""

@@ -98,7 +98,7 @@ def path() -> Path:
 
 
 def read(file: Path) -> Record | None:
-    """The record, or None.
+    """Return the record, or None.
 
     Raises:
         DeployError: It is malformed.
@@ -152,7 +152,7 @@ def find_notes() -> list[str]:
 
 
 def to_json_dict() -> dict[str, Any] | None:
-    """Return an unfinished upgrade for `status --json`; None if there is none."""
+    """Return an unfinished upgrade for `status --json`, or None."""
     try:
         found = find_unfinished()
     except DeployError as error:

@@ -116,15 +116,15 @@ class StackMachine:
                 self.remove_volume(name)
 
     def new_volume_name(self) -> str:
-        """A name that no volume has."""
+        """Return a name that no volume has."""
         return f"{data_volume.SHIPPED}-{self._after}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
     def new_stamp(self) -> str:
-        """The time, until which backups are of the volume of before; names their folder."""
+        """Return the time, until which backups are of the volume of before; names their folder."""
         return left_behind.make_stamp()
 
     def current_volume(self) -> str:
-        """The volume that the stack uses."""
+        """Return the volume that the stack uses."""
         return data_volume.find_name()
 
     def has_volume(self, name: str) -> bool:

@@ -326,7 +326,7 @@ def _give_up(
 
 
 def _name_way_back(error: DeployError) -> DeployError:
-    """A failure to start, of a volume that may have served for days."""
+    """Return a failure to start, of a volume that may have served for days."""
     back = command_hints.build("upgrade-db --back --lose-writes")
     hint = f"{error.hint or command_hints.build('logs db')}; without what it has: {back}"
     return DeployError(error.message, hint=hint, code=error.code)

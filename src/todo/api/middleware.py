@@ -290,7 +290,7 @@ class _Response:
 
 
 def _describe_client(caller: Client) -> dict[str, str]:
-    """The fields of the log that name the caller."""
+    """Return the fields of the log that name the caller."""
     if caller.doubtful is None:
         return {"client": caller.address}
     # A proxy's header can hold anything.

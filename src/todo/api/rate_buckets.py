@@ -112,7 +112,7 @@ class SharedBuckets:
         _SLOT.pack_into(self._memory, oldest, number, *bucket)
 
     def _locate(self, key: str) -> tuple[int, int]:
-        """The number of a key, and where its slots begin."""
+        """Return the number of a key, and where its slots begin."""
         digest = blake2b(key.encode(errors="surrogatepass"), digest_size=8, key=self._name)
         number = int.from_bytes(digest.digest()) or 1
         group = number % (_SLOTS // _SLOTS_OF_A_HASH)

@@ -233,7 +233,7 @@ def _show_second(time: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """The text without what would steer a terminal."""
+    """Return the text without what would steer a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

@@ -220,7 +220,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
 
 
 def _find_algorithm(jwk: dict[str, Any]) -> str | None:
-    """The algorithm that a public key is bound to, or None for one that is of no use here."""
+    """Return the algorithm to which a public key is bound, or None if it is unsupported."""
     if not isinstance(jwk.get("kid", ""), str):
         return None
     curve = jwk.get("crv")

@@ -103,7 +103,7 @@ class ApiTokenService:
         self._work.record(user, "delete", "token", token_id, before=render_image(token))
 
     async def _bound(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """The limits of a new token: what is asked for, within those of the caller."""
+        """Return the limits of a new token: what is asked for, within those of the caller."""
         caller = self._work.caller
         asked_list, asked_end = fields.get("list_id"), fields.get("expires_at")
         list_id = asked_list or caller.list_id

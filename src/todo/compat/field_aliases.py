@@ -56,7 +56,7 @@ _ONE_TAG = "only one tag is supported: several may mean all of them or any of th
 
 
 class UnsupportedNameError(MalformedRequestError):
-    """Parameters or fields that are not understood, and would change the result if they were."""
+    """Unsupported parameters or fields that would change the result."""
 
     code = "unsupported-name"
 
@@ -102,7 +102,7 @@ def read_parameters(
 
 
 def read_tag(given: str, name: str) -> str | None:
-    """Return the tag that is asked for; None where there are only commas.
+    """Return the requested tag; None if there are only commas.
 
     Raises:
         UnsupportedNameError: Several: some front ends mean all of them, some any of them.

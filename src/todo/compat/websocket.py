@@ -251,7 +251,7 @@ def _find_credentials(socket: WebSocket) -> Headers | None:
 
 
 def _offered(socket: WebSocket) -> list[str]:
-    """The subprotocols that the client offers; Hypercorn has those of the last field only."""
+    """Return the offered subprotocols; Hypercorn has only those of the last header field."""
     fields = [
         value.decode("latin-1")
         for name, value in socket.scope["headers"]

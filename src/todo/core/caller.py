@@ -41,7 +41,7 @@ class Caller:
         """Refuse a caller whose token lacks a scope.
 
         Raises:
-            ForbiddenError: It does.
+            ForbiddenError: The token lacks the scope.
         """
         if scope not in self.scopes:
             raise ForbiddenError(scope)

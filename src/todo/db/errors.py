@@ -70,12 +70,12 @@ def classify(error: BaseException) -> Outcome:
 
 
 def _find_cause(error: BaseException) -> BaseException:
-    """The driver's own error: SQLAlchemy wraps it while it connects."""
+    """Return the driver's own error: SQLAlchemy wraps it while it connects."""
     return (error.orig or error) if isinstance(error, exc.DBAPIError) else error
 
 
 def _names(error: BaseException) -> set[str]:
-    """The classes of an error by the names that PEP 249 gives them in every driver."""
+    """Return the classes of an error by the names that PEP 249 gives them in every driver."""
     return {
         kind.__name__
         for kind in type(error).__mro__

@@ -60,7 +60,7 @@ class Comparison:
 
 
 async def find_wal_file(live: JournalReader) -> str:
-    """The name of the WAL file that a live database writes."""
+    """Return the name of the WAL file that a live database writes."""
     async with live.reading() as session:
         (row,) = await session.fetch(_WAL_FILE, {})
     return str(row[0])

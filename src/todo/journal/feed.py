@@ -132,7 +132,7 @@ class ChangeFeed:
                 self._poller = None
 
     async def _poll(self) -> None:
-        """Look for what other processes wrote, while anybody follows."""
+        """Poll for entries of other processes while there are followers."""
         while True:
             await asyncio.sleep(self._poll_s)
             owners = orjson.dumps(list(self._wakeups)).decode()

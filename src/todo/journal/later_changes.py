@@ -43,7 +43,7 @@ _LAST_SHARE = Statement(
 
 
 def _last(dialect: str) -> Select[Any]:
-    """The latest entry about each of some things of one kind."""
+    """Return the latest entry about each of some things of one kind."""
     things = unnest_json(dialect, "ids", journal.c.entity_id.type).subquery("things")
     (thing,) = things.c
     key = tuple_(journal.c.entity_id, journal.c.seq)

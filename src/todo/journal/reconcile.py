@@ -63,7 +63,7 @@ _COUNTS = Statement(
 
 
 def _missing(dialect: str) -> Select[Any]:
-    """The last entries of tasks that should be there and are not."""
+    """Return the last entries of tasks that should be there and are not."""
     task_id = task.c.id if dialect == "sqlite" else cast(task.c.id, String)
     later = journal.alias("later")
     is_last = ~exists().where(
@@ -119,5 +119,5 @@ def _compare(found: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
 
 
 def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """A value by itself: each database, and a migration, write times in their own ways."""
+    """Return a value by itself: each database, and a migration, write times in their own ways."""
     return datetime.fromisoformat(value) if name in _TIMES and value else value

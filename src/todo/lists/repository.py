@@ -74,7 +74,7 @@ _FIND = Statement(_find)
 
 
 def _page(dialect: str, *, after: bool) -> Select[Any]:
-    """The next lists of which the caller knows: as many own ones, as many shared ones."""
+    """Return the next lists of which the caller knows: as many own ones, as many shared ones."""
 
     def some(lists: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
         lists = lists.where(or_(_TOKEN_LIST_ID.is_(None), key == _TOKEN_LIST_ID))

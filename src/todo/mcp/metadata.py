@@ -18,7 +18,7 @@ class ResourceMetadata:
     """Serves the document."""
 
     def __init__(self, issuer: str, scopes: Collection[str], name: str, path: str) -> None:
-        """Take the content of the document.
+        """Create the document.
 
         Args:
             issuer: The login service.

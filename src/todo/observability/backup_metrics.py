@@ -89,7 +89,7 @@ class BackupMetrics(Collector):
         self.update: UpdateState | None = None
 
     async def refresh(self) -> None:
-        """Look, unless that was done a moment ago or every connection is at work."""
+        """Refresh the state, unless it is recent or all connections are in use."""
         database = self._database
         pool = database.pool
         if database.is_sqlite or pool.checkedout() >= pool.size():

@@ -26,7 +26,7 @@ class UpdateState:
 
 
 def parse_update(value: str | None) -> UpdateState | None:
-    """The state from the setting; None without one, and where it is malformed."""
+    """Return the state from the setting; None without one, and where it is malformed."""
     try:
         found = orjson.loads(value or "")
         at = datetime.fromisoformat(found["at"]).timestamp()

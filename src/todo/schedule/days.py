@@ -197,7 +197,7 @@ def _fit(rule: Rule, year: int) -> int:
 
 
 def _fit_weekday(first: int, nth: int, weekday: int, spans: list[tuple[int, int]]) -> int:
-    """The days that are a weekday, or its nth in each span."""
+    """Return the days that are a weekday, or its nth in each span."""
     # The first day of all is a Monday, and has the number 1.
     if nth == 0:
         return _EVERY_WEEK << (weekday - first + 1) % _WEEK
@@ -236,7 +236,7 @@ def _choose(rule: Rule, days: list[int]) -> list[int]:
 
 
 def _new_year(year: int) -> int:
-    """The ordinal of the first of January."""
+    """Return the ordinal of the first of January."""
     before = year - 1
     return before * 365 + before // 4 - before // 100 + before // 400 + 1
 

@@ -198,7 +198,7 @@ def _find_next(rule: Rule, start: date) -> date | None:
 
 
 def _nominal(rule: Rule, due_at: datetime, zone: tzinfo) -> tuple[date, time, bool]:
-    """The day and the wall time that a due means, and whether they are the rule's clock.
+    """Return the day and the wall time that a due means, and whether they are the rule's clock.
 
     A gap may have moved the due off both; the rule has kept the wall time.
     """

@@ -11,7 +11,7 @@ from todo.core.exit import ExitCode, FatalError
 class Siblings:
     """Locks on files in a folder that all instances share: one file each, locked while it is ready.
 
-    The kernel gives a lock back when its process ends, however it ends.
+    The kernel releases a lock when its process ends.
 
     Args:
         file: That of this instance. The others in its folder belong to its siblings.
@@ -42,7 +42,7 @@ class Siblings:
         return any(map(_is_locked, self._find_others()))
 
     def _find_others(self) -> list[Path]:
-        """The files of the siblings; a hidden one is not that of an instance."""
+        """Return the files of the siblings; a hidden one is not that of an instance."""
         found = self._file.parent.iterdir()
         return [each for each in found if each.name[0] != "." and each.name != self._file.name]
 

@@ -16,7 +16,7 @@ _OWN = task_tag.c.owner == bindparam("owner")
 
 
 def _names(*, after: bool) -> Select[Any]:
-    """The next names, each found by one look into the index: a loose index scan."""
+    """Return the next names, each found by one look into the index: a loose index scan."""
 
     def least(*conditions: ColumnElement[bool]) -> Select[Any]:
         return select(func.min(task_tag.c.tag)).where(_OWN, *conditions)

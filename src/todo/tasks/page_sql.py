@@ -109,7 +109,7 @@ def find_selective_condition(shape: QueryShape) -> str | None:
 
 
 def _indexed_conditions(shape: QueryShape) -> frozenset[str]:
-    """The conditions that the index of the order answers."""
+    """Return the conditions that the index of the order answers."""
     led = {"owner"}
     if shape.key == "id":
         if shape.tags:
@@ -156,7 +156,7 @@ def _chosen(
     led: frozenset[str],
     extra: list[ColumnElement[Any]],
 ) -> Select[Any]:
-    """The documents of a page out of rows that were read already."""
+    """Return the documents of a page out of rows that were read already."""
     rest = _residual_filter(shape, source, dialect, led)
     if shape.after and extra:
         rest.append(_after(shape, source.c[shape.key], source.c.id))
@@ -187,7 +187,7 @@ def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # 
 
 
 def _newest(fields: tuple[str, ...], dialect: str) -> Select[Any]:
-    """The open tasks among the newest of each list, newest first."""
+    """Return the open tasks among the newest of each list, newest first."""
     known = select(task_list.c.id, task_list.c.owner)
     lists = known.where(task_list.c.id.in_(unnest_json(dialect, "lists", Id))).subquery("l")
     columns = [column for column in task.c if column.name in {*fields, "id", "completed_at"}]
@@ -327,7 +327,7 @@ def _after(
 def _residual_filter(
     shape: QueryShape, source: FromClause, dialect: str, led: frozenset[str]
 ) -> list[ColumnElement[bool]]:
-    """The conditions that are tried on each row, since no index answers them."""
+    """Return the conditions that are tried on each row, since no index answers them."""
     rest: list[ColumnElement[bool]] = []
     if "owner" not in led:
         rest.append(_is_owned(source))

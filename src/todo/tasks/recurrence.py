@@ -43,7 +43,7 @@ class RuleEvaluation:
     """Evaluates the rules of one request and makes the words of its texts, within budgets."""
 
     def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
-        """Grant the request so many seconds for its rules, and for the words of its texts."""
+        """Limit the processor time of a request for its rules, and for the words of its texts."""
         self._budget = TimeBudget(limit_s)
         self._words_budget = TimeBudget(words_s)
         # Text -> words.

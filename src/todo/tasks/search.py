@@ -87,7 +87,7 @@ def _pieces(dialect: str) -> ColumnElement[str]:
 
 
 def _find(dialect: str, source: FromClause, piece: ColumnElement[str]) -> ColumnElement[int]:
-    """The place of a piece in the searched text; 0 where it has none."""
+    """Return the place of a piece in the searched text; 0 if it does not occur."""
     place = func.instr if dialect == SQLITE else func.strpos
     found: ColumnElement[int] = place(source.c.words, piece)
     return found

@@ -118,7 +118,7 @@ def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Messa
 
 
 def is_running(status: str, began: datetime, now: datetime, timeout_s: float) -> bool:
-    """Return whether an answer is being made; its process can have ended meanwhile."""
+    """Return whether an answer is being made; its process may have ended since."""
     return status == "running" and now - began < timedelta(seconds=timeout_s) + _STALE
 
 

@@ -186,7 +186,7 @@ class ConversationRepository:
     async def begin_turn(
         self, found: Conversation, question: Message, answer: Message, *, is_new: bool
     ) -> None:
-        """Store the messages of a turn. From now on no plan waits in the conversation.
+        """Store the messages of a turn. A pending plan of the conversation is no longer pending.
 
         Args:
             found: The conversation.

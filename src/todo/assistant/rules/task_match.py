@@ -288,7 +288,7 @@ def split_parts(phrase: str) -> list[str]:
 
 
 def join_matches(matches: Sequence[Match]) -> Match:
-    """Return what the parts of a phrase name together: nothing where one of them names nothing."""
+    """Return the tasks of all parts of a phrase; none if one part matches nothing."""
     if not all(matches):
         return Match()
     doubtful = [match for match in matches if not match.found]

@@ -65,7 +65,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class UnclearEnd:
-    """An end that does not name a day."""
+    """An end of a recurrence that is not a day."""
 
     question: Question
 

@@ -44,7 +44,7 @@ class Beside(NamedTuple):
 
 
 def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool:
-    """Return whether a clock that starts at a token is one, and not a number of things."""
+    """Return whether the number at a token is an hour, not a number of things."""
     days, has_part, preposition = beside
     end = clock.end
     # A range is not a time: the title keeps both of its ends.

@@ -29,7 +29,7 @@ class Duration:
     rest: timedelta
 
     def __neg__(self) -> "Duration":
-        """The same duration backwards."""
+        """Return the same duration backwards."""
         return Duration(-self.days, -self.rest)
 
     @property
@@ -55,7 +55,7 @@ class Moment:
     rules: tzinfo = UTC
 
     def to_instant(self, zone: ZoneInfo) -> datetime:
-        """The instant; of a day, its midnight in the zone."""
+        """Return the instant; of a day, its midnight in the zone."""
         if self.at is not None:
             return self.at
         return at_wall_time(self.day or EARLIEST, time(), zone)

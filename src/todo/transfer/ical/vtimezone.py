@@ -134,7 +134,7 @@ class DescribedZone(tzinfo):
         self._offsets_of_utc: dict[datetime, timedelta] = {}
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
-        """The offset of a wall time.
+        """Return the offset of a wall time.
 
         Raises:
             UnreadableZoneError: There is no time left to find it.
@@ -146,7 +146,7 @@ class DescribedZone(tzinfo):
         return self._look_up(self._offsets, wall, self._find_offset)
 
     def fromutc(self, moment: datetime) -> datetime:
-        """The wall time of an instant.
+        """Return the wall time of an instant.
 
         Raises:
             UnreadableZoneError: There is no time left to find it.
@@ -194,7 +194,7 @@ class DescribedZone(tzinfo):
         return None
 
     def tzname(self, _moment: datetime | None) -> str:
-        """The name in the file."""
+        """Return the name in the file."""
         return self._name
 
 

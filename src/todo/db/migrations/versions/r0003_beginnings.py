@@ -157,7 +157,7 @@ def _moment(text: str) -> datetime | str:
 
 
 def _render(row: sa.RowMapping) -> str:
-    """The image of a task as it was before it had more than a title and a description."""
+    """Return the image of a task as it was before it had more than a title and a description."""
     times = {
         name: row[name] and datetime.fromisoformat(row[name]).isoformat()
         for name in ("completed_at", "created_at", "updated_at")
