@@ -78,7 +78,7 @@ class ApiTokenService:
         )
         secret = make_secret()
         await self._store.add(token, digest(secret))
-        work.record(user, "create", "token", token.id, after=render_image(token))
+        work.record(user, "create", "token", token.id, after=render_snapshot(token))
         return CreatedToken(render_shown(token), render_token(token.id, secret))
 
     async def revoke(self, token_id: str, expected: frozenset[int] | None = None) -> None:
@@ -100,7 +100,7 @@ class ApiTokenService:
         if expected is not None and VERSION not in expected:
             raise VersionMismatchError
         await self._store.remove(token_id)
-        self._work.record(user, "delete", "token", token_id, before=render_image(token))
+        self._work.record(user, "delete", "token", token_id, before=render_snapshot(token))
 
     async def _bound(self, fields: dict[str, Any]) -> dict[str, Any]:
         """Return the limits of a new token: what is asked for, within those of the caller."""
@@ -128,8 +128,8 @@ class ApiTokenService:
         }
 
 
-def render_image(token: ApiToken) -> bytes:
-    """Return the journal's document of a token: without its last use, which is not a change."""
+def render_snapshot(token: ApiToken) -> bytes:
+    """Return the journal's snapshot of a token, without its last use, which is not a change."""
     fields = asdict(token)
     del fields["last_used_at"]
     return orjson.dumps({**fields, "version": VERSION})
