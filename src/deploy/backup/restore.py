@@ -102,7 +102,7 @@ class Machine(Protocol):
         """
 
     def switch(self, volume: str, at: str) -> str:
-        """Let the stack use a volume, and start it; returns its address.
+        """Switch the stack to a volume and start it; return its URL.
 
         Args:
             volume: The volume.
@@ -176,7 +176,7 @@ def run(
 
 
 def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
-    """Let the stack use a volume that is there, such as the one of before a restore.
+    """Switch the stack to an existing volume, such as the one before a restore.
 
     Args:
         machine: The machine.

@@ -173,7 +173,7 @@ class StackMachine:
             left_behind.move(self._folder, until, since)
 
     def switch(self, volume: str, at: str) -> str:
-        """Let the stack use a volume, and start it; returns its address."""
+        """Switch the stack to a volume and start it; return its URL."""
         if install.is_installed():
             lifecycle.stop()
         left_behind.record_switch(paths.state_dir(), at)

@@ -129,7 +129,7 @@ def _catch_signals() -> None:
 
 @contextlib.contextmanager
 def interrupts_postponed() -> Iterator[None]:
-    """Let requests to stop wait for the end of the block; only the main thread gets any.
+    """Defer stop signals to the end of the block; only the main thread receives them.
 
     For the moment in which a program is started: interrupted there, nobody would know it and end
     it.
@@ -169,7 +169,7 @@ def _say(line: str, code: int) -> int:
 
 
 def _say_aside(line: str, code: int) -> int:
-    """Say that a signal came, except in a lab: the same reaches `build.py` on the host, too."""
+    """Report a signal, except in a lab, because `build.py` on the host receives it too."""
     return code if command_hints.in_lab() else _say(line, code)
 
 

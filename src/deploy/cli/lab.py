@@ -128,7 +128,7 @@ class LabList(Command):
 
 
 def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
-    """Ask before the data of labs is deleted; anything but `yes` refuses.
+    """Ask for confirmation before the data of labs is deleted; only `yes` confirms.
 
     Args:
         data: Name of a lab -> the volumes in it.

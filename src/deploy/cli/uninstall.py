@@ -50,7 +50,7 @@ class Uninstall(StackCommand):
 
 
 def confirm(data: str) -> None:
-    """Ask before data is lost; anything but `yes` refuses.
+    """Ask for confirmation before data is deleted; only `yes` confirms.
 
     Args:
         data: What is deleted, with its size and age.

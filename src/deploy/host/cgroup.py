@@ -80,7 +80,7 @@ def _name(lab: Path) -> str:
 
 
 def _offer(mount: Path) -> None:
-    """Let groups below the root use the controllers that it has, where it has some."""
+    """Enable the root's controllers for the groups below it."""
     offered = mount / "cgroup.subtree_control"
     if offered.exists():
         for controller in WANTED & controllers():

@@ -303,14 +303,14 @@ def find_ca_bundle() -> Path | None:
 
 
 def _ca_secret() -> list[str]:
-    """Hand the host's CA bundle to the build."""
+    """Pass the host's CA bundle to the build."""
     bundle = find_ca_bundle()
     return [f"--secret=id=ca,src={bundle}"] if bundle else []
 
 
 @contextlib.contextmanager
 def _explained(target: str) -> Iterator[None]:
-    """Say what a program of a build stage said, rather than which instruction failed."""
+    """Report the output of the failed program in a build stage instead of the instruction."""
     try:
         yield
     except process.ToolError as error:

@@ -241,7 +241,7 @@ class Lab:
 
     @contextlib.contextmanager
     def _replayable(self, argv: Sequence[str]) -> Iterator[None]:
-        """Let errors speak of the program inside, and not of what leads there."""
+        """Make errors refer to the program in the lab, not to the command that enters it."""
         try:
             yield
         except process.ToolError as error:

@@ -97,7 +97,7 @@ class Policy:
 def check(
     inventories: Sequence[Inventory], builder: str, *, timeout_s: float, ca_bundle: Path | None
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Ask apt which of the images' Debian packages have a newer version.
+    """Find the Debian packages of the images that have a newer version, by apt.
 
     Args:
         inventories: What is inside the images.

@@ -113,7 +113,7 @@ def read(references: Mapping[str, str], options: Options = Options()) -> list[In
 def judge(
     inventories: Sequence[Inventory], options: Options = Options(), *, complete: bool = False
 ) -> Report:
-    """Ask everybody about what is inside, and put their answers together.
+    """Query all sources about the content of the images, and merge their findings.
 
     Args:
         inventories: What is inside the images.

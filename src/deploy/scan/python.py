@@ -108,7 +108,7 @@ def parse_matches(
 def check_live(
     inventories: Sequence[Inventory], *, timeout_s: float, ca_bundle: Path | None
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Ask the package index's service, by pip-audit in its strict mode.
+    """Query the package index's advisory service, by pip-audit in strict mode.
 
     Args:
         inventories: What is inside the images.

@@ -259,7 +259,7 @@ def stop() -> None:
 
 
 def remove_slot() -> None:
-    """Let the server forget what the receiver has not got yet; the folder stays.
+    """Drop the replication slot, with the WAL that is not received yet; the folder stays.
 
     Raises:
         DeployError: The server did not do it.

@@ -244,7 +244,7 @@ def _new_dropin(port: int | None) -> str | None:
 
 
 def reload(step: progress.Step) -> set[str]:
-    """Let systemd read the files, and name the units that run with other settings.
+    """Reload systemd, and return the units that run with outdated settings.
 
     Raises:
         DeployError: Quadlet does not accept a file; nothing was reloaded.
@@ -258,7 +258,7 @@ def reload(step: progress.Step) -> set[str]:
 
 
 def _serve(stale: Collection[str], step: progress.Step) -> None:
-    """Bring sockets and instances up, again where they are stale."""
+    """Start sockets and instances, and restart stale ones."""
     _open_sockets(stale, step)
     several = len(find_instances()) > 1
     for unit in find_instances():
@@ -363,7 +363,7 @@ def _ensure_secret() -> None:
 
 
 def _ensure_linger(user: str) -> None:
-    """Let the user's services run without a login, from boot on."""
+    """Enable the user's services to run without a login, from boot on."""
     if (LINGERING / user).exists():
         return
     done = process.run(["loginctl", "enable-linger", user], check=False)

@@ -48,7 +48,7 @@ class Readiness:
 
 
 def check(unit: str = BACKEND) -> Readiness:
-    """Ask systemd, and an instance of the backend where that does not start it.
+    """Query systemd, and an instance of the backend if that does not start it.
 
     Args:
         unit: The instance.

@@ -270,7 +270,7 @@ def refuse(refusal: Refusal) -> None:
 
 
 def accept(image: Image) -> None:
-    """Let an image be tried again, and what is built of the same inputs."""
+    """Allow an image, and builds of the same inputs, to be tried again."""
     _write_refused(
         [
             each

@@ -273,7 +273,7 @@ def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[st
 
 
 def _read_schemas(candidate: Image, former: Image) -> Schemas:
-    """Ask the candidate, whose program runs for the first time then."""
+    """Read the schemas of the candidate, whose program runs for the first time here."""
     with progress.step("Reading the schemas that the image supports"):
         try:
             return program.read_schemas(candidate, former)

@@ -110,7 +110,7 @@ def tag(image: Image) -> None:
 
 
 def point_latest(image: Image) -> None:
-    """Let `latest`, which the units name, be an image."""
+    """Tag an image as `latest`, which the units name."""
     _run("tag", image.digest.removeprefix("sha256:"), LATEST)
 
 

@@ -90,7 +90,7 @@ class StackMachine:
         systemd.systemctl("daemon-reload")
 
     def point_latest(self, image: Image) -> None:
-        """Let the units name an image."""
+        """Make the units name an image."""
         images.point_latest(image)
 
     def find_instances(self) -> tuple[str, ...]:
@@ -131,7 +131,7 @@ class StackMachine:
                 time.sleep(_POLL_S)
 
     def migrate(self) -> None:
-        """Bring the schema to what the candidate expects; the former image works with it as well.
+        """Migrate the schema to the candidate's; the former image supports it as well.
 
         Raises:
             FaultError: It failed, waited too long, or let requests wait; it changed nothing.

@@ -61,7 +61,7 @@ class Schemas:
 
 
 def read_schemas(image: Image, running: Image) -> Schemas:
-    """Ask the program inside an image which schemas it works with.
+    """Read the schemas that the program inside an image supports.
 
     Args:
         image: The image.

@@ -45,7 +45,7 @@ class Machine(Protocol):
         """Install unit files, and let systemd read them."""
 
     def point_latest(self, image: Image) -> None:
-        """Let the units name an image."""
+        """Make the units name an image."""
 
     def find_instances(self) -> tuple[str, ...]:
         """Return the instances of the backend."""

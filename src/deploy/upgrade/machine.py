@@ -45,7 +45,7 @@ class Machine(Protocol):
         """Remove a volume, if it is there."""
 
     def refuse_writes(self) -> None:
-        """Let the server of the stack refuse writes, until it is started again."""
+        """Make the stack's server refuse writes until its next start."""
 
     def accept_writes(self) -> None:
         """Let the server of the stack accept writes, if it runs."""

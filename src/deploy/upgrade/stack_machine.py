@@ -140,7 +140,7 @@ class StackMachine:
             process.run(["podman", "volume", "rm", name], timeout_s=_TIMEOUT_S)
 
     def refuse_writes(self) -> None:
-        """Let the server of the stack refuse writes, until it is started again."""
+        """Make the stack's server refuse writes until its next start."""
         with progress.step("Refusing writes; reads continue"):
             self._switch_writes("on")
 

@@ -203,7 +203,7 @@ def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
 def _leave(
     machine: Machine, found: Record, record_path: Path, *, lose_writes: bool
 ) -> Sequence[str]:
-    """Let the new volume take no more writes; returns what the former one lacks."""
+    """Stop writes to the new volume; return what the former one lacks."""
     if machine.serves(found.before):
         return ()
     is_decided = _is_decided(machine, found)
@@ -258,7 +258,7 @@ def _stay(machine: Machine, found: Record, record_path: Path) -> None:
 
 
 def _point_back(machine: Machine, found: Record, record_path: Path) -> None:
-    """Let the former volume be what starts next, whatever happens to the new server."""
+    """Make the former volume start next, regardless of the new server."""
     write(record_path, dataclasses.replace(found, step=Step.BACK))
     machine.hold(found.before, found.former)
     machine.point(found.before, found.former)
@@ -353,7 +353,7 @@ def _restart(machine: Machine, major: str) -> str:
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
-    """Let the stack use the former volume, and remove the new one, which has nothing else."""
+    """Switch the stack to the former volume, and remove the new one, which has no other data."""
     if not machine.is_held() and machine.current_volume() != record.former:
         # The new server may run, and must not be what starts next.
         machine.hold(record.before, record.former)

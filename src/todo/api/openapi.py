@@ -229,7 +229,7 @@ def _find_sent(document: Document) -> set[str]:
 
 
 def _describe_defaults(schema: Document) -> None:
-    """Say in words what absent fields of a body are: generators take `default` for "is there"."""
+    """Describe defaults in words, because generators treat fields with `default` as present."""
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = json.dumps(field.pop("default"))

@@ -29,7 +29,7 @@ class LastUse:
         self._noted = asyncio.Event()
 
     def note(self, token: ApiToken, now: datetime) -> None:
-        """Note that a request came with a token, unless what is stored is recent."""
+        """Record the use of a token, unless the stored time is recent."""
         stored = token.last_used_at
         if stored is None or now - datetime.fromisoformat(stored) >= PRECISION:
             self._pending[token.id] = format_timestamp(now)

@@ -327,7 +327,7 @@ async def _close(socket: WebSocket, end: WebSocketClosedError) -> None:
 
 
 def _translate(change: Change) -> Iterator[dict[str, Any]]:
-    """Tell a change of a task as these front ends understand it."""
+    """Convert a change of a task to the message that these front ends expect."""
     said = orjson.loads(change.data)
     if said["kind"] != "task":
         return

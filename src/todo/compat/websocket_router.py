@@ -16,7 +16,7 @@ _access = logging.getLogger(ACCESS_LOGGER)
 
 @router.websocket(PATH)
 async def follow_tasks(socket: WebSocket, user_id: str) -> None:
-    """Tell of the changes of own tasks as they happen."""
+    """Send changes of the user's own tasks as they happen."""
     started = time.perf_counter()
     code = await get_state(socket).live.serve(socket, user_id)
     duration_ms = round((time.perf_counter() - started) * 1000, 2)

@@ -210,7 +210,7 @@ class Database:
         return version
 
     async def _check_schema(self) -> None:
-        """Look at the schema before it is used: a write would succeed where a meaning changed."""
+        """Check the schema before use: a write could succeed although a meaning has changed."""
         version = await self.fetch_schema_version()
         if not version.supports():
             raise SchemaMismatchError(version.mismatch)
@@ -295,7 +295,7 @@ def read_password(path: Path) -> str:
 
 
 def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401
-    """Hand JSON through as the bytes that the server sent: it is made for callers, not for us."""
+    """Return JSON as the bytes that the server sent, because it is only passed to callers."""
     from psycopg.adapt import Loader  # noqa: PLC0415 - for PostgreSQL alone
 
     class _Bytes(Loader):

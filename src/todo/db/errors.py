@@ -49,7 +49,7 @@ class ConflictError(Exception):
 
 
 def classify(error: BaseException) -> Outcome:
-    """Tell the breaker what an exception says about the database."""
+    """Return the meaning of an exception for the circuit breaker."""
     names = _names(error)
     if not names & {"Error", "DBAPIError"}:
         # The pool's time-out and errors of this program say nothing about it.

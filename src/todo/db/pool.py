@@ -32,7 +32,7 @@ class Checkouts:
         timeout_s: float,
         unanswered: Callable[[], None],
     ) -> None:
-        """Hand out the connections of a pool.
+        """Create the checkout of a pool's connections.
 
         Args:
             engine: Has the pool, which itself never waits.

@@ -89,7 +89,7 @@ class AccountGate:
     """Places for a number of sessions of each account at a time."""
 
     def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:
-        """Offer places to every account.
+        """Create a gate with slots for each account.
 
         Args:
             places: How many sessions one account may have at a time.

@@ -177,7 +177,7 @@ async def _wait_for_wal(live: Database, drill: Drill) -> None:
 
 
 async def _publish(settings: Settings, drill: Drill, outcome: dict[str, Any]) -> None:
-    """Leave the outcome in the live database, for the backend's metrics: a setting of the role."""
+    """Store the outcome in the live database, as a setting of the role, for metrics."""
     live = Database(_live_settings(settings, drill))
     try:
         async with live.reading() as session:

@@ -127,7 +127,7 @@ class ListService:
     async def share(
         self, list_id: str, user: str, access: ShareAccess, expected: frozenset[int] | None = None
     ) -> bytes:
-        """Let a user see a list, or also change its tasks; return the share's document.
+        """Share a list with a user, for reading or writing; return the share's document.
 
         Args:
             list_id: Which list.

@@ -34,7 +34,7 @@ class Telemetry:
         self.provider = provider
 
     def close(self) -> None:
-        """Send what is left, for a while."""
+        """Export the remaining spans, within a timeout."""
         sending = threading.Thread(target=self.provider.shutdown, daemon=True)
         sending.start()
         sending.join(_CLOSING_S)

@@ -166,7 +166,7 @@ def _find_max_connections() -> int:
 
 
 async def _announce(health: Health) -> None:
-    """Tell the service manager once the process has started."""
+    """Notify the service manager once the process has started."""
     reason = ""
     while problem := await health.find_problem("startupz"):
         if problem.detail != reason and isinstance(problem, SchemaMismatchError):

@@ -210,7 +210,7 @@ class UnitOfWork:
         before: bytes | None = None,
         after: bytes | None = None,
     ) -> None:
-        """Note one change for the journal of an owner whose account is locked."""
+        """Record one change for the journal of an owner whose account is locked."""
         entry = self._describe(
             operation,
             kind,
@@ -249,7 +249,7 @@ class UnitOfWork:
 
     @contextlib.asynccontextmanager
     async def dry_run(self) -> AsyncIterator["UnitOfWork"]:
-        """Let the changes of the block happen, and take them back at its end.
+        """Execute the block and roll its changes back at the end.
 
         Until then the changes are those of a write of its own, with its locks and its quota. If
         the block raises an error, the whole transaction has to end.

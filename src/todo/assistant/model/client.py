@@ -125,7 +125,7 @@ class ModelClient(Protocol):
         timeout_s: float | None = None,
         used: TokenCount | None = None,
     ) -> ModelAnswer:
-        """Ask the model; a call that is cancelled leaves no connection behind.
+        """Send a request to the model; a cancelled call closes its connection.
 
         Args:
             request: What to ask.

@@ -61,7 +61,7 @@ class AnswerClock:
             ) from None
 
     def note_token(self) -> None:
-        """Let the time to the next token start."""
+        """Restart the timeout of the next token."""
         if self.first_token_s is None:
             self.first_token_s = self.elapsed_s
         self._timeout.reschedule(self._start_gap())

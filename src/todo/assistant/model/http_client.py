@@ -103,7 +103,7 @@ class HttpModelClient:
         timeout_s: float | None = None,
         used: TokenCount | None = None,
     ) -> ModelAnswer:
-        """Ask the model; see `ModelClient`."""
+        """Send a request to the model; see `ModelClient`."""
         whole_s = self._run_timeout_s if timeout_s is None else min(timeout_s, self._run_timeout_s)
         ends_at = asyncio.get_running_loop().time() + whole_s
         used = TokenCount() if used is None else used

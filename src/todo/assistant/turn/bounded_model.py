@@ -60,7 +60,7 @@ class BoundedModel:
             raise ModelError("timeout") from None
 
     async def ask(self, request: ModelRequest, on_text: OnText | None = None) -> ModelAnswer:
-        """Ask the model.
+        """Send a request to the model.
 
         Raises:
             OverBudgetError: The person has no tokens left.

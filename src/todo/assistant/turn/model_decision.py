@@ -52,7 +52,7 @@ class ModelDecision:
 async def ask_for_decision(
     model: BoundedModel, context: RuleContext, history: Sequence[EarlierMessage], message: str
 ) -> ModelDecision:
-    """Ask a model what a message means.
+    """Request the interpretation of a message from a model.
 
     Args:
         model: The model.

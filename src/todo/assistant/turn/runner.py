@@ -162,7 +162,7 @@ class Assistant:
         return self._budgets.render_left(caller)
 
     async def prepare(self) -> None:
-        """Find out how the model is asked, so that fewer messages wait for that."""
+        """Determine the request mode of the model early, so that fewer messages wait for it."""
         if self._model is not None:
             # A message that needs the model tries again.
             with contextlib.suppress(ModelError):
@@ -210,7 +210,7 @@ class _Turn:
         self._tools.list_names = context.list_names
 
     def drop_plan(self) -> None:
-        """Let the plan wait no longer, whatever comes of the message."""
+        """Drop the pending plan, regardless of the result of the message."""
         self._is_instruction = True
 
     async def find_planned(self) -> frozenset[str] | None:
@@ -222,7 +222,7 @@ class _Turn:
     async def use_model(
         self, model: BoundedModel, name: str, message: str, context: TurnContext
     ) -> None:
-        """Let a model decide; where it cannot, say what can be said."""
+        """Let a model decide; if it cannot, answer without it."""
         self._tools.caller = replace(self._tools.caller, model=name)
         self._tools.guard = Guard(by_model=True)
         try:
@@ -296,11 +296,11 @@ class _Turn:
         return answer_text.say_facts(tools.uses, tools.updates, tools.caller)
 
     async def refuse(self, error: ProblemError) -> None:
-        """Say why nothing was done."""
+        """Answer why nothing was done."""
         await self._response.say(failure_text.say_refused(error, {}))
 
     async def degrade(self, reason: str, message: str) -> None:
-        """Say what can be said about a message without a model."""
+        """Answer a message without a model, as far as possible."""
         self._degraded = reason
         if self._tools.changed:
             await self._response.say(answer_text.STOPPED)

@@ -109,7 +109,7 @@ class ToolRunner:
         return result
 
     async def propose_deletion(self, tasks: Sequence[Json]) -> ToolResult:
-        """Note that tasks are to be deleted, which only the person does.
+        """Record a proposed deletion, which only the user can confirm.
 
         Args:
             tasks: Each with `id`, and `version` where it is known.
@@ -125,7 +125,7 @@ class ToolRunner:
         return result
 
     async def note(self, name: str, arguments: Json, result: Json) -> None:
-        """Note a call that is finished."""
+        """Record a finished call."""
         if name in _TOOLS:
             self.state.metrics.assistant.count_call(name, _name_outcome(result))
         use = ToolUse(name, arguments, result)
