@@ -45,7 +45,7 @@ class MachineClock:
 
 
 def find_slowness_by_load() -> float:
-    """How many programs share each core: those that run now, or did during the last minute."""
+    """Return the number of programs per core, now or during the last minute."""
     fields = Path("/proc/loadavg").read_text().split()
     wanted = max(float(fields[0]), float(fields[3].partition("/")[0]))
     return min(max(1.0, wanted / len(os.sched_getaffinity(0))), MAX_SLOWNESS)

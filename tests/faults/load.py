@@ -50,7 +50,7 @@ _EVENTS = "/api/v1/events"
 
 @dataclasses.dataclass
 class Counts:
-    """What became of the requests.
+    """Outcomes of the requests.
 
     Args:
         by_kind: Kind of client -> outcome (status, `deferred`, or how it was lost) -> number.

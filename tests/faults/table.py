@@ -16,7 +16,7 @@ _COLUMNS = (
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What one fault cost.
+    """Cost of one fault.
 
     Args:
         fault: Its name.
@@ -34,7 +34,7 @@ class Row:
 
     @property
     def writes_lost(self) -> int:
-        """How many acknowledged writes are not there any more."""
+        """Number of lost acknowledged writes."""
         return 0 if self.report is None else len(self.report["missing"])
 
 

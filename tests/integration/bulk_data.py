@@ -62,7 +62,7 @@ def fill(cluster: Cluster, url: str) -> None:
 
 @dataclass(frozen=True)
 class Plan:
-    """What one statement did.
+    """Plan of one executed statement.
 
     Attributes:
         statement: Its text.

@@ -46,7 +46,7 @@ def find_free_port() -> int:
 
 
 def unprivileged() -> dict[str, Any]:
-    """As whom to start what refuses to run as root, for `subprocess`."""
+    """Arguments of `subprocess` that start a program as an unprivileged user."""
     if os.geteuid() != 0:
         return {}
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -89,7 +89,7 @@ class Cluster:
         # fmt: on
 
     def serve_tls(self, authority: Authority, host: str) -> int:
-        """From its next start on, listen on a port of loopback: with TLS and passwords only."""
+        """Listen on a loopback port from the next start on, with TLS and passwords only."""
         certificate, key = self.root / "server.crt", self.root / "server.key"
         authority.issue(host, certificate, key)
         if os.geteuid() == 0:

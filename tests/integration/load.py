@@ -15,7 +15,7 @@ _TIMEOUT_S = 600
 
 @dataclass
 class Tally:
-    """What became of the requests."""
+    """Outcomes of the requests."""
 
     answered: int = 0
     longest_s: float = 0.0

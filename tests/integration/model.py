@@ -25,7 +25,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Question:
-    """What a page is asked for; the names are those of the API."""
+    """Query of a page, with the names of the API."""
 
     status: str | None = None
     priority: str | None = None

@@ -36,7 +36,7 @@ TABLE_HEAD = """\
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Report:
-    """What was seen while an attack ran.
+    """Measurements during an attack.
 
     Attributes:
         attack: Its name.
@@ -58,7 +58,7 @@ class Report:
 
     @property
     def failed_probes(self) -> int:
-        """How many health probes failed."""
+        """Number of failed health probes."""
         return sum(1 for code in self.probes if code)
 
     @property

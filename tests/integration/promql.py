@@ -18,7 +18,7 @@ _VARIABLE = "$"
 
 @dataclass
 class Asked:
-    """What one expression names.
+    """Metrics and labels of one expression.
 
     Attributes:
         labels: Metric -> labels that its selectors match.
@@ -65,7 +65,7 @@ def _matchers(tokens: list[str]) -> Iterator[tuple[str, set[str]]]:
 def find_faults(
     expression: str, exported: Mapping[str, Mapping[str, set[str]]], recorded: set[str]
 ) -> list[str]:
-    """What an expression asks for and nothing exports.
+    """Return the parts of an expression that no exporter has.
 
     Args:
         expression: In PromQL.

@@ -133,7 +133,7 @@ class Service:
 
     @property
     def errors(self) -> str:
-        """What was written to standard error."""
+        """Return the standard error output."""
         return self._errors.read_text()
 
     def wait_for(self, message: str, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:

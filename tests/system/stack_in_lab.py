@@ -58,7 +58,7 @@ class Stack:
         return found
 
     def in_container(self, program: str, container: str = "todo-backend") -> str:
-        """What a Python program prints inside a container (which has no shell)."""
+        """Return the output of a Python program in a container, which has no shell."""
         return self.podman("exec", container, "/usr/bin/python3", "-c", program).stdout.strip()
 
     def server_pid(self) -> int:

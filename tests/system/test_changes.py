@@ -61,7 +61,7 @@ def variable(stack: Stack, name: str) -> str:
 
 
 def running(stack: Stack) -> list[str]:
-    """What changes when a unit is started again, or its addresses change."""
+    """Return the state that changes with a restart or other addresses."""
     units = ("todo-backend.socket", "todo-backend", "todo-db")
     invocations = [stack.show(unit, "InvocationID") for unit in units]
     files = stack.lab.run(["find", _SOCKET, "-type", "f"], check=False).stdout

@@ -216,7 +216,7 @@ class Other:
     uid: str
 
     def run(self, *argv: str, stdin: str | None = None) -> str:
-        """What a program prints, run as that user in its home."""
+        """Return the output of a program that runs as that user in its home."""
         shown = self.lab.run(["env", "--null"]).stdout.strip("\0").split("\0")
         variables = dict(one.split("=", 1) for one in shown)
         del variables["XDG_CACHE_HOME"]  # is the first account's

@@ -23,7 +23,7 @@ SERVE = ("systemd-run", "--user", "--unit=web", "--working-directory=/etc")
 
 
 def get(port: int) -> str:
-    """What a lab's web server on a port of this host says, once it is there."""
+    """Return the response of a lab's web server on a port of this host, once it is up."""
 
     def fetch() -> str:
         address = f"http://127.0.0.1:{port}/hostname"

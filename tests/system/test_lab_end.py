@@ -35,7 +35,7 @@ with labs.throwaway(sys.argv[1]):
 
 
 class Traces:
-    """What a lab has on this host while it runs, to be looked for when it is gone."""
+    """Resources of a running lab on this host, which must be gone after its end."""
 
     def __init__(self, name: str) -> None:
         record = lab_state.find(name)

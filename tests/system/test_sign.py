@@ -59,7 +59,7 @@ class Publisher:
         return line
 
     def pull_refused(self, name: str) -> str:
-        """What Podman says when it will not pull, on a machine that has nothing yet."""
+        """Return Podman's error for a refused pull, on a machine without images."""
         lab, env = self.stack.lab, {"XDG_DATA_HOME": "/home/todo/fresh"}
         try:
             done = lab.run(["podman", "pull", name], env=env, check=False, timeout_s=120)
@@ -101,7 +101,7 @@ def as_root(stack: Stack, *argv: str, stdin: str | None = None) -> None:
 
 
 def install_policy(stack: Stack, key: str) -> None:
-    """What docs/publish.md tells a user to do."""
+    """Follow the instructions of docs/publish.md."""
     script = documented("Let Podman refuse what is not signed", SCOPE=SCOPE, KEY=key)
     stack.lab.run(["bash", "-euc", f"cd /srv/todo-backend\n{script}"])
 

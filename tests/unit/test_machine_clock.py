@@ -98,7 +98,7 @@ def test_hangs():
 
 @pytest.fixture(scope="module")
 def output(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What pytest prints about these files under the rules of this suite."""
+    """Return pytest's output about these files under the rules of this suite."""
     folder = tmp_path_factory.mktemp("suite")
     (folder / "tests/unit").mkdir(parents=True)
     (folder / "tests/unit/test_broken.py").write_text(BROKEN)

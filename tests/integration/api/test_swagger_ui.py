@@ -61,7 +61,7 @@ def test_nothing_else_is_sent(client: httpx.Client, path: str) -> None:
 
 @pytest.fixture(scope="module")
 def reachable() -> Iterator[tuple[str, str]]:
-    """Where a browser reaches a service, and a token for it."""
+    """URL of a service for a browser, and a token."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         with open_service({}, inherited=[listener]) as service:

@@ -119,7 +119,7 @@ def note(answer: TurnAnswer) -> EarlierMessage:
 
 @dataclass
 class Events:
-    """What an answer sent while it was made."""
+    """Events of a streamed answer."""
 
     pieces: list[str] = field(default_factory=list)
     uses: list[ToolUse] = field(default_factory=list)

@@ -227,7 +227,7 @@ class ModelServer:
 
     @property
     def open_connections(self) -> int:
-        """How many connections clients have open."""
+        """Number of open client connections."""
         return self._connections
 
     def follow(self, *answers: Answer) -> None:

@@ -35,7 +35,7 @@ STREAM = {"accept": "text/event-stream"}
 
 @dataclass(frozen=True)
 class Call:
-    """What the assistant got."""
+    """Arguments of a call of the assistant."""
 
     caller: Caller
     message: str

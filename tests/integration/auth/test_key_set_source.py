@@ -53,7 +53,7 @@ async def serve(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[
 
 
 def fetch(*parts: bytes, pause_s: float = 0.0, tls: ssl.SSLContext | None = None) -> bytes:
-    """What comes of a server that sends these parts and closes."""
+    """Fetch from a server that sends these parts and closes."""
 
     async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for part in parts:

@@ -75,7 +75,7 @@ def change_by(source: Source, *statements: str) -> Callable[[Cluster], None]:
 
 
 def find_published(source: Source) -> dict[str, Any]:
-    """What the backend's metrics are made of."""
+    """Return the data of the backend's metrics."""
     settings = source.ask("SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = 'postgres'")
     pairs = (setting.partition("=") for setting in settings)
     return {name: json.loads(value) for name, _, value in pairs}

@@ -37,7 +37,7 @@ the tests of the last release show whether it works without. All other rules are
 
 @dataclass(frozen=True)
 class Migration:
-    """What one revision executed, and what its module says."""
+    """Statements of one revision, and the attributes of its module."""
 
     revision: str
     statements: list[str]

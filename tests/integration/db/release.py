@@ -49,7 +49,7 @@ class ReleaseMissingError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of tests ended."""
+    """Outcome of a test run."""
 
     code: int
     output: str

@@ -52,7 +52,7 @@ def find(name: str) -> Path:
 
 
 def environment(shell: Path, home: Path) -> dict[str, str]:
-    """What a shell finds when a user without any settings logs in."""
+    """Environment of a login shell without any settings."""
     return {
         "HOME": str(home),
         "PATH": os.environ["PATH"],

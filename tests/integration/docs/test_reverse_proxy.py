@@ -180,7 +180,7 @@ def test_a_connection_to_the_backend_serves_many_requests(
 
 
 def _sockets_towards(port: int) -> list[str]:
-    """What the kernel knows of connections to a port of 127.0.0.1, closed ones for a minute."""
+    """Return the kernel's connections to a port of 127.0.0.1, including recently closed ones."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     return [line for line in lines if line.split()[2] == f"0100007F:{port:04X}"]
 

@@ -81,7 +81,7 @@ def taken_address(_folder: Path) -> list[str]:
 
 
 def refuse_token(**claims: object) -> str:
-    """What the log has of a token that is refused."""
+    """Return the log lines of a rejected token."""
     secret = str(claims.pop("secret", SECRET))
     token = jwt.encode({"sub": "alice", **claims}, secret, algorithm="HS256")
     with open_service({}) as service:

@@ -25,7 +25,7 @@ _ids = itertools.count(1)
 
 @dataclass(frozen=True)
 class Result:
-    """What a call returned."""
+    """Result of a call."""
 
     text: str
     is_error: bool

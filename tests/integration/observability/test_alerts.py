@@ -70,7 +70,7 @@ ONLY_IN_FAULTS = re.compile("TodoNotWatched|TodoBackupWalLost|TodoErrors.*|.*_er
 
 @dataclass(frozen=True)
 class World:
-    """What is watched, and by what."""
+    """The monitored service and its monitoring."""
 
     watch: Watch
     model: ModelServer

@@ -56,7 +56,7 @@ def run_tool(name: str, *arguments: str, stdin: str = "") -> str:
 
 @pytest.fixture(scope="module")
 def scraped(sqlite_service: Service) -> str:
-    """What a backend exports that was asked for what there is, is not, and is not allowed."""
+    """Metrics of a backend after valid, unknown and forbidden requests."""
     with sqlite_service.client(sqlite_service.token(f"user-{uuid.uuid4()}")) as client:
         client.post("/api/v1/tasks", json={"title": "Water the plants"})
         client.get("/api/v1/tasks")
@@ -68,7 +68,7 @@ def scraped(sqlite_service: Service) -> str:
 
 @pytest.fixture(scope="module")
 def scraped_without() -> str:
-    """What a backend exports that lacks its database and its model server."""
+    """Metrics of a backend without its database and its model server."""
     with open_service(WITHOUT) as lost:
         lost.wait_started()
         with lost.client(lost.token()) as client:
@@ -78,7 +78,7 @@ def scraped_without() -> str:
 
 @pytest.fixture(scope="module")
 def scraped_with_backups(own_cluster: Cluster) -> str:
-    """What a backend exports whose database is backed up."""
+    """Metrics of a backend whose database is backed up."""
     url = own_cluster.make_database()
     migrate_as_owner(own_cluster.hand_over(url))
     make_roles(own_cluster, url)
@@ -95,7 +95,7 @@ def scraped_with_backups(own_cluster: Cluster) -> str:
 
 @pytest.fixture(scope="module")
 def scraped_of_machine(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """What Debian's node_exporter exports here."""
+    """Metrics of Debian's node_exporter on this machine."""
     with open_node_exporter(tmp_path_factory.mktemp("node")) as address:
         return httpx.get(f"http://{address}/metrics", timeout=60).text
 

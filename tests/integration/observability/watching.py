@@ -40,7 +40,7 @@ def load(name: str) -> Any:  # noqa: ANN401 - YAML
 
 
 def speed_up(duration: str) -> str:
-    """What a duration of a configuration takes here."""
+    """Return the shortened duration of a configuration."""
     found = re.fullmatch(_DURATION, duration)
     assert found, f"not a duration: {duration}"
     return f"{round(int(found[1]) * _UNITS_MIN[found[2]] * _MINUTE_S * 1000)}ms"
@@ -98,7 +98,7 @@ def render_scrapes(
 
 @dataclass(frozen=True)
 class Notice:
-    """What a receiver was sent of one alert."""
+    """Notification about one alert."""
 
     route: str
     status: str

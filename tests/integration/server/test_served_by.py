@@ -40,7 +40,7 @@ LONG = b"x" * 17 * 1024
 
 
 class Sent(NamedTuple):
-    """What a client sends, in parts; and the status that it gets when it is not refused."""
+    """Parts that a client sends, and the status that it gets if they are accepted."""
 
     parts: tuple[bytes, ...]
     status: int = 200

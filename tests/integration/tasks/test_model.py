@@ -61,7 +61,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 class Machine(ModelMachine):
-    """What may be done."""
+    """Permitted operations."""
 
     tasks: Bundle[str] = Bundle("tasks")
     lists: Bundle[str] = Bundle("lists")

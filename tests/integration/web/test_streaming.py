@@ -33,7 +33,7 @@ def model() -> Iterator[ModelServer]:
 
 @pytest.fixture(scope="module")
 def site(model: ModelServer) -> Iterator[Site]:
-    """As the fixture of the package, with a model."""
+    """The package's fixture, with a model."""
     with open_site(TODO_AI_URL=model.url, TODO_AI_MODE="tools") as site:
         yield site
 

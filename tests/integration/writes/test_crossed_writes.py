@@ -31,7 +31,7 @@ def test_two_who_change_tasks_in_each_others_lists_do_not_wait_for_each_other(
 
 
 def read_deadlocks(service: Service) -> float:
-    """How many transactions had to be repeated, as the metrics say."""
+    """Return the number of repeated transactions, from the metrics."""
     with service.client(management=True) as client:
         lines = client.get("/metrics").text.splitlines()
     return sum(

@@ -40,7 +40,7 @@ def make_person(limited: Service) -> Iterator[MakePerson]:
 
 
 def stored(service: Service, person: Person) -> tuple[int | None, int | None]:
-    """What the account's row says of its tasks and bytes."""
+    """Return the stored numbers of tasks and bytes of the account."""
     ((tasks, size),) = run_sql(
         service, "SELECT tasks, size FROM account WHERE owner = ?", person.name
     )

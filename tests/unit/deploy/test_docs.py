@@ -104,7 +104,7 @@ def test_every_option_of_the_service_exists(page: Path) -> None:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name in a page: its headings, as GitHub makes anchors of them."""
+    """Return the anchors of a page: its headings, as GitHub renders them."""
     prose = FENCE.sub("", page.read_text())
     headings = re.findall(r"^#+ +(.+?)\s*$", prose, re.MULTILINE)
     plain = (re.sub(r"\]\([^)]*\)", "", heading).lower() for heading in headings)

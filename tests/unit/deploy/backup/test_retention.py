@@ -25,7 +25,7 @@ COUNTS = st.tuples(st.integers(0, 9), st.integers(0, 6), st.integers(0, 7))
 
 
 def keep(stamps: Sequence[str], daily: int = 7, weekly: int = 4, monthly: int = 6) -> list[str]:
-    """What the script prints for these stamps, which are sorted."""
+    """Return the output of the script for these sorted stamps."""
     counts = map(str, (daily, weekly, monthly))
     done = subprocess.run(["sh", SCRIPT, *counts, *stamps], check=True, capture_output=True)
     return done.stdout.decode().splitlines()

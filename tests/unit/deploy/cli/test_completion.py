@@ -26,7 +26,7 @@ def script(tree: completion_script.Tree, tmp_path_factory: pytest.TempPathFactor
 
 
 def press_tab(script: Path, line: str, env: dict[str, str] | None = None) -> list[str]:
-    """What bash offers at the end of a line, as it calls the function that the script sets."""
+    """Return bash's completions at the end of a line, from the script's function."""
     words = line.split(" ")
     program = """
         source "$1"; shift

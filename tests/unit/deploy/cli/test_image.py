@@ -20,7 +20,7 @@ BUILT = BuiltImage("backend", "localhost/todo-backend:latest", "sha256:new", 1, 
 
 @pytest.fixture
 def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """For each build, whether other commands that change the stack waited for it."""
+    """Whether other commands that change the stack waited, for each build."""
     built: list[bool] = []
 
     def build(*_: object, **__: object) -> list[BuiltImage]:

@@ -20,7 +20,7 @@ LINE = Line(datetime(2026, 11, 30, tzinfo=UTC), "db", "ERROR", "bad", {"request_
 
 
 class FakeStack:
-    """Where the log comes from.
+    """Source of the log.
 
     Attributes:
         asked: The queries, and whether each follows.

@@ -43,7 +43,7 @@ def sbom(purls: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def inventory(tmp_path: Path, *layers: Mapping[str, str]) -> Inventory:
-    """What is inside an image of these layers: path -> content."""
+    """Return the inventory of an image of these layers: path -> content."""
     encoded = [{path: text.encode() for path, text in layer.items()} for layer in layers]
     number = sum(1 for _ in tmp_path.iterdir())
     return scan_inventory.read(

@@ -51,7 +51,7 @@ def record(folder: Path, name: str, outcome: dict[str, Any]) -> None:
 
 @pytest.fixture
 def slot(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the database says of the slot, to be set."""
+    """The database's row of the slot, to be set by a test."""
     said = ["reserved|t|1024\n"]
 
     def run(argv: Sequence[str], **_: object) -> process.Completed:

@@ -14,5 +14,5 @@ class Host:
         return process.Completed(tuple(argv), 0, "", "")
 
     def find(self, *words: str) -> list[list[str]]:
-        """What was run with all of these words."""
+        """Return the commands with all of these words."""
         return [argv for argv in self.ran if {*words} <= {*argv}]

@@ -42,7 +42,7 @@ def sample_contract() -> Contract:
 
 
 def golden(name: str, actual: str) -> str:
-    """What the golden file says; written first when asked for."""
+    """Return the content of the golden file, after updating it if requested."""
     path = DATA / name
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(actual)

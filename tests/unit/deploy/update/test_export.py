@@ -28,7 +28,7 @@ def statements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def find_result(statements: list[str]) -> str:
-    """What the backend reads of the last statement."""
+    """Return the outcome that the backend parses from the last statement."""
     match = re.fullmatch(r"ALTER ROLE CURRENT_USER SET todo\.update = '(.*)'", statements[-1])
     assert match
     assert json.loads(match[1])["refused"] == 1

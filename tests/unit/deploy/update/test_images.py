@@ -33,7 +33,7 @@ class FakeStorage:
         return process.Completed(tuple(argv), 125 if printed is None else 0, printed or "", "")
 
     def _run(self, argv: Sequence[str]) -> str | None:
-        """What a command prints; None if it fails."""
+        """Return the output of a command; None if it fails."""
         match argv[1:]:
             case ["untag", image, name]:
                 if name not in self.names[image]:

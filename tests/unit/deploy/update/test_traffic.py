@@ -15,7 +15,7 @@ FAST = Answer(200, 0.004)
 
 
 def compare(*mine: Answer, theirs: Answer = FAST, serves: bool = True) -> list[str]:
-    """What is found wrong after each request."""
+    """Return the problems after each request."""
     answers = iter(mine)
     comparison = Comparison(
         lambda _call, _limit_s: next(answers),
@@ -125,7 +125,7 @@ def test_a_machine_that_stood_still_until_now_is_not_a_fault() -> None:
 
 
 def find_limits(*theirs: Answer, known: list[float]) -> list[float]:
-    """How long the running ones may take, request by request."""
+    """Return the time limits of the running instances, request by request."""
     limits: list[float] = []
     answers = iter(theirs)
 

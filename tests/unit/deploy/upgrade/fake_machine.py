@@ -70,7 +70,7 @@ class FakeMachine:
 
     @property
     def starts(self) -> tuple[str, str]:
-        """What the next start of the machine brings up."""
+        """Return the services that the next start of the machine starts."""
         return self.held or self.installed
 
     # What happens besides the program.

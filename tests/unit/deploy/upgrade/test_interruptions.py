@@ -111,7 +111,7 @@ def find_places(
 
 
 def pass_time(world: World, event: str) -> None:
-    """What happens after a kill: writes and a backup, and perhaps another start."""
+    """Simulate the time after a kill: writes, a backup, and optionally another start."""
     found = record.read(world.file)
     if not world.machine.is_writable:
         # `status` says so.

@@ -13,7 +13,7 @@ from todo.db.errors import ConflictError, classify
 
 
 class ServerError(Exception):
-    """What a driver raises, with the code that the server gave."""
+    """Error of a driver, with the code of the server."""
 
     def __init__(self, sqlstate: str | None, message: str = "") -> None:
         super().__init__(message)

@@ -30,7 +30,7 @@ def occurs(rule: Rule, start: date, day: date) -> bool:
 
 
 def period(rule: Rule, start: date, day: date) -> int:
-    """How many periods a day lies after that of the start."""
+    """Return the number of periods from the start's to the day's."""
     if rule.frequency is Frequency.DAILY:
         return (day - start).days
     if rule.frequency is Frequency.WEEKLY:

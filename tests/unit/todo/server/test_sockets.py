@@ -89,7 +89,7 @@ def test_an_address_is_written_as_it_was_read(text: str) -> None:
 
 
 def accept_directly(listener: socket.socket) -> socket.socket:
-    """What `accept` does where the flag is cleared in between."""
+    """Behave like `accept` with the flag cleared in between."""
     return listener.accept()[0]
 
 

@@ -23,7 +23,7 @@ def read(*lines: str) -> Calendar:
 
 
 def task(*lines: str) -> NewTask:
-    """What is taken of one task, in which nothing is left out."""
+    """Return the imported task, if nothing was skipped."""
     calendar = read(*lines)
     assert calendar.report == []
     [only] = calendar.tasks
