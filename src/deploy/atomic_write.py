@@ -10,7 +10,7 @@ _READABLE = 0o644
 
 
 def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool = True) -> None:
-    """As `write_bytes`, in UTF-8."""
+    """Write text like `write_bytes`, in UTF-8."""
     write_bytes(path, text.encode(), mode=mode, overwrite=overwrite)
 
 

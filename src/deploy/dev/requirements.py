@@ -190,7 +190,7 @@ def bare(lock: str) -> list[str]:
 
 
 def find_problem(requirement: str, pinned: Mapping[str, str]) -> str | None:
-    """Why the pinned versions do not satisfy a requirement, or None."""
+    """Return why the pinned versions do not satisfy a requirement, or None."""
     from packaging.requirements import Requirement  # noqa: PLC0415 - from dev.lock
     from packaging.utils import canonicalize_name  # noqa: PLC0415
 

@@ -132,7 +132,7 @@ def probe() -> Host:
 
 
 def why_not_here(host: Host | None = None) -> str | None:
-    """Why the stack cannot run on this host whatever is installed, or None when it can.
+    """Return why the stack can never run on this host, or None if it can.
 
     Args:
         host: What `probe` found; looked up when None.
@@ -142,7 +142,7 @@ def why_not_here(host: Host | None = None) -> str | None:
 
 
 def why_no_lab(host: Host) -> str | None:
-    """Why a lab cannot run on this host, or None when it can (and installs what it lacks)."""
+    """Return why a lab cannot run on this host, or None if it can (and installs what it lacks)."""
     if not host.root:
         return "a lab needs root"
     if not host.machines:

@@ -160,7 +160,7 @@ def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
 
 
 def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.datetime | None:
-    """When the newest record was changed; None without any.
+    """Return the time of the newest change of a record; None without records.
 
     The real database has records whose date lies ahead. They say nothing about its age.
     """

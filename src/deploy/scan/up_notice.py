@@ -1,4 +1,4 @@
-"""The line of `up` about known vulnerabilities in its images, cached so as not to nag."""
+"""The line of `up` about known vulnerabilities in its images, with a cache of results."""
 
 from __future__ import annotations
 

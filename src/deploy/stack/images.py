@@ -79,7 +79,7 @@ def _inspect(name: str, units: Iterable[str]) -> ImageStatus:
 
 
 def _find_tagged(name: str) -> str | None:
-    """When the record of an image was written: its own time is 1970, to be reproducible."""
+    """Return the time when an image's record was written, as its own time is 1970 (reproducible)."""
     target = next((each for each in build.ALL_TARGETS if build.reference(each) == name), None)
     if target is not None:
         with contextlib.suppress(OSError):

@@ -48,7 +48,7 @@ def refuse_rejected() -> None:
 
 
 def explain_rejected(unit: str) -> str:
-    """Why Quadlet made no unit of a file, in its own words."""
+    """Return Quadlet's reason for not generating a unit from a file."""
     container = file_of(unit)
     return f"{REJECTED} {container}: {_reason(container)}"
 

@@ -26,7 +26,7 @@ class Observer(Protocol):
         """Return a unit as it is now."""
 
     def describe(self, unit: str, state: UnitState) -> str:
-        """Why a unit is not up."""
+        """Return why a unit is not up."""
 
 
 class Stack:
@@ -48,7 +48,7 @@ class Stack:
         return systemd.state(unit)
 
     def describe(self, unit: str, state: UnitState) -> str:
-        """With the last line of its log."""
+        """Return why a unit is not up, with the last line of its log."""
         return status.describe(unit, state)
 
 

@@ -60,7 +60,7 @@ def find_sockets() -> tuple[str, ...]:
 
 
 def find_possible_services() -> tuple[str, ...]:
-    """As `find_services`; all that a stack can run where the record of its units is damaged."""
+    """Return `find_services`, or all possible services if the record of the units is damaged."""
     try:
         return find_services()
     except DeployError:
@@ -69,7 +69,7 @@ def find_possible_services() -> tuple[str, ...]:
 
 
 def find_possible_sockets() -> tuple[str, ...]:
-    """As `find_sockets`; all that a stack can have where the record of its units is damaged."""
+    """Return `find_sockets`, or all possible sockets if the record of the units is damaged."""
     try:
         return find_sockets()
     except DeployError:

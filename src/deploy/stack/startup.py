@@ -274,7 +274,7 @@ def is_final(end: ExitStatus | UnitState) -> bool:
 
 
 def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
-    """Why a unit is not up: its last line of log, and how it ended."""
+    """Return why a unit is not up: its last log line and exit status."""
     observer = observer or Systemd()
     said = observer.last_line(unit, now.invocation) if now.invocation else ""
     return _cause(unit, _end_of(now, observer), said)

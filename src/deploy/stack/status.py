@@ -111,7 +111,7 @@ def _find_instances() -> tuple[str, ...]:
 
 
 def _find_problem(unit: str, public: Address) -> tuple[str, bool]:
-    """Why an instance does not serve, empty when it does; and whether it answered at all."""
+    """Return why an instance does not serve (empty if it does), and whether it responded."""
     if len(_find_instances()) == 1:
         return _ask(public)
     # At the public address any of them answers.
@@ -125,7 +125,7 @@ def _find_problem(unit: str, public: Address) -> tuple[str, bool]:
 
 
 def describe(unit: str, state: systemd.UnitState) -> str:
-    """Why a unit is not up, with the most informative line of its log; empty when it is up."""
+    """Return why a unit is not up, with the most informative log line; empty if it is up."""
     if state.active == "active":
         return ""
     words = f"{unit} is {state.active}"
@@ -148,7 +148,7 @@ def find_cause(unit: str, state: systemd.UnitState) -> str:
 
 
 def _ask(address: Address) -> tuple[str, bool]:
-    """Why the backend is not ready, empty when it is; and whether it answered at all."""
+    """Return why the backend is not ready (empty if it is), and whether it responded."""
     try:
         status, body = management.get(address, "/readyz")
     except DeployError as error:

@@ -119,7 +119,7 @@ class Unit:
         return found[-1] if found else None
 
     def get(self, section: str, key: str) -> Assignment:
-        """As `find`, for a key that the unit must have.
+        """Return the assignment like `find`, for a key that the unit must have.
 
         Raises:
             DeployError: The unit lacks it.

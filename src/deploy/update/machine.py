@@ -281,7 +281,7 @@ class StackMachine:
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     def _find_reason(self, unit: str) -> str:
-        """Why an instance does not accept yet; "" when it does."""
+        """Return why an instance does not accept connections yet; empty if it does."""
         address = self._management(unit)
         try:
             answer, _ = management.get(address, "/readyz")

@@ -187,7 +187,7 @@ def check_backups(without: str = "update --without-backup-check") -> None:
 
 
 def find_backup_problem(found: BackupStatus) -> str:
-    """Why the backups cannot be relied on; "" where they can."""
+    """Return why the backups are not reliable; empty if they are."""
     if found.last is not None and not found.last.ok:
         return f"the last backup failed: {found.last.reason}"
     if found.age_seconds is None or found.age_seconds > _MAX_BACKUP_S:

@@ -104,7 +104,7 @@ def _link_dropins(links: Mapping[str, str]) -> dict[str, str | Link]:
 
 
 def _finish(text: str, record: Record) -> str:
-    """With the candidate's image, and without a start at boot."""
+    """Return a unit with the candidate's image, and without a start at boot."""
     text = re.sub(r"(?m)^Image=.*$", f"Image={record.candidate.reference}", text)
     return _MADE + _INSTALL.sub("", text)
 

@@ -234,7 +234,7 @@ def _leave(
 
 
 def _end_return(machine: Machine, found: Record, record_path: Path) -> str:
-    """As `end_refusal`, for a return."""
+    """End the refusal of writes like `end_refusal`, for a return."""
     if not _is_decided(machine, found):
         _stay(machine, found, record_path)
         return "canceled"

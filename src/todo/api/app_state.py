@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class AppState:
-    """What `app.state` carries.
+    """State of the application in `app.state`.
 
     Attributes:
         settings: The environment.

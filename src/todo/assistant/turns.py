@@ -27,7 +27,7 @@ class ProcessTurns:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def stop(self) -> None:
-        """End every turn soon: the process stops."""
+        """End all turns soon, because the process stops."""
         self._stopping.set()
 
     async def wait_for_stop(self) -> None:

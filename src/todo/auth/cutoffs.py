@@ -139,7 +139,7 @@ async def find_cutoff(session: Session, user: str) -> datetime | None:
 
 
 async def check_stored(session: Session, caller: Caller) -> None:
-    """As `Cutoffs.check`, by what is stored now.
+    """Check a token like `Cutoffs.check`, with the stored cutoffs.
 
     For what would outlive the token: another process ended it up to `MAX_AGE_S` before.
 

@@ -76,7 +76,7 @@ class TaskList(_ListFields):
 
 @final
 class VisibleTaskList(_ListFields):
-    """A list of tasks, with what the caller may do with them."""
+    """A list of tasks, with the caller's access to them."""
 
     access: Access
 

@@ -140,7 +140,7 @@ class Session(ABC):
 
 
 class PostgresSession(Session):
-    """On psycopg.
+    """A session on psycopg.
 
     Its pipeline mode saves round trips, which cost little on a Unix socket, and takes twice the
     processor time.
@@ -184,7 +184,7 @@ class PostgresSession(Session):
 
 
 class SqliteSession(Session):
-    """On aiosqlite: a thread runs one statement after the other."""
+    """A session on aiosqlite, where a thread runs one statement after the other."""
 
     async def _begin(self) -> None:
         if self._transaction:

@@ -15,7 +15,7 @@ from todo.writes.unit_of_work import Account, UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """What becomes of one thing.
+    """Restoration of one entity.
 
     Attributes:
         first: The earliest of the entries that are undone; what was before it comes back.
@@ -64,7 +64,7 @@ class Restore:
 
 
 class RestoredKind(NamedTuple):
-    """How things of one kind come back and go."""
+    """Statements that restore and delete entities of one kind."""
 
     put: Callable[[UnitOfWork, Account, Restore], list[BoundStatement]]
     remove: Callable[[UnitOfWork, Restore], list[BoundStatement]]

@@ -358,7 +358,7 @@ def _causes(entry: UndoEntry) -> list[tuple[str, str]]:
 
 
 def _follows_from(entry: UndoEntry) -> list[tuple[str, str]]:
-    """Of what an entry would be a part: the delete above, the completed one before, the move."""
+    """Return the possible causes of an entry: the deletion of a parent, a completion, or a move."""
     before, after = entry.parse_before(), entry.parse_after()
     if before is not None and entry.operation in {"delete", "unshare"}:
         return [("delete", each) for each in _find_above(before) if each]

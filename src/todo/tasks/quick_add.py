@@ -38,7 +38,7 @@ class QuickAddContext:
 
 
 class TaskPlace(TypedDict, total=False):
-    """Where a new task goes, whatever its text says."""
+    """List and parent of a new task, which take precedence over its text."""
 
     list_id: str
     parent_id: str
