@@ -79,7 +79,7 @@ def _inspect(name: str, units: Iterable[str]) -> ImageStatus:
 
 
 def _find_tagged(name: str) -> str | None:
-    """Return the time when an image's record was written, as its own time is 1970 (reproducible)."""
+    """Return when an image's record was written, as the image's own time is always 1970."""
     target = next((each for each in build.ALL_TARGETS if build.reference(each) == name), None)
     if target is not None:
         with contextlib.suppress(OSError):
