@@ -108,7 +108,7 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
         return Query()
     search = asked.q if asked.q and asked.q.strip() else None
     if asked.sort == "relevance" and search is None:
-        items.add_error("sort", "relevance goes with query; give words, or another order")
+        items.add_error("sort", "relevance requires query; give words, or another order")
     has_dates = asked.due not in {None, "none"} or bool(_DATES & arguments.keys())
     sort = asked.sort or ("relevance" if search else "due" if has_dates else "created")
     status = arguments.get("status", "open")
