@@ -65,7 +65,7 @@ def test_a_program_refuses_requests_while_the_schema_is_for_a_later_one(url: str
             stopped = client.get("/api/v1/tasks")
 
     assert (refused.status_code, refused.json()["code"]) == (503, "schema-mismatch")
-    assert "which needs a program for revision 9999 or later" in refused.json()["detail"]
+    assert "which requires a program for revision 9999 or later" in refused.json()["detail"]
     assert (stored, created.status_code) == ([], 201)
     assert (stopped.status_code, stopped.json()["code"]) == (503, "schema-mismatch")
 

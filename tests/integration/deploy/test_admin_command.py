@@ -199,7 +199,7 @@ def test_heads_are_written_and_compared_on_this_machine(run: Run, folder: Path) 
     assert run("verify", "--head", "heads").returncode == 0
     wrong = run("verify", "--head", "wrong", "--export-head", "more")
     assert wrong.returncode == 64
-    assert "wrong, line 1: not the head of a journal" in wrong.stderr
+    assert "wrong, line 1: is not a journal head" in wrong.stderr
     assert not (folder / "more").exists()
 
 
@@ -347,7 +347,7 @@ def test_a_token_of_the_backend_with_a_name_can_be_listed(
     )
     with pytest.raises(DeployError, match="no token: --writes-per-hour: must be a whole number"):
         admin.token("agents", name="x", writes_per_hour="0", within=within)
-    with pytest.raises(DeployError, match="no token: --name: a token has a name of"):
+    with pytest.raises(DeployError, match="no token: --name: must be 1 to"):
         admin.token("agents", name=" ", within=within)
     with pytest.raises(DeployError, match="no token: --writes-per-hour requires --name"):
         admin.token("agents", writes_per_hour="1", within=within)
