@@ -10,16 +10,23 @@ from todo.assistant.rules.decision import Decision, RuleContext
 from todo.assistant.rules.line import QUOTED, Line, fold
 from todo.assistant.rules.new_task import (
     ASK_TITLE,
+    ask_for_title,
     cut_end,
+    decide_counted,
+    is_read_only,
     make_addition,
+    mark_list,
     mark_priority,
     parse_line,
 )
+from todo.assistant.rules.outcome import OUTCOMES, find_reported, is_report
 from todo.assistant.rules.statement import is_statement, says_change
 from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.vocabulary import (
     COMMANDS,
     ERRANDS,
+    IDIOMS,
+    MOTIONS,
     NOT_DUTIES,
     NOT_IN_TITLES,
     VERBS,
@@ -114,10 +121,6 @@ _LIST_FIRST = re.compile(
     r"(?:to|on|onto|in|into|under) (?P<own>(?:my|the|our) )?(?P<list>[^:,]{1,60}?)(?P<noun> list)?"
     r" ?[:,] ?(?P<x>\S.*)"
 )
-# "Add walk to work" is about the way, not about the list.
-_MOTIONS = frozenset({
-    "commute", "cycle", "fly", "get", "go", "head", "listen", "move", "return", "travel", "walk",
-})  # fmt: skip
 _ANY_LIST = frozenset({
     "", "to-do", "todo", "to do", "task", "tasks", "todos", "to-dos", "things to do", "list",
     "inbox",
@@ -129,8 +132,9 @@ _LIGHT = re.compile(
     r"(?:make|get|do|have|take|set|put|finish) (?!(?:an?|another|some)\b)(?P<x>\S.*?)"
     r"(?: (?:done|finished|completed|sorted|handled|ready|over with|out of the way))?"
 )
-_OUTCOMES = frozenset({"completed", "done", "finished"})
 _CAUSES = frozenset({"get", "have", "make"})
+# "Remind me about the haircut", of which there is a task.
+_KNOWN_THING = re.compile(r"(?:the|my|our) (?:[^\W\d_]|[ -])+\Z")
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
 
@@ -139,11 +143,20 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
     """Return the addition that a message announces in words, or None."""
     if line.is_question or line.folded.startswith(("don't add", "do not add")):
         return None
+    return _decide_unclear(line, context) or _decide_announced(line, context, index)
+
+
+def _decide_unclear(line: Line, context: RuleContext) -> Decision | None:
+    """Return what an addition lacks, or several additions; None for any other message."""
     if _NO_TITLE.fullmatch(line.folded):
         return ASK_TITLE
     unknown = _find_unknown_list(line, context)
     if unknown is not None:
         return Decision("help", "unknown-list", fields={"list": unknown})
+    return decide_counted(line, context) or ask_for_title(line, context)
+
+
+def _decide_announced(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
     rest = (
         _find_command(line, context, index)
         or _find_reminder(line, context)
@@ -156,6 +169,8 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
     if of_list is not None and ListNames(context.list_names).find(of_list["list"]) is not None:
         return ASK_TITLE
     read = parse_line(rest, context)
+    if _KNOWN_THING.match(fold(rest)) and not _is_new(rest, context, index):
+        return None
     has_title = read is None or read.title or read.questions
     return _make(rest, context) if has_title else ASK_TITLE
 
@@ -167,7 +182,7 @@ def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return None
     rest = _cut_duty(line, found)
     words = split_words(rest)
-    if not words or words[0] in _REQUESTS | NOT_DUTIES | NOT_IN_TITLES:
+    if not words or words == ["talk"] or words[0] in _REQUESTS | NOT_DUTIES | NOT_IN_TITLES:
         return None
     is_verb = found["to"] is not None or words[0] in VERBS
     return _make(rest, context) if is_verb and _is_new(rest, context, index) else None
@@ -183,11 +198,11 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     is_short = _MIN_BARE_WORDS <= len(words) <= _MAX_BARE_WORDS
     if line.is_question or not is_short or not NOT_IN_TITLES.isdisjoint(plain):
         return None
-    is_done = not _OUTCOMES.isdisjoint(words[1:]) and words[0] not in _CAUSES
+    is_done = not OUTCOMES.isdisjoint(words[1:]) and words[0] not in _CAUSES
     if is_done or line.text.startswith(CHECKS):
         # Of a task that is done, and of which there is none: "oil change done at the garage".
         return None
-    if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith("get rid"):
+    if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith(IDIOMS):
         return None
     read = parse_line(line.text, context)
     if read is None or read.questions or _is_known(read.title, context, index):
@@ -196,7 +211,8 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
     has_due = read.due_date is not None or read.due_at is not None
     is_to_do = words[0] in ERRANDS or (words[0] in VERBS and has_due)
     is_timed = read.due_at is not None and not is_statement(line.text, read.title)
-    if has_marks or is_timed or (is_to_do and not (has_due and says_change(read.title))):
+    is_said = says_change(read.title) if has_due else is_report(line.folded, words)
+    if has_marks or is_timed or (is_to_do and not is_said):
         return make_addition(line.text, context)
     return None
 
@@ -331,7 +347,7 @@ def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | 
     known = ListNames(context.list_names).find(name)
     if known is None or not (is_named or _is_thing(item, is_announced=is_announced)):
         return None
-    return _mark_list(item, known)
+    return mark_list(item, known)
 
 
 def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
@@ -339,10 +355,11 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
     if _COMMAND.fullmatch(line.folded) is None:
         return None
     head = line.folded[: len(cut_end(line.text, context)[0])]
-    tries = (_TO_LIST.fullmatch(text) for text in (line.folded, head))
+    tries = [_TO_LIST.fullmatch(text) for text in (line.folded, head)]
     listed = next((each for each in tries if each and each["own"] and each["noun"]), None)
     if listed is None:
-        return None
+        names = [line.cut(each, "list") for each in tries if each is not None]
+        return next((name for name in names if is_read_only(name, context)), None)
     name = line.cut(listed, "list")
     is_known = name.lower() in _ANY_LIST or ListNames(context.list_names).find(name) is not None
     return None if is_known or QUOTED in line.folded[listed.start("list") :] else name
@@ -351,14 +368,8 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
 def _is_thing(item: str, *, is_announced: bool) -> bool:
     """Return whether a text is a noun, or quoted: "bike to work", not "ride the bike to work"."""
     words = split_words(item)
-    is_noun = bool(words) and words[0] not in VERBS | _MOTIONS
+    is_noun = bool(words) and words[0] not in VERBS | MOTIONS
     return is_announced and (fold(item).startswith(QUOTED) or is_noun)
-
-
-def _mark_list(item: str, name: str) -> str | None:
-    if '"' in name:
-        return None
-    return f"{item} #{name}" if name.isalnum() else f'{item} #"{name}"'
 
 
 def _make(rest: str, context: RuleContext) -> Decision | None:
@@ -369,8 +380,13 @@ def _make(rest: str, context: RuleContext) -> Decision | None:
 def _is_known(title: str, context: RuleContext, index: TaskIndex) -> bool:
     """Return whether a line can be about a task: "make mom's call at 6pm" about "Call mom"."""
     thing = _LIGHT.fullmatch(title.lower())
-    return not _is_new(title, context, index) or (
-        thing is not None and not _is_new(title[thing.start("x") : thing.end("x")], context, index)
+    return (
+        not _is_new(title, context, index)
+        or find_reported(title, context) is not None
+        or (
+            thing is not None
+            and not _is_new(title[thing.start("x") : thing.end("x")], context, index)
+        )
     )
 
 

@@ -49,7 +49,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
     if reply is not None:
         return reply
     if "\n" in message.strip():
-        return decide_lines(message, context) or _refuse_heading(message, context)
+        return _decide_lines(message, context)
     if len(message) > MAX_LENGTH:
         return None
     line = make_line(message)
@@ -79,6 +79,25 @@ def _decide_instead(line: Line, context: RuleContext) -> Decision | None:
         return None
     other = make_line(line.cut(found))
     return _decide_line(other, context) if other.text and len(other.text) < len(line.text) else None
+
+
+def _decide_lines(message: str, context: RuleContext) -> Decision | None:
+    lines = decide_lines(message, context)
+    if lines is not None and _are_commands(lines, message, context):
+        return SEVERAL
+    return lines or _refuse_heading(message, context)
+
+
+def _are_commands(added: Decision, message: str, context: RuleContext) -> bool:
+    """Return whether each of several lines changes a task, without a heading to add them."""
+    texts = added.text.split("\n")
+    has_heading = len(texts) < len([line for line in message.splitlines() if line.strip()])
+    return not has_heading and all(_changes_task(text, context) for text in texts)
+
+
+def _changes_task(text: str, context: RuleContext) -> bool:
+    decision = _decide_line(make_line(text), context) if len(text) <= MAX_LENGTH else None
+    return decision is not None and bool(decision.tasks or decision.candidates)
 
 
 def _refuse_heading(message: str, context: RuleContext) -> Decision | None:

@@ -8,7 +8,8 @@ import re
 from itertools import islice
 
 from todo.assistant.rules.decision import Decision, RuleContext
-from todo.assistant.rules.line import fold, is_quotation
+from todo.assistant.rules.line import Line, fold, is_quotation
+from todo.assistant.rules.task_match import split_parts
 from todo.assistant.rules.vocabulary import COMMANDS, TASK_NOUNS, VERBS
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
@@ -35,23 +36,19 @@ _LINKS = VERBS | {
     "your",
 }  # fmt: skip
 _NO_TITLE = TASK_NOUNS | {
-    *(
-        "a",
-        "an",
-        "another",
-        "chore",
-        "chores",
-        "do",
-        "entries",
-        "for",
-        "me",
-        "more",
-        "my",
-        "new",
-        "note",
-    ),
-    *("of", "reminder", "reminders", "some", "the", "this", "to"),
+    *("a", "an", "another", "both", "chore", "chores", "do", "entries", "for", "her", "him", "it"),
+    *("me", "more", "my", "new", "note", "of", "reminder", "reminders", "some", "that", "the"),
+    *("them", "these", "this", "those", "to"),
 }
+_COUNTS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_COUNTED = re.compile(
+    r"(?:add|create|insert|enter|make)(?: me)? (?:(?:these|the following) )?"
+    rf"(?P<count>[2-9]|10|{'|'.join(_COUNTS)})"
+    r" (?:new |more )?(?:tasks|to-?dos|items|reminders|chores|things)\b(?P<x>.*)"
+)
+_ONLY_LIST = re.compile(
+    r"(?:add|put) (?:to|on|in|into) (?:(?:my|the|our) )?(?P<list>\S.{0,60}?)(?: list)?"
+)
 _JOINT = re.compile(r"[,;]? (?:and|then) |[,;] ")
 _TO_LIST = re.compile(r".*\S (?:to|on|onto) (?:(?:my|the|our) )?(?P<list>\S.{0,60}?)(?: list)?")
 _OWN_KINDS = frozenset({"due", "recurrence", "list"})
@@ -70,6 +67,34 @@ def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
     return parse_quick_add(text, context.now, context.zone, context.list_names)
 
 
+def mark_list(item: str, name: str) -> str | None:
+    """Return a line with the mark of a list; None for a name that no mark can have."""
+    if '"' in name:
+        return None
+    return f"{item} #{name}" if name.isalnum() else f'{item} #"{name}"'
+
+
+def decide_counted(line: Line, context: RuleContext) -> Decision | None:
+    """Return the tasks of "add two tasks: sweep the yard, mop the hall", if they are clear."""
+    found = _COUNTED.fullmatch(line.folded)
+    if found is None:
+        return None
+    rest = line.cut(found)
+    parts = split_parts(rest[1:].strip()) if rest.startswith(":") else []
+    count = found["count"]
+    number = int(count) if count.isdigit() else _COUNTS.index(count) + 2
+    read = [parse_line(part, context) for part in parts]
+    is_clear = all(each is not None and not each.spans and not each.questions for each in read)
+    return Decision("add", "\n".join(parts)) if len(parts) == number and is_clear else SEVERAL
+
+
+def ask_for_title(line: Line, context: RuleContext) -> Decision | None:
+    """Return the question for what is to be on a list, where a message names only the list."""
+    found = _ONLY_LIST.fullmatch(line.folded)
+    is_list = found is not None and ListNames(context.list_names).find(found["list"]) is not None
+    return ASK_TITLE if is_list else None
+
+
 def make_addition(text: str, context: RuleContext) -> Decision | None:
     """Return the addition of a text, or the question for its title; None for no text."""
     text = _cut_statement(mark_priority(text, context), context)
@@ -80,7 +105,17 @@ def make_addition(text: str, context: RuleContext) -> Decision | None:
         return ASK_TITLE
     if _says_several(read, context):
         return SEVERAL
+    unknown = next((tag for tag in read.tags if is_read_only(tag, context)), None)
+    if unknown is not None:
+        # "#Team" would become a tag.
+        return Decision("help", "unknown-list", fields={"list": unknown})
     return Decision("add", remove_marks(text, context))
+
+
+def is_read_only(name: str, context: RuleContext) -> bool:
+    """Return whether a name means a list to which the person cannot add tasks."""
+    written, read = map(ListNames, (context.list_names, context.read_only_lists))
+    return read.find(name) is not None and written.find(name) is None
 
 
 def _says_several(read: QuickAdd, context: RuleContext) -> bool:
@@ -89,15 +124,16 @@ def _says_several(read: QuickAdd, context: RuleContext) -> bool:
     Quick add has found another one, which would be that of all parts.
     """
     kinds = {span.kind for span in read.spans}
-    if kinds.isdisjoint(_OWN_KINDS) or "literal" in kinds:
+    if kinds.isdisjoint(_OWN_KINDS):
         return False
-    parts = _JOINT.split(read.title, maxsplit=_MAX_TRIES)
+    is_quoted = "literal" in kinds
+    parts = _JOINT.split(fold(read.title) if is_quoted else read.title, maxsplit=_MAX_TRIES)
     lists = ListNames(context.list_names)
     for part in parts[:-1]:
         listed = _TO_LIST.fullmatch(fold(part)) if "list" in kinds else None
         if listed is not None and lists.find(listed["list"]) is not None:
             return True
-    return any(_has_own(part, context) for part in parts[1:])
+    return not is_quoted and any(_has_own(part, context) for part in parts[1:])
 
 
 def _has_own(part: str, context: RuleContext) -> bool:

@@ -38,8 +38,8 @@ _AUXILIARIES = frozenset({
     "have", "is", "may", "might", "must", "should", "was", "were", "will", "would",
 })  # fmt: skip
 _DENIALS = frozenset({
-    "already", "forget", "ignore", "maybe", "never", "no", "nobody", "not", "nothing", "perhaps",
-    "skip", "without", "yet",
+    "already", "forget", "ignore", "maybe", "never", "no", "nobody", "not", "nothing", "now",
+    "perhaps", "skip", "without", "yet",
 })  # fmt: skip
 # "Kids back at 5pm", "Omar home 6pm": where somebody is, or how, behind a noun.
 _STATES = frozenset({"asleep", "away", "back", "busy", "closed", "gone", "here", "home", "there"})
@@ -47,7 +47,7 @@ _BEFORE_PLACES = frozenset(
     {"at", "back", "come", "from", "get", "go", "in", "near", "the", "welcome"}
 )
 _ARTICLES = frozenset({"a", "an", "at", "my", "our", "the", "to", "with"})
-_CHANGED: Final = frozenset({
+CHANGED: Final = frozenset({
     "arrived", "began", "came", "canceled", "cancelled", "changed", "closed", "delayed", "ended",
     "moved", "postponed", "rescheduled", "shifted", "started", "went",
 })  # fmt: skip
@@ -77,7 +77,7 @@ def is_statement(text: str, title: str) -> bool:
     if len(words) > 1 and words[-1] in _STATES and words[0] not in VERBS:
         return words[-2] not in _BEFORE_PLACES
     # "guided tour 3pm" is a thing, "missed the train" and "met Omar" are not.
-    is_plain = words[0].endswith("ed") and (_ARTICLES | _CHANGED).isdisjoint(words[:2])
+    is_plain = words[0].endswith("ed") and (_ARTICLES | CHANGED).isdisjoint(words[:2])
     return is_first and _is_past(words[0]) and not is_plain
 
 
@@ -85,7 +85,7 @@ def says_change(title: str) -> bool:
     """Return whether a line says what became of something: "call with Ben moved to 3pm"."""
     words = _split(title)
     is_short = len(words) == 2 and _is_past(words[1])  # noqa: PLR2004 - "rent increased"
-    return is_short or not _CHANGED.isdisjoint(words[1:])
+    return is_short or not CHANGED.isdisjoint(words[1:])
 
 
 def _split(text: str) -> list[str]:

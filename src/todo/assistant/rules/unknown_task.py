@@ -12,6 +12,7 @@ from todo.assistant.rules.decision import Decision, RuleContext, TaskName
 from todo.assistant.rules.engine import MAX_LENGTH, find_changes
 from todo.assistant.rules.line import Line, make_line, unquote
 from todo.assistant.rules.new_task import parse_line
+from todo.assistant.rules.outcome import find_reported
 from todo.assistant.rules.statement import is_statement
 from todo.assistant.rules.task_match import Match, TaskIndex, is_group, split_parts
 from todo.assistant.rules.vocabulary import PHRASE_FILLERS
@@ -25,6 +26,10 @@ _COMMAND = re.compile(
 )
 # "set the table tomorrow" is not, "set the priority of the table to high" is.
 _OTHER_COMMAND = re.compile(r"(?:set|make|give|change|bump|add|put|clear)\b")
+_ANNOUNCED = re.compile(
+    r"(?:remind me (?:about|of)|don't (?:let me )?forget(?: about)?|remember)"
+    r" (?P<x>(?:the|my|our) .*)"
+)
 _BEFORE_DUE = re.compile(r"\A(?:on|at|by|for|before|due)\s+", re.IGNORECASE)
 _DUE = re.compile(r"\b(?:due|deadline|date)\b")
 
@@ -59,7 +64,11 @@ def explain(message: str, context: RuleContext) -> Decision | None:
     meant = _find_command(line, context)
     if meant is not None:
         return _explain(meant, context)
-    return _explain_known(line, context) or _explain_statement(line, context)
+    return (
+        _explain_known(line, context)
+        or _explain_titled(line, context)
+        or _explain_statement(line, context)
+    )
 
 
 def _find_command(line: Line, context: RuleContext) -> Decision | None:
@@ -133,6 +142,19 @@ def _explain_known(line: Line, context: RuleContext) -> Decision | None:
         # "7" is a time behind "at" only.
         due = f"{read.due_at.astimezone(context.zone):%Y-%m-%d %H:%M}"
     return Decision("help", "known-task", fields={"title": found[0].title, "due": due})
+
+
+def _explain_titled(line: Line, context: RuleContext) -> Decision | None:
+    """Return that a line is about an open task, and does not say what is to happen; or None."""
+    task = find_reported(line.text, context)
+    if task is None:
+        announced = _ANNOUNCED.fullmatch(line.folded)
+        phrase = "" if announced is None else line.cut(announced)
+        opened = TaskIndex([each for each in context.tasks if not each.is_completed])
+        found = opened.match(phrase).found if phrase else ()
+        task = found[0] if len(found) == 1 else None
+    fields = {} if task is None else {"title": task.title, "message": line.text}
+    return Decision("help", "known-title", fields=fields) if fields else None
 
 
 def _explain_statement(line: Line, context: RuleContext) -> Decision | None:

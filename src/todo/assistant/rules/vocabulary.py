@@ -53,6 +53,17 @@ COMMANDS: Final = frozenset({
 })  # fmt: skip
 """These start what the assistant is to do with tasks."""
 
+IDIOMS: Final = (
+    *("get a life", "get lost", "get over", "get real", "get rid", "get well", "hang in there"),
+    *("hang on", "hang tight", "ring a bell"),
+)
+"""They start with the verb of an errand and are none."""
+
+MOTIONS: Final = frozenset({
+    "commute", "cycle", "fly", "get", "go", "head", "listen", "move", "return", "travel", "walk",
+})  # fmt: skip
+""""Add walk to work" is about the way, not about the list."""
+
 NOT_DUTIES: Final = frozenset({
     "admit", "agree", "ask", "be", "confess", "go", "know", "laugh", "say", "see", "tell", "think",
     "wonder",

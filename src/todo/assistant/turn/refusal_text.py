@@ -86,6 +86,15 @@ def _say_known_task(fields: Mapping[str, Any]) -> str:
     )
 
 
+def _say_known_title(fields: Mapping[str, Any]) -> str:
+    title = quote(fields["title"], _LENGTH)
+    return (
+        f"There is a task {title} already, so nothing was changed. If it is done, write complete"
+        f" {title}; if it is not needed, write delete {title}; to add another one, write add"
+        f" {quote(fields['message'], _LENGTH)}."
+    )
+
+
 def _say_used_up(fields: Mapping[str, Any]) -> str:
     return (
         "That can mean that the task is done, or that there is none left, so nothing was changed."
@@ -109,6 +118,7 @@ _TEXTS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "used-up": _say_used_up,
     "lists": _say_lists,
     "known-task": _say_known_task,
+    "known-title": _say_known_title,
     "no-title": lambda _fields: (
         "The message does not say what the task is, so nothing was added. Write, for example, add"
         " buy milk tomorrow."

@@ -34,6 +34,15 @@ from todo.assistant.turn.refusal_text import find_refusal
             ),
         ),
         (
+            "known-title",
+            {"title": "Order firewood", "message": "order firewood delayed"},
+            (
+                'There is a task "Order firewood" already, so nothing was changed. If it is done,'
+                ' write complete "Order firewood"; if it is not needed, write delete "Order'
+                ' firewood"; to add another one, write add "order firewood delayed".'
+            ),
+        ),
+        (
             "no-title",
             {},
             (
