@@ -21,9 +21,9 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-// A character that changes the direction of text could make one title look like another.
-const makeText = (text, id) =>
-  make("bdi", { id, dir: "auto" }, text.replace(/[\u202a-\u202e\u2066-\u2069]/g, "\ufffd"));
+// Characters that turn text around, or are invisible, make titles look alike.
+const clean = (text) => text.replace(/[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, "\ufffd");
+const makeText = (text, id) => make("bdi", { id, dir: "auto" }, clean(text));
 const makeButton = (label, run, attributes) =>
   make("button", { type: "button", onclick: () => begin(run), ...attributes }, label);
 
@@ -382,7 +382,7 @@ async function fetchLists() {
 
 function fillSelect(id, options) {
   const chosen = byId(id).value;
-  say(id, ...options.map(([value, label]) => make("option", { value, selected: value === chosen }, label)));
+  say(id, ...options.map(([value, label]) => make("option", { value, selected: value === chosen }, clean(label))));
 }
 
 function offerZone() {

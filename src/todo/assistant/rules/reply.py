@@ -62,7 +62,9 @@ _DECLINE = re.compile(
     rf"|cancel {_IT}|keep (?:{_ALL}|all|everything)|leave (?:{_ALL}|all|everything)(?: (?:alone"
     rf"|as (?:it is|they are)))?|n|no way"
     rf"|(?:please )?(?:don't|do not) (?:do|delete|touch|change|remove|apply) {_ALL}|forget it"
-    rf"|rather not|i changed my mind|not now|better not|no thanks|no thank you)(?:[,.! ]+|\Z))+"
+    rf"|rather not|(?:absolutely|certainly|definitely|of course|please) not|hell no"
+    r"|please (?:no|don't)|\U0001f44e|i changed my mind|not now|better not|no thanks"
+    r"|no thank you)(?:[,.! ]+|\Z))+"
     r"(?:please|thanks|thank you)?"
 )
 # No answer to a plan: it is shown again.

@@ -15,7 +15,7 @@ from todo.assistant.rules.new_task import parse_line
 from todo.assistant.rules.outcome import find_reported
 from todo.assistant.rules.statement import is_statement
 from todo.assistant.rules.task_match import Match, TaskIndex, is_group, split_parts
-from todo.assistant.rules.vocabulary import PHRASE_FILLERS
+from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS
 from todo.assistant.rules.words import split_words
 
 # These are always for the assistant.
@@ -98,7 +98,7 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
     index = TaskIndex(fitting, local)
     parts = split_parts(phrase)
     unknown = [part for part in parts or [phrase] if not index.match(part)]
-    if not unknown or index.match(phrase):
+    if not unknown or index.match(phrase) or phrase.lower() in COMMANDS:
         # The message is not clear for another reason.
         return None
     if is_group(phrase):

@@ -167,7 +167,14 @@ def _show_rule(task: _Fields) -> str:
 
 
 def _show_reminders(minutes: list[int]) -> str:
-    return f"{', '.join(map(str, minutes))} min before" if minutes else _NONE
+    before = ", ".join(str(each) for each in minutes if each > 0)
+    after = ", ".join(str(-each) for each in minutes if each < 0)
+    parts = (
+        f"{before} min before" if before else "",
+        "at the due" if 0 in minutes else "",
+        f"{after} min after" if after else "",
+    )
+    return ", ".join(filter(None, parts)) or _NONE
 
 
 def _quote(text: str | None, length: int = _LENGTH) -> str:

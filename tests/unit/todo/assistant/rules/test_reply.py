@@ -30,6 +30,23 @@ def test_a_yes_with_other_words_is_a_yes(message: str) -> None:
 
 @pytest.mark.parametrize(
     "message",
+    [
+        *(
+            "please don't",
+            "Please don\u2019t!",
+            "absolutely not",
+            "no, certainly not",
+            "\U0001f44e",
+        ),
+        *("hell no", "of course not, thanks", "please no"),
+    ],
+)
+def test_a_no_in_other_words_is_a_no(message: str) -> None:
+    assert decide_reply(message, DELETION) == Decision("decline")
+
+
+@pytest.mark.parametrize(
+    "message",
     ["ok, add milk", "which gym", "what is due today", "okay, complete the report", "why not milk"],
 )
 def test_an_instruction_or_a_question_is_no_talk_about_the_plan(message: str) -> None:

@@ -124,6 +124,7 @@ def test_another_line_about_a_task_is_not_explained(message: str) -> None:
 @pytest.mark.parametrize(
     "message",
     [
+        "mark done",
         "should I delete the harp?",
         "don't delete the harp",
         "I deleted the harp",

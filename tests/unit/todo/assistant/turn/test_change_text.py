@@ -33,6 +33,16 @@ def _describe(before: TaskChanges, after: TaskChanges) -> str | None:
         ({"tags": ["a"]}, {"tags": ["a", "b"]}, '"x" (tags "a" → "a, b")'),
         ({"recurrence": "FREQ=DAILY"}, {}, '"x" (repeats every day → none)'),
         ({}, {"reminders": [10, 60]}, '"x" (reminders none → 10, 60 min before)'),
+        (
+            {"reminders": [30]},
+            {"reminders": [0]},
+            '"x" (reminders 30 min before \u2192 at the due)',
+        ),
+        (
+            {"reminders": [-45]},
+            {"reminders": [-45, 0, 5]},
+            '"x" (reminders 45 min after \u2192 5 min before, at the due, 45 min after)',
+        ),
         ({}, {"description": "why"}, '"x" (description none → "why")'),
         ({"parent_id": "p"}, {"parent_id": "q"}, '"x" (task above changed)'),
         (
