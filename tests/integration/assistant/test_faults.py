@@ -145,6 +145,19 @@ def test_a_fault_of_the_server_is_an_answer_without_the_model(
     assisted.wait_for_rest()
 
 
+def test_arguments_that_cannot_be_read_are_an_answer_on_each_route(
+    assisted: Assisted, model: ModelServer, alice: Person
+) -> None:
+    make_fine(assisted, model, alice)
+    model.follow(FAULTS["nests the arguments of a call deeply"][0])
+
+    found = [send(alice), stream(alice), chat(alice)]
+
+    assert all(each["degraded"] for each in found)
+    assert {each["degraded_reason"] for each in found[:2]} <= {"invalid", "timeout"}
+    assert read(alice.http.get("/api/v1/tasks"))["items"] == []
+
+
 # What the model writes is wrong: it gets the error twice.
 NONSENSE = {
     "json_schema": {
