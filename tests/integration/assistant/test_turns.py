@@ -200,4 +200,4 @@ def test_a_token_may_do_what_its_scopes_say(desk: Desk, ann: Caller) -> None:
     blind = replace(ann, scopes=frozenset({"assistant", "write"}))
     answer = desk.ask(desk.hire(), blind, "complete one")
     assert (answer.changed, answer.degraded) == (False, None)
-    assert "does not have the scope read" in answer.response
+    assert "lacks the scope read" in answer.response
