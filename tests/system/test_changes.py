@@ -195,7 +195,7 @@ def test_addresses_that_cannot_be_listened_on_touch_nothing(stack: Stack, squatt
 @pytest.mark.parametrize(
     ("port", "cause"),
     [
-        ("80", "port 80 needs root"),
+        ("80", "port 80 requires root"),
         ("9000", "port 9000 is a management port"),
         ("8123", "port 8123 on 127.0.0.1 is taken"),
     ],

@@ -145,7 +145,7 @@ def test_root_without_the_right_to_make_namespaces_is_told_what_works() -> None:
     done = process.run(["setpriv", "--bounding-set=-sys_admin", *program], check=False)
     assert done.returncode == ExitCode.CONFIG
     (line,) = done.stderr.splitlines()
-    assert "nor a lab (root may not make namespaces here" in line
+    assert "nor a lab (root cannot create namespaces here" in line
     assert "python3 build.py dev" in line
 
 

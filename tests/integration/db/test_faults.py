@@ -99,7 +99,7 @@ ROWS = {
     ),
     "full": Row("is full", "200", "503 `database-full`", "200", "closed", "at once"),
     "read_only": Row(
-        "is read-only, or a stand-by", "200", "503 `database-read-only`", "200", "closed", "at once"
+        "is read-only, or a standby", "200", "503 `database-read-only`", "200", "closed", "at once"
     ),
     "crowded": Row("has no connection left", DOWN, DOWN, DOWN, "open", "at once"),
     "stopped": Row("is stopped", DOWN, DOWN, DOWN, "open", "at once"),
