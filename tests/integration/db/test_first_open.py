@@ -98,4 +98,4 @@ def test_a_server_starts_beside_commands(make_options: MakeOptions) -> None:
         # Before the migration there is nothing that they could read, and they say so.
         if commands[name].returncode:
             (line,) = outputs[name][1].splitlines()
-            assert line.startswith("todo.admin: error: The database's schema "), outputs
+            assert line.startswith("todo.admin: error: The database schema "), outputs
