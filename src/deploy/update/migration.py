@@ -21,7 +21,8 @@ _BLOCKS_S = 10.0
 _WAITS_S = 300.0
 """Maximum time for which it may wait for locks, without blocking requests."""
 _PAUSE_S = 10.0
-"""Between two attempts it waits for nobody, for much less than this."""
+"""A wait that is not seen for so long is over. There are gaps: a request ends after five seconds of
+waiting, and the migration pauses between its attempts."""
 
 _SESSIONS = (
     "(SELECT pid, wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits FROM pg_stat_activity"
@@ -44,9 +45,8 @@ class Watch:
     """Looks at a migration from time to time."""
 
     def __init__(self) -> None:
-        self._blocks_since: float | None = None
-        self._waits_since: float | None = None
-        self._waited_at = 0.0
+        self._blocks = _Wait()
+        self._waits = _Wait()
 
     def look(self) -> str:
         """Return the current observations; empty if there are none.
@@ -60,31 +60,33 @@ class Watch:
             # The database may be elsewhere. Where it is down, the migration itself fails.
             return ""
         blocked, _, blocker = found.partition("\n")
-        now = time.monotonic()
-        if blocked == "0":
-            self._blocks_since = None
-        elif self._blocks_since is None:
-            self._blocks_since = now
-        elif now - self._blocks_since > _BLOCKS_S:
-            waited_s = now - self._blocks_since
-            raise FaultError(f"its migration has let requests wait for {waited_s:.0f} s", MIGRATION)
-        self._note_wait(blocker, now)
+        blocks_s = self._blocks.see(is_seen=blocked != "0")
+        waits_s = self._waits.see(is_seen=bool(blocker))
+        if blocks_s > _BLOCKS_S:
+            raise FaultError(f"its migration has let requests wait for {blocks_s:.0f} s", MIGRATION)
+        if waits_s > _WAITS_S:
+            reason = f"its migration has waited {waits_s:.0f} s for {blocker}"
+            raise FaultError(reason, MIGRATION, of_image=False)
         if blocker:
             return f"waits for {blocker}"
         return "requests wait for it" if blocked != "0" else ""
 
-    def _note_wait(self, blocker: str, now: float) -> None:
-        if not blocker:
-            if now - self._waited_at > _PAUSE_S:
-                self._waits_since = None
-            return
-        self._waited_at = now
-        if self._waits_since is None:
-            self._waits_since = now
-        elif now - self._waits_since > _WAITS_S:
-            waited_s = now - self._waits_since
-            reason = f"its migration has waited {waited_s:.0f} s for {blocker}"
-            raise FaultError(reason, MIGRATION, of_image=False)
+
+class _Wait:
+    """How long one thing waits for another, which is not seen at every look."""
+
+    def __init__(self) -> None:
+        self._since = self._last = float("-inf")
+
+    def see(self, *, is_seen: bool) -> float:
+        """Seconds of the wait so far; 0 while it is not seen."""
+        now = time.monotonic()
+        if not is_seen:
+            return 0.0
+        if now - self._last > _PAUSE_S:
+            self._since = now
+        self._last = now
+        return now - self._since
 
 
 def end_sessions() -> None:
