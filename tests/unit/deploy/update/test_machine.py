@@ -190,7 +190,10 @@ def test_a_migration_that_is_given_up_ends_in_the_server_too(
     with pytest.raises(FaultError, match="it let requests wait"):
         StackMachine(IMAGE, FORMER, 2.0).migrate()
     unit = units.MIGRATION
-    assert stack.ran == [f"stop {unit}", f"reset-failed {unit}", "end sessions"]
+    assert stack.ran == [
+        *(f"kill --signal=SIGKILL {unit}", f"stop {unit}", f"reset-failed {unit}"),
+        "end sessions",
+    ]
 
 
 def test_a_slow_machine_has_more_time(stack: FakeStack) -> None:
