@@ -108,8 +108,8 @@ class LabStack:
             machine = self._start(port or _PUBLIC_PORT)
         published = _outer(machine, _PUBLIC_PORT)
         if published is None or port not in (None, published):
-            there = f"port {published}" if published else "does not publish the backend"
-            message = f"the lab {self.name} runs already, and publishes {there}"
+            there = f"publishes port {published}" if published else "does not publish the backend"
+            message = f"the lab {self.name} runs already, and {there}"
             raise DeployError(message, hint=_beside(port), code=ExitCode.CONFIG)
         words = ["up", f"--image-cache={IMAGES}", "--no-lab", *arguments]
         if ai.wanted is not None:

@@ -120,8 +120,8 @@ def test_port_that_is_taken_is_refused_before_a_lab_starts(
 @pytest.mark.parametrize(
     ("machine", "port", "said"),
     [
-        (FakeLab({8000: 8000}), 8123, "publishes port 8000"),
-        (FakeLab({}), None, "publishes does not publish the backend"),
+        (FakeLab({8000: 8000}), 8123, "runs already, and publishes port 8000"),
+        (FakeLab({}), None, "runs already, and does not publish the backend"),
         (FakeLab({8000: 8000}, checkout="/srv/other"), None, "another checkout, /srv/other"),
     ],
 )
