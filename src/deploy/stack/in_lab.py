@@ -322,7 +322,8 @@ def _shared(model: Model) -> Iterator[str]:
         try:
             if not model.path.stat().st_mode & stat.S_IROTH:
                 raise PermissionError
-            path.hardlink_to(model.path)
+            # A hard link to a symbolic link would lead nowhere inside the lab.
+            path.hardlink_to(model.path.resolve())
         except OSError:
             # Another file system, or a private file.
             shutil.copyfile(model.path, path)

@@ -12,9 +12,10 @@ from deploy.cli.up import Up
 from deploy.errors import DeployError, ExitCode
 from deploy.host import probe
 from deploy.image import build
-from deploy.lab import manager
+from deploy.lab import manager, rootfs
 from deploy.paths import REPO
 from deploy.stack import in_lab, owners, ports
+from deploy.stack.local_model import Model, Request
 from tests.unit.deploy.host.test_probe import READY
 
 if TYPE_CHECKING:
@@ -92,6 +93,36 @@ def test_up_starts_a_lab_and_publishes_both_ports(started: list[FakeLab]) -> Non
     (machine,) = started
     assert machine.name == "second"
     assert machine.publish == {8123: 8000, 9123: 9000}
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o600])
+def test_the_lab_can_read_a_model_behind_a_symbolic_link(
+    started: list[FakeLab], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mode: int
+) -> None:
+    blob = tmp_path / "blob"
+    blob.write_bytes(b"GGUF")
+    blob.chmod(mode)
+    link = tmp_path / "model.gguf"
+    link.symlink_to("blob")
+    (shared := tmp_path / "shared").mkdir()
+    read: list[bytes] = []
+
+    def interact(argv: list[str], **_: object) -> int:
+        (path,) = (word for word in argv if word.startswith("--model="))
+        inside = shared / "models" / path.rpartition("/")[2]
+        assert not inside.is_symlink()
+        read.append(inside.read_bytes())
+        return 0
+
+    machine = FakeLab({8000: 8000})
+    monkeypatch.setattr(machine, "interact", interact)
+    monkeypatch.setattr(rootfs, "shared_cache", lambda: shared)
+    started.append(machine)
+
+    assert HERE.up([], port=None, ai=Request(wanted=True, model=Model(link, "0" * 64, 4))) == 0
+
+    assert read == [b"GGUF"]
+    assert list((shared / "models").iterdir()) == []
 
 
 def test_management_gets_the_next_port_where_its_own_is_taken(
