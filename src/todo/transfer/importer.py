@@ -275,10 +275,11 @@ class Importer:
 
     async def _take_share(self, number: int, new: Share, survey: FileIndex) -> None:
         owner = survey.lists.get(new["list_id"])
-        if owner is None or owner == new["user_id"]:
-            self.report.skipped[number] = (
-                "list_id: the list is not in this file and is not the user's own"
-            )
+        if owner is None:
+            self.report.skipped[number] = "list_id: the list is not in this file"
+            return
+        if owner == new["user_id"]:
+            self.report.skipped[number] = "user_id: is the owner of the list"
             return
         work = await self._work(owner)
         where = {"list_id": new["list_id"], "user": new["user_id"]}

@@ -156,6 +156,32 @@ def test_each_line_that_is_not_taken_is_named_with_its_reason(
     assert told[str(len(lines))] == f"duplicates the ID on line {tasks[0] + 1}"
 
 
+def test_a_share_that_is_not_taken_is_named_with_its_reason(
+    empty: dict[str, str], tmp_path: Path
+) -> None:
+    list_id, made = str(uuid.UUID(int=1)), "2026-01-01T00:00:00.000000+00:00"
+    home = {"id": list_id, "owner": "ann", "name": "Home", "position": 0.0}
+    home |= {"created_at": made, "updated_at": made, "version": 1}
+    share = {"list_id": list_id, "user_id": "ann", "access": "read", "created_at": made}
+    records: list[dict[str, object]] = [
+        {"todo-backend": {"format": 1}},
+        {"account": {"owner": "ann", "zone": "UTC"}},
+        {"list": home},
+        {"share": share},
+        {"share": {**share, "list_id": str(uuid.UUID(int=2)), "user_id": "bob"}},
+    ]
+    file = tmp_path / "export"
+    file.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+
+    result = call_admin(empty, "import", str(file))
+
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[:-1] == [
+        "line 4: skipped: user_id: is the owner of the list",
+        "line 5: skipped: list_id: the list is not in this file",
+    ]
+
+
 def test_what_is_there_otherwise_is_left_alone(
     service: Service, client: httpx.Client, user: str, tmp_path: Path
 ) -> None:
