@@ -56,7 +56,7 @@ def find_problems(name: str) -> str:
     """Run one of the CHECKS, and return what it reports; empty if it passes.
 
     Raises:
-        DeployError: It did not end by itself.
+        DeployError: It did not end by itself, or failed without a report.
     """
     seed = venv.location("dev") / "mypy"
     if name == "mypy":
@@ -64,7 +64,8 @@ def find_problems(name: str) -> str:
     try:
         _run(name, CHECKS[name])
     except process.ToolError as error:
-        if error.completed is None:
+        # Killed for lack of memory, it prints nothing, and has found nothing either.
+        if error.completed is None or not error.completed.stdout.strip():
             raise
         return error.completed.stdout
     if name == "mypy":

@@ -42,6 +42,16 @@ def test_a_check_that_cannot_run_is_no_report_of_the_code(
         checks.lint()
 
 
+def test_a_check_that_is_killed_has_not_passed(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(programs, "large", "kill -KILL $$")
+    monkeypatch.setattr(checks, "CHECKS", {"first": ("large",)})
+
+    with pytest.raises(DeployError, match="large failed with exit code -9"):
+        checks.lint()
+
+
 def test_formatting_applies_safe_fixes_before_it_formats(
     programs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
