@@ -15,9 +15,7 @@ class Dev(cli.Application):
         "--port", cli.Range(1, 64535), default=server.DEFAULT_PORT, help="loopback port"
     )
     no_reload = cli.Flag("--no-reload", help="do not restart when the source changes")
-    token = cli.SwitchAttr(
-        "--token", str, argname="subject", help="print a token for USER and exit"
-    )
+    token = cli.SwitchAttr("--token", str, argname="USER", help="print a token for USER and exit")
 
     def main(self) -> int:
         """Serve, or print a token, in the environment that deploy.bootstrap.commands chose."""
