@@ -93,8 +93,8 @@ def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Comp
 
 def _report_instance(component: Component, tasks: dict[str, ImportedTask]) -> Skipped:
     uid = unescape(next((p.value for p in component.properties if p.name == "UID"), ""))
-    which = "the series itself" if uid in tasks else "there is no series with its UID"
-    why = f"is a changed instance of a series; {which} is imported"
+    series = "the series itself is imported" if uid in tasks else "no series has its UID"
+    why = f"is a changed instance of a series; {series}"
     return Skipped(component.line, component.name, why)
 
 

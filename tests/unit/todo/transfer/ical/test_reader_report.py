@@ -74,16 +74,16 @@ def test_a_second_alarm_at_the_same_time_is_reported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("uid", "which"), [("1", "the series itself"), ("2", "there is no series with its UID")]
+    ("uid", "series"), [("1", "the series itself is imported"), ("2", "no series has its UID")]
 )
-def test_a_changed_instance_says_whether_its_series_is_taken(uid: str, which: str) -> None:
+def test_a_changed_instance_says_whether_its_series_is_taken(uid: str, series: str) -> None:
     instance = f"BEGIN:VTODO\nUID:{uid}\nRECURRENCE-ID:20270115T090000Z\nSUMMARY:x\nEND:VTODO"
 
     for text in (f"{instance}\nBEGIN:VTODO\nUID:1\nSUMMARY:y\nEND:VTODO",):
         calendar = read_calendar(text.encode(), BERLIN)
         assert [each.task["title"] for each in calendar.tasks] == ["y"]
         [only] = calendar.report
-        assert only.why == f"is a changed instance of a series; {which} is imported"
+        assert only.why == f"is a changed instance of a series; {series}"
 
 
 def test_a_start_is_the_due_where_its_duration_is_refused() -> None:
