@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 3600.0
 _UNIT_FILE = re.compile(r"/(?:containers/systemd|systemd/user)/(?P<name>[^/]+\.d/[^/]+\.conf)$")
+_DEPTH_2 = ("-mindepth", "2", "-maxdepth", "2")
 _SECRET = "token-secret"  # noqa: S105 - the name of its file
 
 
@@ -44,10 +45,13 @@ def bring(folder: Path) -> list[str]:
 
     Drop-ins that are there already stay. Those that build.py writes itself are left out.
     """
-    stamps = _unshare("ls", str(folder / "files")).split()
+    # A copy of a backup may lack these files, or be behind a symbolic link.
+    folders = _unshare("find", "-H", str(folder), *_DEPTH_2, "-type", "d").splitlines()
+    found = map(PurePosixPath, folders)
+    stamps = [path for path in found if path.parent.name == "files" and path.name[0] != "."]
     if not stamps:
         return []
-    files = folder / "files" / stamps[-1]
+    files = max(stamps)
     listed = _unshare("find", str(files), "-type", "f").splitlines()
     brought = []
     if str(files / _SECRET) in listed:
