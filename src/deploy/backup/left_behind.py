@@ -73,9 +73,9 @@ def move(folder: Path, until: str, since: str = "") -> Path:
     _move((path for path in gaps if path.name.removeprefix("wal.") < until), left)
     base = folder / "base"
     stamps = find_between((path.name for path in base.glob("*")), since, until)
-    # Only the account of the containers may read it.
+    # Only the account of the containers may read it. The folder may be a symbolic link.
     listing = ("-mindepth", "2", "-maxdepth", "2", "-path", f"{folder}/files/*")
-    files = _unshare("find", str(folder), *listing).splitlines()
+    files = _unshare("find", "-H", str(folder), *listing).splitlines()
     _move((path for path in files if path.rpartition("/")[2] in stamps), left / "files")
     for stamp in stamps:
         # Its folder last: without that, the next backup would remove the rest.

@@ -115,6 +115,25 @@ def test_backups_since_the_switch_and_the_wal_are_moved(
     }
 
 
+def test_the_folder_may_be_behind_a_symbolic_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "run", run_here)
+    (folder := tmp_path / "disk").mkdir()
+    (link := tmp_path / "backup").symlink_to(folder)
+    fill(folder)
+
+    left_behind.move(link, UNTIL, "20261129T120000Z")
+
+    assert find_files(folder / NAME) == {
+        "base",
+        "files",
+        *find_bases(FORMER[1]),
+        "wal",
+        f"wal/{WAL}",
+    }
+
+
 def test_a_move_that_is_killed_anywhere_is_completed_into_the_same_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
