@@ -34,6 +34,8 @@ def take_over(folder: Path, account: Account) -> None:
     owner = _unshare("stat", "--format=%u", str(folder / "base")).strip()
     if owner != str(account.uid):
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
+        # An interrupted run is repeated: `chown` changes a folder after its content.
+        found.sort(key=lambda path: path.name == "base")
         owners = f"{account.uid}:{account.gid}"
         _unshare("chown", "--recursive", owners, *(str(path) for path in found))
     _unshare("chgrp", str(account.gid), str(folder))

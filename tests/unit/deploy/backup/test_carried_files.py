@@ -8,6 +8,7 @@ import pytest
 
 from deploy import process
 from deploy.backup import carried_files
+from deploy.backup.containers import Account
 from deploy.stack import install, lifecycle
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Podman:
 
     def __init__(self) -> None:
         self.secrets: dict[str, str | None] = {}
+        self.ran: list[list[str]] = []
 
     def __call__(
         self, argv: Sequence[str], *, stdin: str | None = None, timeout_s: float = 60.0
@@ -31,6 +33,9 @@ class Podman:
             self.secrets[argv[-2]] = stdin
             return process.Completed(tuple(argv), 0, "", "")
         assert argv[:2] == ["podman", "unshare"]
+        self.ran.append(list(argv[2:]))
+        if argv[2] in {"chown", "chgrp"}:
+            return process.Completed(tuple(argv), 0, "", "")
         return RUN(argv[2:], timeout_s=timeout_s)
 
 
@@ -49,6 +54,20 @@ def backup(tmp_path: Path) -> Path:
     for stamp in ("20261129T030000Z", "20261130T030000Z"):
         (folder / "base" / stamp).mkdir(parents=True)
     return folder
+
+
+def test_the_folder_whose_owner_is_looked_at_changes_its_owner_last(
+    podman: Podman, backup: Path
+) -> None:
+    for name in ("wal", "files", "dump", "settings", "a", "z"):
+        (backup / name).mkdir()
+
+    carried_files.take_over(backup, Account(123456, 123456, 10001, "todo_backup"))
+
+    (words,) = (words for words in podman.ran if words[0] == "chown")
+    assert words[:3] == ["chown", "--recursive", "123456:123456"]
+    assert len(words[3:]) == 7
+    assert words[-1] == str(backup / "base")
 
 
 @pytest.mark.parametrize("is_link", [False, True])
