@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import errno
 import logging
 import os
 import shlex
@@ -385,9 +384,11 @@ def _failure_error(completed: Completed, lines: Sequence[str]) -> ToolError:
             code=symptom.code,
             completed=completed,
         )
-    last = tail[-1].strip() if tail else os.strerror(errno.EIO)
+    end = f"failed with exit code {completed.returncode}"
+    if (number := -completed.returncode) > 0:
+        end = f"was ended by signal {number} ({signal.strsignal(number)})"
     return ToolError(
-        f"{tool} failed with exit code {completed.returncode}: {last}",
+        f"{tool} {end}: {tail[-1].strip()}" if tail else f"{tool} {end}, without any output",
         hint=f"to replay: {command_hints.shell(shlex.join(completed.argv))}",
         code=ExitCode.FAILED,
         completed=completed,

@@ -96,6 +96,21 @@ def test_a_failure_names_the_cause_and_the_command_to_replay() -> None:
     assert caught.value.completed is not None
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("kill -KILL $$", "sh was ended by signal 9 (Killed), without any output"),
+        ("echo half; kill -TERM $$", "sh was ended by signal 15 (Terminated): half"),
+        ("exit 3", "sh failed with exit code 3, without any output"),
+    ],
+)
+def test_a_failure_says_how_the_program_ended(script: str, message: str) -> None:
+    with pytest.raises(process.ToolError) as caught:
+        process.run(["sh", "-c", script])
+
+    assert caught.value.message == message
+
+
 def test_a_missing_program_is_named() -> None:
     with pytest.raises(process.ToolError, match="frobnicate is not installed") as caught:
         process.run(["frobnicate", "--now"])

@@ -48,7 +48,7 @@ def test_a_check_that_is_killed_has_not_passed(
     write_program(programs, "large", "kill -KILL $$")
     monkeypatch.setattr(checks, "CHECKS", {"first": ("large",)})
 
-    with pytest.raises(DeployError, match="large failed with exit code -9"):
+    with pytest.raises(DeployError, match="large was ended by signal 9"):
         checks.lint()
 
 
