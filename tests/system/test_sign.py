@@ -225,7 +225,7 @@ def test_another_image_under_the_tag_of_a_signed_one_is_refused(
         assert f"the signature of {BACKEND}:1.0 is for another image, {good}" in line
         opened = ("--key", "keys/mine.private", "--passphrase-file", "keys/passphrase")
         line = publisher.refused("sign", f"{BACKEND}:1.0", *opened, code=65)
-        assert f"is now {bad}, but {good} was pushed from here" in line
+        assert f"now points to {bad}, but {good} was pushed from this machine" in line
     finally:
         publisher.copy(f"{BACKEND}@{good}", f"{BACKEND}:1.0")
         link = f"{STORAGE}/repositories/todo/backend/_manifests/tags/{bad.replace(':', '-')}.sig"

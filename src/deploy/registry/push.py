@@ -120,15 +120,16 @@ def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
     published = find_published(tagged)
     if published is None:
         raise DeployError(
-            f"{tagged} was not pushed from here, so its digest is unknown",
+            f"{tagged} was not pushed from this machine, so its digest is unknown",
             hint=f"name the digest: {tagged}@sha256:…",
             code=ExitCode.CONFIG,
         )
     there = skopeo.digest_of(tagged)
     if there != published.manifest_digest:
         raise DeployError(
-            f"{tagged} is now {there}, but {published.manifest_digest} was pushed from here",
-            hint="push again, or name the digest to sign",
+            f"{tagged} now points to {there}, but {published.manifest_digest} was pushed from this"
+            " machine",
+            hint="push the image again, or name the digest to sign",
             code=ExitCode.DATA,
         )
     return tagged.at(there)

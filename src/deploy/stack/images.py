@@ -1,4 +1,4 @@
-"""The images that the units of the stack name: which, how old, and from which commit."""
+"""Status of the images that the installed units name: name, age and commit."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class ImageStatus:
 
     Attributes:
         name: Name and tag.
-        units: The services whose next start uses it.
-        id: Its id; None when it is not in this user's storage.
-        version: The project's version.
-        revision: The last commit that changed what it is made of.
-        committed_at: The time of that commit.
-        built_at: When it got its name here, by a build, a load or an update; None where that is not
+        units: Services that use the image from their next start.
+        id: Image ID; None if the image is not in this user's storage.
+        version: Version of the project.
+        revision: Last commit that changed an input of the image.
+        committed_at: Time of that commit.
+        built_at: When a build, a load or an update tagged the image on this machine; None if not
             recorded.
-        size_bytes: All its layers, uncompressed.
+        size_bytes: Sum of all layers, uncompressed.
     """
 
     name: str

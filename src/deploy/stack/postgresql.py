@@ -49,7 +49,7 @@ def find_shipped() -> str:
 
 
 def find_known() -> list[str]:
-    """Return the versions that the checkout has, the oldest one first."""
+    """Return the major versions that the checkout supports, in ascending order."""
     name = POSTGRESQL_DROPIN.format(major="*")
     dropins = (QUADLET / "dropins").glob(name)
     others = {path.stem.rpartition("-")[2] for path in dropins}
@@ -57,7 +57,7 @@ def find_known() -> list[str]:
 
 
 def find_installed() -> str:
-    """Return the version of the stack; of the checkout where no stack is installed."""
+    """Return the version of the installed stack; without one, the checkout's version."""
     unit = install.installed_text(CONTAINER)
     if unit is None:
         return find_shipped()

@@ -58,19 +58,19 @@ def verbatim(assignment: Assignment) -> str:
 
 
 def words(assignment: Assignment) -> tuple[str, ...]:
-    """Return the value as words, `%%` and `$$` undone."""
+    """Return the value split into words, with `%%` and `$$` unescaped."""
     return tuple(literal(assignment, word) for word in split_words(assignment))
 
 
 def mount(assignment: Assignment) -> str:
-    """A mount; the folder of the host that it may begin with is one below the user's home."""
+    """Return a mount; a host path in it must be below the user's home."""
     if assignment.value.startswith(HOME):
         return HOME + literal(assignment, assignment.value.removeprefix(HOME))
     return text(assignment)
 
 
 def boolean(assignment: Assignment) -> bool:
-    """Return a truth value that systemd and Podman read alike; the former knows more spellings."""
+    """Return a boolean in a spelling that systemd and Podman share; systemd accepts more."""
     value = assignment.value.lower()
     if value not in _TRUE | _FALSE:
         assignment.refuse("not a Boolean", "write true or false")
@@ -92,7 +92,7 @@ def integer(assignment: Assignment) -> int:
 
 
 def ulimit(assignment: Assignment) -> tuple[str, int, int]:
-    """Return a limit of a process's resources: its name, its soft and its hard value."""
+    """Return a resource limit: its name, soft value and hard value."""
     match = re.fullmatch(r"([a-z]+)=(\d{1,9})(?::(\d{1,9}))?", text(assignment), re.ASCII)
     if match is None:
         assignment.refuse("not a limit with numbers", "write, for example, nofile=1024:1024")
@@ -100,12 +100,12 @@ def ulimit(assignment: Assignment) -> tuple[str, int, int]:
 
 
 def count(assignment: Assignment) -> int | None:
-    """Return a whole number of systemd's, or None for `infinity`."""
+    """Return a systemd integer, or None for `infinity`."""
     return None if assignment.value == "infinity" else number(assignment)
 
 
 def account(assignment: Assignment) -> int:
-    """Return a numeric uid or gid other than root's: names would depend on the image."""
+    """Return a numeric uid or gid other than 0; a name would depend on the image."""
     value = number(assignment)
     if not 0 < value <= _MAX_ID:
         assignment.refuse("not the number of an unprivileged user", "write a number from 1 up")
@@ -113,14 +113,14 @@ def account(assignment: Assignment) -> int:
 
 
 def seconds(assignment: Assignment) -> float | None:
-    """Return a time span of systemd's in seconds, or None for `infinity`."""
+    """Return a systemd time span in seconds, or None for `infinity`."""
     if assignment.value == "infinity":
         return None
     return _sum(assignment, _SPAN, _SYSTEMD_UNITS, "write, for example, 90, 100ms or 1min 30s")
 
 
 def duration(assignment: Assignment) -> float:
-    """Return a duration of Podman's in seconds; it needs a unit."""
+    """Return a Podman duration in seconds; the value must have a unit."""
     return _sum(assignment, _GO_SPAN, _GO_UNITS, "write it with a unit, for example 2s or 1m30s")
 
 
@@ -141,7 +141,7 @@ def _sum(
 
 
 def size(assignment: Assignment) -> int | None:
-    """A size of systemd's in bytes, or None for `infinity`; K, M and G are powers of 1024."""
+    """Return a systemd size in bytes, or None for `infinity`; K, M and G are powers of 1024."""
     if assignment.value == "infinity":
         return None
     match = _SYSTEMD_SIZE.fullmatch(assignment.value)
@@ -151,7 +151,7 @@ def size(assignment: Assignment) -> int | None:
 
 
 def podman_size(assignment: Assignment, value: str) -> int:
-    """Return a size of Podman's in bytes; k, m and g are powers of 1024."""
+    """Return a Podman size in bytes; k, m and g are powers of 1024."""
     match = _PODMAN_SIZE.fullmatch(value)
     if match is None:
         assignment.refuse(f"{value} is not a size", "write, for example, 16m or 1g")
@@ -164,7 +164,7 @@ def shm_size(assignment: Assignment) -> int:
 
 
 def percentage(assignment: Assignment) -> int:
-    """Return a share of one processor in percent; more than 100 means more than one."""
+    """Return a CPU quota in percent of one processor; it may exceed 100."""
     match = re.fullmatch(r"([1-9]\d{0,6})%", assignment.value, re.ASCII)
     if match is None:
         assignment.refuse("not a percentage", "write, for example, 200% for two processors")
@@ -172,13 +172,13 @@ def percentage(assignment: Assignment) -> int:
 
 
 def check_mode(assignment: Assignment, value: str) -> None:
-    """Refuse what is not permission bits in octal."""
+    """Reject a value that is not an octal file mode."""
     if not _MODE.fullmatch(value):
         assignment.refuse(f"{value} is not a mode", "write it in octal, for example 0400")
 
 
 def stop_signal(assignment: Assignment) -> str:
-    """Return the name of a signal, with SIG in front."""
+    """Return the name of a signal with the prefix SIG."""
     name = assignment.value.upper()
     name = name if name.startswith("SIG") else f"SIG{name}"
     if name not in signal.Signals.__members__:
@@ -187,7 +187,7 @@ def stop_signal(assignment: Assignment) -> str:
 
 
 def exit_codes(assignment: Assignment) -> tuple[int, ...]:
-    """Exit codes as numbers, the only form that the images' programs use."""
+    """Return exit codes as numbers, the only form that the programs in the images use."""
     found = split_words(assignment)
     if not all(re.fullmatch(r"\d{1,3}", word, re.ASCII) and int(word) < 256 for word in found):  # noqa: PLR2004 - one byte
         assignment.refuse("not a list of exit codes", "write numbers below 256 with spaces between")
@@ -235,7 +235,7 @@ def looks_secret(name: str, value: str) -> bool:
 
 
 def one_of(*allowed: str) -> Callable[[Assignment], str]:
-    """Return a reader for keys that know a few words."""
+    """Return a reader for keys with a fixed set of words."""
 
     def read(assignment: Assignment) -> str:
         if assignment.value not in allowed:
@@ -246,7 +246,7 @@ def one_of(*allowed: str) -> Callable[[Assignment], str]:
 
 
 def fixed(*, required: bool, why: str) -> Callable[[Assignment], bool]:
-    """Return a reader for a switch that the project's rules set one way."""
+    """Return a reader for a boolean key with one permitted value."""
 
     def read(assignment: Assignment) -> bool:
         if boolean(assignment) is not required:

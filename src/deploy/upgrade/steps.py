@@ -328,7 +328,7 @@ def _give_up(
 def _name_way_back(error: DeployError) -> DeployError:
     """Return a failure to start, of a volume that may have served for days."""
     back = command_hints.build("upgrade-db --back --lose-writes")
-    hint = f"{error.hint or command_hints.build('logs db')}; without what it has: {back}"
+    hint = f"{error.hint or command_hints.build('logs db')}; to go back and discard writes: {back}"
     return DeployError(error.message, hint=hint, code=error.code)
 
 

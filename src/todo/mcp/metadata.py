@@ -57,7 +57,7 @@ class ResourceMetadata:
         await response(scope, receive, send)
 
     def extend_challenge(self, request: Request, error: ProblemError) -> None:
-        """Add to a challenge where the metadata is, and which scopes to request.
+        """Add the URL of the metadata and the scopes to request to a challenge.
 
         Raises:
             MalformedRequestError: The request does not name its host.
@@ -71,10 +71,10 @@ class ResourceMetadata:
 
 
 def get_origin(request: Request) -> str:
-    """Return scheme and host of a request, as its client knows them.
+    """Return scheme and host of a request, as its client sees them.
 
     Raises:
-        MalformedRequestError: The request does not name its host.
+        MalformedRequestError: The Host header is missing or invalid.
     """
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):

@@ -212,11 +212,11 @@ def _describe_fields(change: Json, names: _Names, length: int) -> list[str]:
 
 
 def say_applied(summary: Sequence[Json], caller: Caller) -> str:
-    """Return what a plan did.
+    """Return the message for an applied plan.
 
     Args:
-        summary: Of the plan; it counts the subtasks that go with a task as well.
-        caller: Who may take it back.
+        summary: Counts of the plan's changes, including subtasks that change with their task.
+        caller: The user, who can undo the plan.
     """
     count = sum(each["count"] for each in summary)
     has_new = any(each["operation"] == "create" for each in summary)
@@ -225,7 +225,7 @@ def say_applied(summary: Sequence[Json], caller: Caller) -> str:
 
 
 def add_old_titles(plan: Json, old_titles: Mapping[str, str]) -> None:
-    """Add to changes of a plan the titles before the message, where those are others.
+    """Add `old_title` to changes of a plan whose task had another title before the message.
 
     A model can rename a task and then propose to delete it.
 

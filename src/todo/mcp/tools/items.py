@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class TargetedTask(TypedDict):
-    """Id of a task that there is, and the version that it must have."""
+    """ID of an existing task, and its expected version."""
 
     id: str
     if_match: int | None

@@ -91,7 +91,7 @@ def test_an_upgrade_that_may_have_served_is_not_left_for_the_former_data(
     with pytest.raises(DeployError, match=machine.fails) as caught:
         upgrade(machine, file)
     assert caught.value.hint == (
-        "python3 build.py logs db; without what it has: "
+        "python3 build.py logs db; to go back and discard writes: "
         "python3 build.py upgrade-db --back --lose-writes"
     )
     assert machine.starts == NEW
