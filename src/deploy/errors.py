@@ -23,11 +23,11 @@ class ExitCode(enum.IntEnum):
 
 
 class DeployError(Exception):
-    """A failure with a cause that fits in one line and, where there is one, a way out.
+    """A failure with a one-line cause and, if there is one, a remedy.
 
     Args:
-        message: What failed and why, without a final full stop.
-        hint: What the user can do about it; printed behind the message.
+        message: What failed and why, without a final period.
+        hint: Remedy for the user; printed after the message.
         code: Exit code of the process.
     """
 

@@ -68,9 +68,9 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
     """Show a step while it runs and record how long it took.
 
     Args:
-        title: What is being done, as a gerund ("Building the backend image").
-        stream: Where to show it; standard error by default, so that standard output
-            stays free for results.
+        title: Name of the step, as a gerund ("Building the backend image").
+        stream: Output stream; standard error by default, so that standard output contains only
+            results.
     """
     out = stream or sys.stderr
     live = out.isatty() and os.environ.get("TERM") != "dumb"

@@ -39,14 +39,14 @@ class ScanException:
 
 @dataclasses.dataclass(frozen=True)
 class AuditException:
-    """A rule that is broken on purpose.
+    """An intentional violation of a rule.
 
     Attributes:
-        tool: Which checker, such as `checkov`.
-        rule: Id of its rule.
-        where: File of the checkout that may break it.
-        reason: Why that is right.
-        expires: The last day on which it counts.
+        tool: Checker, such as `checkov`.
+        rule: ID of the rule.
+        where: File of the checkout that may violate it.
+        reason: Justification.
+        expires: Last day of validity.
     """
 
     tool: str
@@ -112,12 +112,12 @@ def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
 def find_problems(
     entries: Iterable[Entry], used: Collection[Entry], today: dt.date
 ) -> list[tuple[Entry, str]]:
-    """Return the problems of entries after a run: expired ones and unused ones.
+    """Return expired and unused entries after a run, with the problem.
 
     Args:
         entries: All entries of the kind.
-        used: Those that a finding of this run matched.
-        today: The day to compare with.
+        used: Entries that matched a finding of this run.
+        today: Date to compare with.
     """
     problems = []
     for entry in entries:

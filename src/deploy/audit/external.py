@@ -46,12 +46,12 @@ class CheckerFinding:
     """A rule that a file breaks.
 
     Attributes:
-        tool: Which checker says so.
-        where: The file, as seen from the top of the checkout.
-        line: The line in it, counted from 1; 0 where the checker does not say.
-        rule: Id of the rule.
-        message: What is wrong.
-        fix: What to write instead; empty where the checker does not say.
+        tool: Name of the checker.
+        where: Path of the file, relative to the checkout.
+        line: Line in the file, counted from 1; 0 if the checker does not report it.
+        rule: ID of the rule.
+        message: Description of the violation.
+        fix: Suggested replacement; empty if the checker has none.
     """
 
     tool: str
@@ -148,12 +148,12 @@ def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
     """Parse the report of hadolint.
 
     Args:
-        output: What it printed, as JSON.
-        containerfile: The text that it looked at.
-        version: Its version.
+        output: Standard output of hadolint, as JSON.
+        containerfile: Text that was checked.
+        version: Version of hadolint.
 
     Raises:
-        DeployError: It said nothing that makes sense, or there was nothing to look at.
+        DeployError: The output is not JSON, or the Containerfile has no FROM.
     """
     stages = len(re.findall(r"^FROM\s", containerfile, re.MULTILINE | re.IGNORECASE))
     # Of an empty file hadolint says that all is well.
@@ -188,8 +188,8 @@ def read_checkov(output: str, version: str) -> Checked:
     """Parse the report of checkov; a check that a comment suppresses counts as failed.
 
     Args:
-        output: What it printed, as JSON.
-        version: Its version.
+        output: Standard output of checkov, as JSON.
+        version: Version of checkov.
 
     Raises:
         DeployError: It said nothing that makes sense, or could not look at one of the files.
@@ -233,9 +233,10 @@ def read_validate(output: str, manifest: str, version: str) -> Checked:
     """Parse the report of kubernetes-validate.
 
     Args:
-        output: What it printed: a line for each document of the manifest.
-        manifest: The text that it looked at.
-        version: Its version, which is that of the newest Kubernetes that it knows.
+        output: Standard output, one line for each document of the manifest.
+        manifest: Text that was checked.
+        version: Version of kubernetes-validate, which is that of the newest Kubernetes it
+            supports.
 
     Raises:
         DeployError: It said nothing that makes sense, or not something about each document.

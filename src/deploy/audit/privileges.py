@@ -99,14 +99,14 @@ def bounded(
     read: Callable[[Assignment], float | None],
     most: float,
 ) -> Check:
-    """A check that a limit of [Service] is there and is one.
+    """Return a check that [Service] sets a limit, and that the limit is effective.
 
     Args:
         key: The limit.
-        example: What to write instead.
-        unlimited: Values besides `infinity` that lift it.
-        read: Reads any other value.
-        most: Above it, the limit is as good as none.
+        example: Suggested value.
+        unlimited: Values besides `infinity` that disable the limit.
+        read: Parses any other value.
+        most: Largest value that counts as a limit.
     """
 
     def check(unit: Unit) -> Iterator[OptionFault]:

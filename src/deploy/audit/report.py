@@ -26,12 +26,12 @@ UNITS = "units"
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """The result: what was checked, what is wrong, and what was accepted.
+    """Result of an audit: what was checked, the findings and the accepted ones.
 
     Attributes:
-        checked: Every checker with what it looked at.
-        findings: What is wrong, sorted; exceptions that expired or match nothing among it.
-        accepted: What an exception was made for, each with that.
+        checked: Every checker with the files that it checked.
+        findings: Findings, sorted; they include exceptions that expired or match nothing.
+        accepted: Findings covered by an exception, each with that exception.
     """
 
     checked: tuple[Checked, ...]
@@ -79,12 +79,12 @@ def check_units(folder: Path) -> Checked:
 
 
 def judge(checked: Iterable[Checked], listed: Iterable[AuditException], today: dt.date) -> Audit:
-    """Hold what was found against the exceptions.
+    """Compare the findings with the exceptions.
 
     Args:
-        checked: What the checkers found.
+        checked: Results of the checkers.
         listed: All exceptions.
-        today: The day that they are held against.
+        today: Date that decides whether an exception has expired.
     """
     ran, entries = tuple(checked), tuple(listed)
     valid = {(each.tool, each.rule, each.where): each for each in waivers.in_force(entries, today)}

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """One demand on the units of some kinds.
+    """A requirement for units of certain kinds.
 
     Attributes:
-        id: How findings and exceptions name it.
-        demand: What it asks for, in a sentence.
-        check: What finds the faults.
-        also: The control of Pod Security "restricted" that it covers as well, where there is one.
-        kinds: The kinds of units that it applies to, as the suffixes of their files.
+        id: ID in findings and exceptions.
+        demand: The requirement, in one sentence.
+        check: Function that finds violations.
+        also: The control of Pod Security "restricted" that it covers as well, if any.
+        kinds: Kinds of units that it applies to, as file suffixes.
     """
 
     id: str

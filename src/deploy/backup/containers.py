@@ -78,13 +78,13 @@ def render_run(
     """Return the command line of a container.
 
     Args:
-        account: As whom it runs.
-        name: Its name; a container of that name that an interrupted run left is replaced.
-        image: Its image.
+        account: Account that the container runs as.
+        name: Name of the container; it replaces a container that an interrupted run left.
+        image: Image of the container.
         command: The program and its arguments.
-        mounts: As Podman writes them.
-        environment: Variables.
-        detach: Whether Podman returns as soon as it runs.
+        mounts: Mounts in Podman's syntax.
+        environment: Environment variables.
+        detach: Whether Podman returns as soon as the container runs.
     """
     program, *arguments = command
     return [
@@ -107,13 +107,13 @@ def restore(account: Account, volume: str, folder: Path, options: Sequence[str])
     """Run the restore script on a volume.
 
     Args:
-        account: As whom.
-        volume: A new one.
+        account: Account that the script runs as.
+        volume: A new volume.
         folder: The backup folder.
-        options: Of the script.
+        options: Options of the script.
 
     Raises:
-        DeployError: It failed; the message is the script's.
+        DeployError: The script failed; the message is its error.
     """
     script = ["/usr/local/bin/restore", backups.TARGET, f"{DATA}/data", *options]
     mounts = [f"{volume}:{DATA}:U", f"{folder}:{backups.TARGET}:ro,z"]
@@ -156,17 +156,17 @@ def server(
     name: str = _SERVER,
     settings: Sequence[str] = ("synchronous_standby_names=",),
 ) -> Iterator[None]:
-    """Run a server on a volume that nothing else uses; its socket is in the volume.
+    """Run a server on a volume that no other server uses; its socket is in the volume.
 
     Args:
-        account: As whom.
+        account: Account that the server runs as.
         volume: The volume.
-        image: Its image; that of the units by default.
-        name: Name of its container.
-        settings: As `NAME=VALUE`.
+        image: Image of the server; by default the image of the units.
+        name: Name of the container.
+        settings: Settings of PostgreSQL as `NAME=VALUE`.
 
     Raises:
-        DeployError: It did not start.
+        DeployError: The server did not start.
     """
     command = ["/usr/local/bin/entrypoint"]
     command += [word for setting in settings for word in ("-c", setting)]
@@ -213,10 +213,10 @@ def query(
     """Run a statement of psql in a container.
 
     Args:
-        container: Its name.
-        sockets: The folder of the server's socket.
-        role: The role.
-        statement: With `:'NAME'` for each variable.
+        container: Name of the container.
+        sockets: Folder of the server's socket.
+        role: Database role.
+        statement: SQL with `:'NAME'` for each variable.
         variables: Name -> value.
     """
     psql = ["psql", f"--host={sockets}", f"--username={role}", "--dbname=todo", "--no-psqlrc"]
@@ -229,17 +229,17 @@ def query(
 def verify(
     account: Account, volume: str, folder: Path, base: str, *, with_state: bool = True
 ) -> list[str]:
-    """Verify what the server holds that runs on a volume; returns what is wrong with it.
+    """Verify the data of the server on a volume; returns the findings.
 
     Args:
-        account: As whom.
-        volume: What the server runs on.
+        account: Account that the verification runs as.
+        volume: Volume of the server.
         folder: The backup folder.
-        base: Stamp of the base backup; the copy has to contain at least its heads.
+        base: Stamp of the base backup, whose heads the copy must contain.
         with_state: Whether to compare the tasks with the journals as well.
 
     Raises:
-        DeployError: It could not be verified.
+        DeployError: The data could not be verified.
     """
     command = [_PYTHON, "-m", "todo.admin", "verify", *(["--state"] if with_state else [])]
     if (folder / "base" / f"{base}.heads").exists():

@@ -25,12 +25,13 @@ class Outcome:
     """Outcome of a drill.
 
     Attributes:
-        at: When.
-        ok: Whether the backup holds everything.
-        reason: What is wrong; empty where nothing is.
-        rpo_seconds: Age, when the restore began, of the oldest change that the backup lacks.
-        rto_seconds: From the start of the restore to a verified server.
-        rows: Rows that were restored.
+        at: Time of the drill.
+        ok: Whether the backup is complete.
+        reason: Cause of the failure; empty on success.
+        rpo_seconds: Age, at the start of the restore, of the oldest change that is missing in the
+            backup.
+        rto_seconds: Time from the start of the restore until the server was verified.
+        rows: Number of restored rows.
     """
 
     at: str

@@ -43,14 +43,14 @@ class Restored:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A restore that is done.
+    """A completed restore.
 
     Attributes:
-        target: What was restored.
-        volume: The volume that the stack uses now.
-        former: The one that it used before, which stays; None on a machine without one.
-        restored: What it was made from; None if an earlier run had made it.
-        url: Where the stack serves.
+        target: Target that was restored.
+        volume: Volume that the stack uses now.
+        former: Volume that it used before, which is kept; None on a machine without one.
+        restored: Backup that was used; None if an earlier run had restored it.
+        url: Public URL of the stack.
     """
 
     target: Target
@@ -133,13 +133,14 @@ def run(
 
     Args:
         machine: The machine.
-        target: What to restore.
-        folder: The backup folder, for the record.
-        record: The file of the record.
+        target: Target to restore.
+        folder: Backup folder, for the record.
+        record: Path of the record.
         accept_gap: Restore up to a missing WAL file.
 
     Raises:
-        DeployError: It failed. The stack uses the volume of before, unless only its start failed.
+        DeployError: The restore failed. The stack uses the former volume, unless only its start
+            failed.
     """
     request = {"target": target.kind.value, "value": target.value, "folder": str(folder)}
     _refuse_leaving(record)

@@ -33,7 +33,7 @@ class Target:
     """Target of a restore.
 
     Attributes:
-        kind: What `value` is.
+        kind: Kind of `value`.
         value: A time in UTC, the name of a restore point, the ID of a run, USER/NUMBER of a journal
             entry, the stamp of a base backup, a volume; empty for the end.
     """
@@ -153,8 +153,8 @@ def render_options(
     """Return the options of the restore script.
 
     Args:
-        target: What to restore.
-        change: The change that a target of such a kind is before.
+        target: Target to restore.
+        change: The change before which the restore ends; None for the other kinds of targets.
         accept_gap: Restore up to a missing WAL file.
     """
     options = ["--accept-gap"] if accept_gap else []

@@ -38,10 +38,10 @@ class Grammar:
     """Switches and arguments that a command accepts.
 
     Attributes:
-        switches: Name -> the value that it takes, None for a flag.
-        most_words: How many other words; None for any number.
-        parses_rest: Whether the command itself reads what follows the first other word.
-        commands: Its subcommands.
+        switches: Name -> its argument, None for a flag.
+        most_words: Maximum number of other words; None for any number.
+        parses_rest: Whether the command itself parses the words after the first positional one.
+        commands: Subcommands.
     """
 
     switches: dict[str, Value | None]
@@ -81,11 +81,11 @@ def find_grammar(command: str) -> Grammar:
 
 
 def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | None:
-    """Return the fault of the words after a command, as far as its source shows it.
+    """Return the usage error in the words after a command, as far as its source shows it.
 
     Args:
-        command: Its name.
-        words: What follows it.
+        command: Name of the command.
+        words: Words after the command.
     """
     try:
         _Line(command, words).read()

@@ -83,8 +83,8 @@ def enter(purpose: str, *, install: bool = False) -> None:
     same arguments: nothing after the call happens twice.
 
     Args:
-        purpose: Which lock.
-        install: Whether root may install the Debian package that makes environments.
+        purpose: Name of the lock.
+        install: Whether root may install the Debian package that provides venv.
 
     Raises:
         DeployError: The environment cannot be made (no venv, no network, no space, a hash

@@ -59,11 +59,11 @@ class Admin(StackCommand):
 
 
 def split_words(argv: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Split a command line into what is for `build.py` and what is for the backend's command.
+    """Split a command line into the part for `build.py` and the part for the backend's command.
 
     Args:
-        argv: What follows `admin`. The switches that name the machine may be anywhere before `--`,
-            others of `build.py` only before the command.
+        argv: Words after `admin`. The switches that select the machine may be anywhere before
+            `--`, others of `build.py` only before the command.
     """
     own: list[str] = []
     theirs: list[str] = []

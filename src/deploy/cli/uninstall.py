@@ -53,10 +53,10 @@ def confirm(data: str) -> None:
     """Ask for confirmation before data is deleted; only `yes` confirms.
 
     Args:
-        data: What is deleted, with its size and age.
+        data: Description of the data to delete, with its size and age.
 
     Raises:
-        DeployError: The answer was not `yes`, or nobody can be asked.
+        DeployError: The answer was not `yes`, or standard input is not a terminal.
     """
     if not sys.stdin.isatty():
         raise DeployError(

@@ -38,10 +38,10 @@ class Check:
     """One line of the table.
 
     Args:
-        name: What was looked at.
-        ok: Whether it is as needed.
-        state: How it is.
-        remedy: The command that mends it; empty when there is nothing to mend.
+        name: Name of the check.
+        ok: Whether the check passed.
+        state: The observed state.
+        remedy: Command that fixes the problem; empty if there is none.
     """
 
     name: str

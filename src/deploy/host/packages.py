@@ -86,7 +86,7 @@ def parse_candidate(policy: str) -> tuple[int, ...] | None:
     """Return the version that apt would install, or None when it knows none.
 
     Args:
-        policy: What `apt-cache policy NAME` printed.
+        policy: Output of `apt-cache policy NAME`.
     """
     for line in policy.splitlines():
         name, _, version = line.strip().partition(": ")

@@ -56,26 +56,26 @@ class Host:
     """Facts about this host, without any judgment.
 
     Args:
-        distribution: ID of os-release ("debian"), with ID_LIKE's behind it.
+        distribution: ID of os-release ("debian"), followed by ID_LIKE.
         release: VERSION_ID of os-release; empty for a rolling distribution.
-        user: Name of the user who runs this.
-        root: Whether that is root.
-        machines: Whether this user may make the namespaces and mounts that a lab is made of.
-        user_manager: What the user's systemd says of itself ("running"), or "".
-        systemd: Whether systemd runs this machine.
+        user: Name of the current user.
+        root: Whether the user is root.
+        machines: Whether this user may create the namespaces and mounts that a lab needs.
+        user_manager: State of the user's systemd ("running"), or "".
+        systemd: Whether systemd is the init of this machine.
         linger: Whether the user's systemd keeps running without a login.
-        podman: Version, or None when absent.
-        tools: The programs of STACK_TOOLS and LAB_TOOLS that are there.
+        podman: Version, or None if it is missing.
+        tools: Programs of STACK_TOOLS and LAB_TOOLS that are installed.
         apt: Whether Debian packages can be installed.
-        keyring: Whether the Debian archive's keys are there.
-        venv: Whether Python can make environments.
-        subordinate_ids: Whether the user has a range of them for containers.
-        user_namespaces: Whether an ordinary user may make them.
-        controllers: cgroup v2 controllers that the user's systemd may use; None on v1.
-        selinux: Whether SELinux enforces.
-        free_bytes: Room on the disk of the cache.
-        memory_bytes: The memory of this machine.
-        taken_ports: Those of PORTS that something listens on.
+        keyring: Whether the Debian archive's keys are installed.
+        venv: Whether Python can create virtual environments.
+        subordinate_ids: Whether the user has a range of subordinate IDs for containers.
+        user_namespaces: Whether an unprivileged user may create them.
+        controllers: cgroup v2 controllers delegated to the user's systemd; None on v1.
+        selinux: Whether SELinux is enforcing.
+        free_bytes: Free space on the disk of the cache.
+        memory_bytes: Memory of this machine.
+        taken_ports: Ports of PORTS that are in use.
     """
 
     distribution: tuple[str, ...]
@@ -135,7 +135,7 @@ def why_not_here(host: Host | None = None) -> str | None:
     """Return why the stack can never run on this host, or None if it can.
 
     Args:
-        host: What `probe` found; looked up when None.
+        host: Result of `probe`; None runs it.
     """
     found = host or probe()
     return next(_obstacles(found), None)

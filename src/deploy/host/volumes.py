@@ -20,9 +20,9 @@ class Volume:
     """A volume, or another folder with data.
 
     Args:
-        name: Its name.
-        size_bytes: What its files take on the disk.
-        created_at: When it was made, in seconds since 1970.
+        name: Name of the volume.
+        size_bytes: Disk usage of its files.
+        created_at: Creation time, in seconds since 1970.
     """
 
     name: str
@@ -68,8 +68,8 @@ def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
     """Return the volumes with their size and age, as in "todo-data (47 MB, 3 days old)".
 
     Args:
-        volumes: What `scan` found.
-        now: Seconds since 1970; the clock's when None.
+        volumes: Result of `scan`.
+        now: Seconds since 1970; None uses the clock.
     """
     moment = time.time() if now is None else now
     return ", ".join(

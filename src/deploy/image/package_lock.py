@@ -51,12 +51,12 @@ def render(lock: Mapping[str, Any]) -> str:
 
 
 def read(path: Path, target: str, major: str = "") -> dict[str, Any]:
-    """Read a lock of a target.
+    """Read the package lock of a target.
 
     Args:
-        path: Its file.
+        path: Path of the lock.
         target: `backend`, `db` or `ai`.
-        major: Of PostgreSQL, for `db`.
+        major: Major version of PostgreSQL, for `db`.
 
     Raises:
         DeployError: The file cannot be read, is no package lock, or is not this target's: its

@@ -30,8 +30,8 @@ class Record:
     """The images of this user's storage that builds have left, by the beginnings of their ids.
 
     Attributes:
-        used: Target -> what its last build was made from, and resulted in.
-        former: What builds before that left and nothing has removed yet, parents first.
+        used: Target -> the images that its last build used and produced.
+        former: Images of earlier builds that are not removed yet, parents first.
     """
 
     used: dict[str, list[str]]
@@ -56,11 +56,11 @@ def find_images(output: str) -> list[str]:
 
 
 def note(output: str, target: str | None) -> None:
-    """Write down what a build left.
+    """Record the images that a build left.
 
     Args:
-        output: What buildah printed.
-        target: Whose images they are; None when they serve no later build.
+        output: Output of buildah.
+        target: Target of the images; None if no later build uses them.
     """
     record = _read()
     record.add(find_images(output), target)

@@ -63,11 +63,11 @@ class Figures:
 
 
 def measure(archive: Archive, document: Mapping[str, Any]) -> Figures:
-    """Compress every layer, and add up every component.
+    """Compute the compressed size of every layer and the size of every component.
 
     Args:
         archive: The saved image.
-        document: Its bill of materials.
+        document: Bill of materials of the image.
     """
     # zlib lets go of the interpreter's lock and zstd is a program: the cores share the work.
     with concurrent.futures.ThreadPoolExecutor() as pool:

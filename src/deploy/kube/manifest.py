@@ -66,11 +66,11 @@ def render_secret(contract: Contract, value: str) -> str:
     """Return the Secret that the pod mounts, as YAML text.
 
     Args:
-        contract: What names the secret.
-        value: The secret itself: printable text.
+        contract: Contract with the name of the secret.
+        value: Value of the secret, printable text.
 
     Raises:
-        DeployError: The units want none, or more than one.
+        DeployError: The units use no secret, or more than one.
     """
     secrets = {secret.name: secret for each in _services(contract) for secret in each.secrets}
     if len(secrets) != 1:

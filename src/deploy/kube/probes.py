@@ -15,8 +15,8 @@ def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
     """Return the startup, readiness and liveness probes of a container, as fields of its manifest.
 
     Args:
-        container: Its health check; without one there are no probes.
-        migration_s: Seconds that the container may spend on migrations when it starts.
+        container: Container with its health check; without one the result is empty.
+        migration_s: Seconds that migrations of the container may take at its start.
     """
     health = container.health
     if health is None:

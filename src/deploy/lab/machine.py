@@ -40,7 +40,7 @@ class Lab:
     """A running lab.
 
     Args:
-        record: What its folder says about it.
+        record: Record in the lab's folder.
     """
 
     def __init__(self, record: lab_state.Record) -> None:

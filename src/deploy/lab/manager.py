@@ -66,12 +66,12 @@ def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bo
     """Start a lab that runs until it is stopped.
 
     Args:
-        name: Its name.
+        name: Name of the lab.
         publish: Port on the host's loopback -> port on the lab's.
         assume_yes: Install missing Debian packages of this host without asking.
 
     Raises:
-        DeployError: One of that name runs already, a port is taken, or it cannot be started.
+        DeployError: A lab of that name is running, a port is in use, or the lab cannot be started.
     """
     with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, life):
         life.keep()

@@ -46,13 +46,13 @@ class Plan:
     """Plan of the lab that the supervisor runs.
 
     Args:
-        name: The lab's name.
-        folder: Its folder, which contains only this plan.
-        tree: The cached root file system.
+        name: Name of the lab.
+        folder: Folder of the lab, which contains only this plan.
+        tree: Cached root file system.
         cache: Folder of this host that all labs share.
-        checkout: The checkout to show inside.
-        life: Descriptor of the life line's reading end.
-        listening: Descriptor of a listening socket -> port inside.
+        checkout: Checkout to mount in the lab.
+        life: Descriptor of the read end of the lifeline pipe.
+        listening: Descriptor of a listening socket -> port in the lab.
         systemd: Whether this host's own systemd delegates control groups.
     """
 

@@ -25,10 +25,10 @@ class Published:
 
     Attributes:
         target: `backend` or `db`.
-        manifest_digest: What the registry answers to, and what a signature names. It depends
-            on how the layers were compressed.
-        config_digest: The image's id, the same wherever it was built and is stored.
-        claim: What the scan found of known vulnerabilities inside, in one sentence.
+        manifest_digest: Digest of the manifest in the registry, which signatures refer to. It
+            depends on the compression of the layers.
+        config_digest: Image ID, which does not depend on where the image was built or is stored.
+        claim: Result of the vulnerability scan, in one sentence.
     """
 
     target: str
@@ -103,16 +103,16 @@ def push(
 
 
 def find_published(image_name: skopeo.Reference) -> Published | None:
-    """Return the last push under a name from here, or None."""
+    """Return the last push of this user under a name, or None."""
     known = _read_records().get(image_name.tagged)
     return Published(**known) if known else None
 
 
 def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
-    """Return the image that a signature for this name is for: by the digest asked for, or recorded.
+    """Return the image to sign, by the given digest or by the recorded one.
 
     Raises:
-        DeployError: Nothing is recorded under the name, or the registry holds something else.
+        DeployError: No push is recorded under the name, or the registry has another image.
     """
     if image_name.digest:
         return image_name

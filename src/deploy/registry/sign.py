@@ -176,15 +176,15 @@ def _make_room(private: Path, public: Path) -> None:
 
 
 def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
-    """Add a signature to what is in the registry already; the image itself stays as it is.
+    """Add a signature to an image in a registry; the image does not change.
 
     Args:
-        image: By digest; that digest is signed, even if the tag has moved since. The signature
-            names the tag, or only the digest where there is none.
-        signer: Whose signature it is.
+        image: Image with a digest; that digest is signed, even if the tag has moved since. The
+            signature contains the tag, or only the digest if there is no tag.
+        signer: Key that signs.
 
     Raises:
-        DeployError: The digest does not exist, or the registry or the key was refused.
+        DeployError: The digest does not exist, or the registry or the key was rejected.
     """
     if image.digest is None:
         raise ValueError("images are signed by digest")

@@ -163,18 +163,19 @@ def copy(
     """Copy an image from or to a registry, with its signatures.
 
     Args:
-        source: In a registry, or a transport and a name in skopeo's form.
-        destination: Likewise; one of both is in a registry.
-        policy: What the image must satisfy, as in policy.json; anything goes when None.
-        public_key: The key that the policy asks for, for its name in errors.
-        signer: Who signs the copy, if anybody.
-        identity: REPO:TAG that the signature names; the destination's own name when None.
+        source: Image in a registry, or transport and name in skopeo's syntax.
+        destination: Likewise; one of the two must be in a registry.
+        policy: Signature policy as in policy.json; None accepts any image.
+        public_key: Key that the policy requires, for its name in errors.
+        signer: Key that signs the copy; None does not sign.
+        identity: REPO:TAG in the signature; None uses the name of the destination.
 
     Returns:
         The digest of the manifest at the destination.
 
     Raises:
-        DeployError: The policy, the registry or the key refused; the line says which and why.
+        DeployError: The policy, the registry or the key rejected the copy; the message has the
+            cause.
     """
     about = destination if isinstance(destination, Reference) else source
     assert isinstance(about, Reference)  # noqa: S101  # callers' duty

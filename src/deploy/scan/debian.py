@@ -97,16 +97,16 @@ class Policy:
 def check(
     inventories: Sequence[Inventory], builder: str, *, timeout_s: float, ca_bundle: Path | None
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Find the Debian packages of the images that have a newer version, by apt.
+    """Return the Debian packages of the images that have a newer version, according to apt.
 
     Args:
-        inventories: What is inside the images.
-        builder: Image whose apt is asked; its sources are Debian's.
-        timeout_s: Seconds to wait for a server that does not answer.
+        inventories: Contents of the images.
+        builder: Image whose apt runs; its sources are Debian's.
+        timeout_s: Seconds to wait for a server that does not respond.
         ca_bundle: Certificates of this host, for sources behind a TLS proxy.
 
     Raises:
-        DeployError: The indexes cannot be had, or apt's answer cannot be understood.
+        DeployError: The indexes cannot be downloaded, or apt's output cannot be parsed.
     """
     asked = {
         f"{number}-{turn}": (inventory, packages)

@@ -116,9 +116,9 @@ def judge(
     """Query all sources about the content of the images, and merge their findings.
 
     Args:
-        inventories: What is inside the images.
-        options: How.
-        complete: Whether these are all images: only then is an exception known to be unused.
+        inventories: Contents of the images.
+        options: Options of the scan.
+        complete: Whether these are all images; otherwise unused exceptions are not reported.
 
     Raises:
         DeployError: The exceptions or the file of advisories are missing or malformed.

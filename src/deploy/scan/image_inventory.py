@@ -37,12 +37,12 @@ _SOURCE = "the image"
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """A package inside.
+    """A package in an image.
 
     Attributes:
-        name: As its record spells it; a Python name in its normalized form.
-        version: As its record spells it.
-        architecture: Of a Debian package, else empty.
+        name: Name as in the package's record; a Python name is normalized.
+        version: Version as in the package's record.
+        architecture: Architecture of a Debian package, otherwise empty.
     """
 
     name: str
@@ -56,15 +56,15 @@ class Inventory:
 
     Attributes:
         image: Name of the image, such as `backend`.
-        reference: What it was found by.
-        config_digest: Its id.
-        debian: Debian packages; one twice when the image says so.
+        reference: Reference by which the image was found.
+        config_digest: Image ID.
+        debian: Debian packages; a package that the image lists twice appears twice.
         python: Python distributions; likewise.
-        vendored: Shared libraries that wheels brought along, as paths.
-        compiled: Python packages with compiled modules in them.
+        vendored: Paths of shared libraries in wheels.
+        compiled: Python packages with compiled modules.
         files: Number of files and links.
-        findings: Where its records contradict each other, or cannot be read.
-        release: Code name of its release of Debian; empty where it does not say.
+        findings: Contradictory or unreadable records of the image.
+        release: Code name of the Debian release; empty if the image does not contain it.
     """
 
     image: str
@@ -105,12 +105,12 @@ class Inventory:
 
 
 def read(archive: Archive, image: str, reference: str) -> Inventory:
-    """Everything that a saved image says about itself.
+    """Return the inventory of a saved image.
 
     Args:
         archive: The image.
-        image: Its name in findings, such as `backend`.
-        reference: What it was found by.
+        image: Name of the image in findings, such as `backend`.
+        reference: Reference by which the image was found.
     """
     debian: list[Package] = []
     python: list[Package] = []
@@ -215,9 +215,9 @@ def contradictions(
     """Return the contradictions between an SBOM and the image.
 
     Args:
-        image: Its name in findings.
+        image: Name of the image in findings.
         inside: Kind (`deb` or `pypi`) and name of a package -> versions inside.
-        files: Every path inside but the folders, without a leading slash -> its content, as in
+        files: Path of every file, without a leading slash -> its content, as in
             `Archive.contents`.
         sbom: Text of the CycloneDX document, or None.
     """

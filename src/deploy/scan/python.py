@@ -108,11 +108,11 @@ def parse_matches(
 def check_live(
     inventories: Sequence[Inventory], *, timeout_s: float, ca_bundle: Path | None
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Query the package index's advisory service, by pip-audit in strict mode.
+    """Query the package index's advisory service with pip-audit in strict mode.
 
     Args:
-        inventories: What is inside the images.
-        timeout_s: Seconds to wait for a server that does not answer.
+        inventories: Contents of the images.
+        timeout_s: Seconds to wait for a server that does not respond.
         ca_bundle: Certificates of this host, for a TLS proxy.
 
     Raises:

@@ -59,19 +59,19 @@ CANNOT_SEE = (
 
 @dataclasses.dataclass(frozen=True)
 class Vulnerability:
-    """Something about an image that should not stay so.
+    """A finding of the scan.
 
     Attributes:
-        image: Name of the image, such as `backend`; empty for a finding about no image.
-        kind: `debian`, `python`, `image` (it contradicts itself) or `exception`.
-        package: Name of the package inside.
-        version: Its version.
-        id: What names the flaw; an exception refers to it.
-        what: The flaw in a few words.
-        severity: As the source grades it.
-        aliases: Further ids of the same flaw.
-        fixed: Versions without the flaw.
-        sources: Which sources reported it.
+        image: Name of the image, such as `backend`; empty for a finding without an image.
+        kind: `debian`, `python`, `image` (contradictory records) or `exception`.
+        package: Name of the package.
+        version: Version of the package.
+        id: ID of the vulnerability, which exceptions refer to.
+        what: Short description.
+        severity: Severity according to the source.
+        aliases: Other IDs of the same vulnerability.
+        fixed: Versions with a fix.
+        sources: Sources that reported it.
     """
 
     image: str
@@ -93,16 +93,16 @@ class Vulnerability:
 
 @dataclasses.dataclass(frozen=True)
 class AdvisorySource:
-    """One of those who were to be asked.
+    """A source of advisories, and whether it was queried.
 
     Attributes:
-        name: Such as `Debian index`.
-        asked: About what, such as `45 packages`.
-        as_of: How new its data is; None when it does not say, or was not asked.
-        detail: More about the data.
-        problem: Why it could not be asked; empty when it was.
-        hint: What can be done about that.
-        left_out: Whether it was left out on purpose.
+        name: Name, such as `Debian index`.
+        asked: Subject of the query, such as `45 packages`.
+        as_of: Date of the data; None if it is unknown, or the source was not queried.
+        detail: Further details about the data.
+        problem: Why the source could not be queried; empty on success.
+        hint: Remedy for the problem.
+        left_out: Whether the user excluded the source.
     """
 
     name: str
@@ -121,14 +121,14 @@ class AdvisorySource:
 
 @dataclasses.dataclass(frozen=True)
 class Scanned:
-    """An image that was looked at.
+    """A scanned image.
 
     Attributes:
-        name: Such as `backend`.
-        reference: What it was found by.
-        config_digest: Digest of its configuration: its id.
-        counts: What is inside, by kind.
-        unseen: What no source covers.
+        name: Name, such as `backend`.
+        reference: Reference by which the image was found.
+        config_digest: Digest of the image configuration, the image ID.
+        counts: Number of components by kind.
+        unseen: Components that no source covers.
     """
 
     name: str
@@ -140,14 +140,14 @@ class Scanned:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """A scan's result.
+    """Result of a scan.
 
     Attributes:
-        images: What was looked at.
-        debian: What came of Debian's index.
-        python: What came of the Python advisories.
-        findings: What is wrong, the worst first.
-        accepted: What an exception covers.
+        images: Scanned images.
+        debian: Result of Debian's index.
+        python: Result of the Python advisories.
+        findings: Findings, the most severe first.
+        accepted: Findings covered by an exception.
     """
 
     images: tuple[Scanned, ...]
@@ -211,14 +211,14 @@ def accept(
     *,
     complete: bool,
 ) -> tuple[list[Vulnerability], list[tuple[Vulnerability, ScanException]]]:
-    """Part what was found from what an exception covers; exceptions can be findings themselves.
+    """Split findings into open and accepted ones; stale exceptions become findings.
 
     Args:
-        findings: What was found.
+        findings: All findings.
         entries: All exceptions.
-        today: The day that decides whether one has expired.
-        complete: Whether everything was looked at. Otherwise nobody knows whether an exception
-            that matched nothing is still needed.
+        today: Date that decides whether an exception has expired.
+        complete: Whether everything was scanned. Otherwise an unused exception may still be
+            needed.
     """
     left: list[Vulnerability] = []
     accepted = []

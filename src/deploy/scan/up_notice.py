@@ -34,14 +34,14 @@ def find_in_time(
     bound_s: float = _BOUND_S,
     search: Callable[[str | None], str | None] | None = None,
 ) -> str | None:
-    """Return the line, as `find`; but it ends when the time is over, at Ctrl-C, and on any failure.
+    """Return the notice like `find`; a timeout, Ctrl-C or a failure makes it "incomplete".
 
     The stack runs by then: nothing here may make the command that started it fail.
 
     Args:
-        named_builder: The builder that the user named.
-        bound_s: How long the search may take.
-        search: What searches; `find` when None.
+        named_builder: Builder image chosen by the user.
+        bound_s: Timeout of the search.
+        search: Search function; `find` by default.
     """
     try:
         with _bounded(bound_s):
@@ -138,11 +138,11 @@ def render_unbuilt() -> str:
 
 
 def render_unchecked(cause: str, scans: str = "tries again") -> str:
-    """Return the line for images that were not scanned, or not by every source.
+    """Return the notice for images that were not scanned, or not by every source.
 
     Args:
-        cause: Why not.
-        scans: What the command that scans does about that.
+        cause: Cause of the missing scan.
+        scans: What the user's own scan does about it ("tries again").
     """
     more = command_hints.build(_MORE)
     return f"The scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
@@ -152,7 +152,7 @@ def recall(text: str, now: float) -> dict[str, float]:
     """Return the images scanned within the last day: digest -> seconds since 1970.
 
     Args:
-        text: What was written down; anything else counts as nothing.
+        text: Content of the record; malformed content counts as empty.
         now: Seconds since 1970.
     """
     try:

@@ -27,11 +27,11 @@ class Address:
     """A TCP address, or the path of a Unix socket.
 
     Attributes:
-        text: As systemd writes it ("127.0.0.1:8000", "/run/todo.sock").
-        ip: The address of a TCP socket; None otherwise.
-        port: Its port; 0 otherwise.
-        path: The path of a Unix socket, "@" first where it is abstract; empty otherwise.
-        place: File and line that have it, where it comes from a file.
+        text: Address in systemd's notation ("127.0.0.1:8000", "/run/todo.sock").
+        ip: IP address of a TCP socket; None otherwise.
+        port: Port of a TCP socket; 0 otherwise.
+        path: Path of a Unix socket, with a leading "@" if it is abstract; empty otherwise.
+        place: File and line of the address, if it comes from a file.
     """
 
     text: str = dataclasses.field(compare=False)

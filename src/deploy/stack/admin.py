@@ -103,14 +103,14 @@ def token(
 
     Args:
         subject: The user.
-        days: Days until it expires; as `todo.admin` has it when None.
-        scopes: What it allows; everything when empty.
+        days: Days until the token expires; None uses the default of `todo.admin`.
+        scopes: Scopes of the token; empty means all.
         name: Name of an API token, which can be listed and revoked; None for a JSON Web Token.
-        writes_per_hour: Most changes in an hour with the API token.
+        writes_per_hour: Maximum number of changes per hour with the API token.
         within: As for `run`.
 
     Raises:
-        DeployError: The backend is not running, or an argument is not acceptable.
+        DeployError: The backend is not running, or an argument is invalid.
     """
     container = _find_container(within, "")
     words = ["token", f"--subject={subject}", *(f"--scope={scope}" for scope in scopes)]

@@ -24,15 +24,15 @@ _LAG = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Outcome of a run.
+    """Outcome of a backup run.
 
     Attributes:
-        at: When.
-        ok: Whether it did what it was to do.
-        reason: Why not; empty where it did.
-        seconds: How long it took.
-        bytes: The size of the backup.
-        stamp: Its name.
+        at: Time of the run.
+        ok: Whether the run succeeded.
+        reason: Cause of the failure; empty on success.
+        seconds: Duration.
+        bytes: Size of the backup.
+        stamp: Stamp of the backup.
     """
 
     at: str
@@ -45,12 +45,12 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class WalStatus:
-    """The slot of the receiver.
+    """Status of the WAL receiver's replication slot.
 
     Attributes:
         receiving: Whether the receiver is connected.
-        kept: What the server says of the WAL for it: reserved, extended, unreserved or lost.
-        lag_bytes: WAL that it has not confirmed; None when some of it is lost.
+        kept: WAL status of the slot: reserved, extended, unreserved or lost.
+        lag_bytes: WAL that the receiver has not confirmed; None if some of it is lost.
     """
 
     receiving: bool
@@ -60,18 +60,18 @@ class WalStatus:
 
 @dataclasses.dataclass(frozen=True)
 class BackupStatus:
-    """The backups of the stack.
+    """Status of the stack's backups.
 
     Attributes:
-        folder: Where they are.
-        count: How many base backups there are.
+        folder: Folder of the backups.
+        count: Number of base backups.
         newest: Stamp of the newest one; None without any.
-        age_seconds: How long ago it was made.
-        bytes: Its size.
-        total_bytes: The size of all.
-        last: How the last run ended; None before the first.
-        drill: How the last restore drill ended, as its program wrote it; None before the first.
-        wal: The receiver; None where the server does not know it.
+        age_seconds: Age of the newest one.
+        bytes: Size of the newest one.
+        total_bytes: Size of all base backups.
+        last: Outcome of the last run; None before the first.
+        drill: Outcome of the last restore drill, as its program wrote it; None before the first.
+        wal: Status of the receiver; None if the server has no slot for it.
     """
 
     folder: str

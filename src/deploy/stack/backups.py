@@ -89,10 +89,10 @@ def check_folder(path: Path) -> Path:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """Return the units of backups to install, none where they are not wanted.
+    """Return the units of backups to install; none if backups are off.
 
     Args:
-        request: What the command wants; with nothing in it, what is installed stays.
+        request: The user's choice; without one, the installed units stay.
     """
     if not request.applies():
         return {}

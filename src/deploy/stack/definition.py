@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def load(name: str, text: str | None = None) -> Unit:
-    """A socket or a container as the files define it, drop-ins merged; lines know their place.
+    """Return the definition of a socket or a container, with its drop-ins merged.
 
     Args:
         name: `todo-backend.socket`, or `todo-backend.container`, whose [Service] section includes
             the drop-ins of `todo-backend.service`.
-        text: Of a unit that is about to be installed, in place of the one that is.
+        text: Text of a unit to install; None uses the installed unit.
 
     Raises:
         DeployError: The unit is not installed, or a file is malformed.

@@ -87,9 +87,9 @@ class Entry:
     """A file of the archive.
 
     Attributes:
-        name: Its path in the archive's folder.
-        what: What it holds.
-        content: Its content; the reason where it could not be found out.
+        name: Path in the archive's folder.
+        what: Description of the content.
+        content: Content of the file, or the reason why it is missing.
     """
 
     name: str
@@ -103,11 +103,11 @@ def default_name(at: datetime) -> str:
 
 
 def collect(lines: int, step: Step) -> list[Entry]:
-    """Return all files of the archive; a part that cannot be found out says why.
+    """Return all files of the archive; if a part cannot be collected, its file has the reason.
 
     Args:
-        lines: Of the log of each unit.
-        step: Shows the part that is collected now.
+        lines: Number of log lines of each unit.
+        step: Step that displays the current part.
     """
     step.note("secrets, to remove them")
     redactor = redaction.find()
@@ -129,9 +129,9 @@ def pack(folder: str, entries: list[Entry], at: datetime) -> bytes:
     """Return the archive.
 
     Args:
-        folder: Name of the folder in it.
-        entries: Its files.
-        at: When they were collected.
+        folder: Name of the folder in the archive.
+        entries: Files of the archive.
+        at: Time of the collection.
     """
     manifest = Entry(MANIFEST, "this list", render_manifest(entries, at))
     buffer = io.BytesIO()

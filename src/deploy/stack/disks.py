@@ -17,11 +17,11 @@ class Disk:
     """A file system.
 
     Attributes:
-        holds: What of the stack is on it.
-        path: Where that is.
-        total_bytes: How large it is.
-        free_bytes: What this user may still write.
-        free_inodes: How many files more fit on it; None where it has no such limit.
+        holds: Data of the stack on the file system.
+        path: Path of that data.
+        total_bytes: Size of the file system.
+        free_bytes: Space available to this user.
+        free_inodes: Number of free inodes; None if the file system has no limit.
     """
 
     holds: str

@@ -50,10 +50,10 @@ def find_unread() -> dict[str, str]:
 
 
 def describe(differing: Mapping[str, str]) -> list[str]:
-    """Lines for the user: what differs, and what applies it.
+    """Return lines for the user: the differences, and the command that applies them.
 
     Args:
-        differing: What `find_unread` and `find_outdated` found.
+        differing: Result of `find_unread` and `find_outdated`.
     """
     lines = [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
     if any(why.startswith(quadlet.REJECTED) for why in differing.values()):

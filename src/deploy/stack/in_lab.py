@@ -84,17 +84,17 @@ class LabStack:
         ai: Request = UNCHANGED,
         backup: backups.Request = backups.UNCHANGED,
     ) -> int:
-        """Start the lab where needed and run `up` inside; the lab keeps running.
+        """Start the lab if needed and run `up` in it; the lab keeps running.
 
         Args:
-            arguments: Further words for `up`.
-            port: Port on this host's loopback; 8000 when None.
-            ai: What is wanted of the local model.
-            backup: What is wanted of backups; a folder is one of the lab.
+            arguments: Further arguments of `up`.
+            port: Port on this host's loopback; 8000 if None.
+            ai: Options of the local model.
+            backup: Options of backups; a folder is a path in the lab.
 
         Raises:
-            DeployError: No lab can run on this host either, the lab of that name is another
-                one, or a port is taken.
+            DeployError: This host cannot run a lab either, the lab of that name is a different
+                one, or a port is in use.
         """
         machine = self._running()
         if machine is None:
@@ -183,7 +183,7 @@ class LabStack:
         """Collect the archive of `diagnose` in the lab and return it.
 
         Args:
-            lines: Of the log of each unit.
+            lines: Number of log lines of each unit.
         """
         machine = self.machine("diagnose")
         name = f"diagnose-{secrets.token_hex(4)}.tar.gz"

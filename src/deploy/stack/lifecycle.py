@@ -103,16 +103,16 @@ def prepare(
     volume: str | None = None,
     database: postgresql.Request = postgresql.UNCHANGED,
 ) -> Prepared:
-    """Create the secret, install the units, let them run without a login.
+    """Create the secret, install the units, and enable lingering for the user.
 
     Nothing that runs is touched, except optional parts and instances that are no longer wanted.
 
     Args:
-        ai: What is wanted of the local model.
-        number: How many instances of the backend; None for as many as are installed.
-        backup: What is wanted of backups.
-        volume: The volume of the database, if the stack does not run; None keeps the present one.
-        database: What is wanted of the database's version.
+        ai: Options of the local model.
+        number: Number of backend instances; None keeps the installed number.
+        backup: Options of backups.
+        volume: Volume of the database, if the stack is not running; None keeps the present one.
+        database: Options of the database's version.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
@@ -148,15 +148,15 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
     """Start what is down, restart what differs from its files, run the migration, wait.
 
     Args:
-        prepared: What `prepare` found.
-        port: Loopback port for the public API in place of the present one; kept by later runs.
+        prepared: Result of `prepare`.
+        port: New loopback port of the public API, kept by later runs; None keeps the present one.
 
     Returns:
         The public URL.
 
     Raises:
-        DeployError: A unit did not start, or the backend does not become ready. The port is then
-            what it was before.
+        DeployError: A unit did not start, or the backend did not become ready. The port is then
+            restored.
     """
     text = _new_dropin(port)
     if text is None:

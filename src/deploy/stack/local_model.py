@@ -108,10 +108,10 @@ def check_file(path: Path, sha256: str) -> Model:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """Return the units to install: those of every stack, and of the local model where it is wanted.
+    """Return the units to install: the common ones, and those of the local model if it is on.
 
     Args:
-        request: What the command wants; with nothing in it, what is installed stays.
+        request: The user's choice; without one, the installed units stay.
     """
     if not request.applies():
         return install.shipped()

@@ -40,14 +40,14 @@ _COLORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One event.
+    """One log event.
 
     Args:
-        at: When.
-        unit: Of which unit, as users name it.
-        level: How severe.
-        message: What happened.
-        fields: What else the program wrote.
+        at: Time of the event.
+        unit: Unit, by the name that users know.
+        level: Log level.
+        message: Log message.
+        fields: Further fields of the record.
     """
 
     at: datetime

@@ -52,11 +52,11 @@ class Query:
     """Selection of events to show.
 
     Attributes:
-        units: Of these of UNITS; of all when empty.
-        lines: The latest so many; every one when None.
-        since: Only from this time on, as journalctl takes it; from the beginning when empty.
-        errors: Only those of level ERROR and CRITICAL.
-        request: Only those of the request with this id.
+        units: Units, out of UNITS; empty for all.
+        lines: Maximum number of events, the latest ones; None for all.
+        since: Start time in the format of journalctl; empty for no limit.
+        errors: Whether to show only the levels ERROR and CRITICAL.
+        request: ID of a request, to show only its events.
     """
 
     units: tuple[str, ...] = ()
@@ -108,8 +108,8 @@ def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
     """Yield the events of a query, oldest first.
 
     Args:
-        query: Which ones.
-        follow: Whether to continue with what is logged from now on, without an end.
+        query: Events to read.
+        follow: Whether to continue with new events indefinitely.
     """
     if query.lines is None:
         following = ["--follow", "--no-tail"] if follow else []

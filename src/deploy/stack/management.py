@@ -25,12 +25,12 @@ _MOST = 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A value of the text exposition.
+    """A sample of the text exposition format.
 
     Attributes:
-        name: Of the series.
+        name: Name of the series.
         labels: Name -> value.
-        value: Its value.
+        value: Value of the sample.
     """
 
     name: str
@@ -75,16 +75,16 @@ class Figures:
     """Figures from the metrics of a backend process.
 
     Attributes:
-        version: Of the program.
-        schema: The revision of the schema that the program needs.
-        database_schema: The revision that the database has; None before it was reached.
-        oldest_program: The revision of the oldest program that works with it, where that is known.
-        started_at: When the process started.
-        memory_bytes: What it has in memory.
-        requests: Class of the status ("2xx") -> how many, since the start.
-        pool: Its connections.
-        breakers: What is guarded -> "closed", "half-open" or "open".
-        loop_lag: How late its event loop was; None before the first measurement.
+        version: Version of the program.
+        schema: Schema revision that the program needs.
+        database_schema: Schema revision of the database; None before the first connection.
+        oldest_program: Revision of the oldest program that works with the schema, if known.
+        started_at: Start time of the process.
+        memory_bytes: Memory of the process.
+        requests: Status class ("2xx") -> number of responses since the start.
+        pool: Connections of the pool.
+        breakers: Name of the circuit breaker -> "closed", "half-open" or "open".
+        loop_lag: Delay of the event loop; None before the first measurement.
     """
 
     version: str

@@ -66,16 +66,17 @@ class UnitStatus:
     """Status of one unit, from systemd and Podman.
 
     Attributes:
-        unit: Its name.
+        unit: Name of the unit.
         active: ActiveState.
         sub: SubState.
-        restarts: How often systemd restarted it since it was last started by a command.
-        health: Podman's verdict on its container.
-        image: Id of the image that its container runs.
-        cause: Why it is not up, or what a start says; None when there is nothing to say.
-        differs: How what runs differs from the unit's files; None when it does not.
-        since: When it came into its state; None before its first start.
-        image_name: Name and tag of the image when the container was made.
+        restarts: Number of restarts by systemd since a command last started the unit.
+        health: Podman's health status of the container.
+        image: ID of the container's image.
+        cause: Why the unit is down, or the progress of a start; None if there is nothing to
+            report.
+        differs: How the running unit differs from its files; None if it does not.
+        since: Time of its last state change; None before its first start.
+        image_name: Name and tag of the image when the container was created.
     """
 
     unit: str
@@ -95,10 +96,10 @@ class Instance:
     """A process of the backend.
 
     Attributes:
-        unit: Its service.
-        management: Where it answers for health and metrics, on the machine of the stack.
-        figures: What its metrics say; None when it gives none.
-        unknown: Why it gives none; None when it does.
+        unit: Service of the instance.
+        management: Address of its health checks and metrics, on the machine of the stack.
+        figures: Values of its metrics; None if they are unavailable.
+        unknown: Why the metrics are unavailable; None if they are available.
     """
 
     unit: str
@@ -109,21 +110,21 @@ class Instance:
 
 @dataclasses.dataclass(frozen=True)
 class Overview(Readiness):
-    """The stack as it is now.
+    """Current status of the stack.
 
     Attributes:
         format: FORMAT.
-        at: When this was found out.
-        user: Whose stack it is.
-        linger: Whether it runs without a login.
+        at: Time of the status.
+        user: User who owns the stack.
+        linger: Whether the stack runs without a login.
         units: The sockets and the services.
         instances: The processes of the backend.
-        images: What the units name.
-        disks: Where the data is, and the backups.
-        backup: The backups; None for a stack that makes none.
-        update: Updates: kept and refused images, and how the last one ended.
-        errors: The latest errors of the log.
-        unknown: Name of a part -> why it could not be found out.
+        images: Images that the units use.
+        disks: File systems with the data and the backups.
+        backup: Status of the backups; None if they are off.
+        update: Kept and rejected images, and the outcome of the last update.
+        errors: Latest errors of the log.
+        unknown: Name of a part -> why its status is unknown.
     """
 
     format: int = FORMAT

@@ -107,12 +107,12 @@ def is_held() -> bool:
 
 
 def render_hold(major: str, image: str, volume: str) -> str:
-    """Return the drop-in that pins the server that starts, with all mounts that its unit has now.
+    """Return the drop-in that pins the server to start, with all present mounts of its unit.
 
     Args:
-        major: Its version.
-        image: Its image.
-        volume: Its volume.
+        major: Major version of the server.
+        image: Image of the server.
+        volume: Volume of the server.
     """
     name = HOLD.partition("/")[2]
     # Those that sort after this one still count by themselves.
@@ -156,11 +156,11 @@ def refuse_elsewhere() -> None:
 
 
 def refuse_other(what: str, major: str) -> None:
-    """Refuse data of another version than that of the stack.
+    """Reject data of another major version than that of the stack.
 
     Args:
-        what: The data, for the message.
-        major: Its version.
+        what: Description of the data, for the message.
+        major: Major version of the data.
 
     Raises:
         DeployError: The version differs.

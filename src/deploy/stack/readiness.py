@@ -76,10 +76,10 @@ def wait_instance(
     """Wait until an instance can serve; returns the public URL.
 
     Args:
-        instance: Its service.
-        step: Where the notes go.
-        observer: Where to look; the real stack when None.
-        clock: The time; the machine's own when None.
+        instance: Service of the instance.
+        step: Step that displays the notes.
+        observer: Source of the observations; None for the real stack.
+        clock: Clock; None for the machine's clock.
 
     Raises:
         DeployError: As `wait`.

@@ -41,8 +41,8 @@ def find_demands(before: tuple[int, int] | None, after: tuple[int, int] | None) 
     """Return the actions that a change of the minor release requires, one per line.
 
     Args:
-        before: The release of the former image; None if there was none.
-        after: That of the present one.
+        before: Release of the former image; None if there was none.
+        after: Release of the present image.
     """
     if before is None or after is None or before[0] != after[0]:
         # A new cluster has nothing from before.

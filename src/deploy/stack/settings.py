@@ -80,13 +80,13 @@ class Setting:
     """One setting.
 
     Attributes:
-        unit: The unit that it belongs to.
-        name: The variable or the unit's key.
-        value: What the files say; secrets are hidden.
+        unit: Unit of the setting.
+        name: Variable, or key of the unit.
+        value: Value in the files; secrets are hidden.
         source: File and line, or "default".
-        running: What the running backend has instead, where that differs.
-        problem: Why the backend will not start with it; None when it will.
-        published: Where the reader reaches an address, if that is another one than in `value`.
+        running: Different value in the running backend, if any.
+        problem: Why the backend will not start with this value; None if it will.
+        published: Address for the reader, if it differs from the one in `value`.
     """
 
     unit: str
@@ -103,9 +103,9 @@ class Settings:
     """All settings.
 
     Attributes:
-        options: The backend's variables, the shipped options first.
-        addresses: Where the socket units listen, the public address first.
-        limits: What systemd grants each service, and what its container is made of.
+        options: Variables of the backend, the shipped options first.
+        addresses: Listen addresses of the socket units, the public address first.
+        limits: Limits of each service in systemd, and properties of its container.
     """
 
     options: tuple[Setting, ...]
@@ -192,8 +192,8 @@ def show(name: str, value: str, known: Collection[str]) -> str:
 
     Args:
         name: The variable.
-        value: Its value.
-        known: The options of the service.
+        value: Value of the variable.
+        known: Names of the service's options.
     """
     return hide(name, value) if name in known or name in _HARMLESS else _hide_all(value)
 

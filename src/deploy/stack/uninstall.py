@@ -33,11 +33,11 @@ _MEASURE_TIMEOUT_S = 600.0
 
 @dataclasses.dataclass(frozen=True)
 class Leftover:
-    """Something of the stack that an uninstallation leaves.
+    """A part of the stack that an uninstallation keeps.
 
     Args:
-        what: Its name, with what it holds.
-        command: What removes it, as this reader types it.
+        what: Name and content.
+        command: Command that removes it, for the user's shell.
     """
 
     what: str
@@ -95,10 +95,11 @@ def _volume_names() -> list[str]:
 
 
 def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
-    """Return what remains of the stack on this machine, the data first.
+    """Return the remains of the stack on this machine, the data first.
 
     Args:
-        folders: Those of backups, from before the removal of units that name one; None without one.
+        folders: Backup folders, found before the units that contain them were removed; None finds
+            them now.
     """
     folders = backups.find_left() if folders is None else folders
     return [
@@ -114,11 +115,11 @@ def render_kept(kept: Iterable[Leftover]) -> str:
 
 
 def parse_volume(inspected: str, size_bytes: int) -> Volume:
-    """Return a volume from what `podman volume inspect` prints.
+    """Return a volume from the output of `podman volume inspect`.
 
     Args:
-        inspected: Its JSON.
-        size_bytes: What its files take.
+        inspected: Output, as JSON.
+        size_bytes: Disk usage of its files.
     """
     (found,) = json.loads(inspected)
     return Volume(

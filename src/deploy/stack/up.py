@@ -86,16 +86,16 @@ def up(
     """Install, start, and wait until the backend is ready; returns its URL.
 
     Args:
-        options: How the images are built.
-        port: Another public port; None keeps the present one.
-        ai: What is wanted of the local model.
-        number: How many instances of the backend; None for as many as are installed.
-        backup: What is wanted of backups.
-        updates: Whether a timer shall update the backend; None leaves it as it is.
+        options: Options of the image build.
+        port: New public port; None keeps the present one.
+        ai: Options of the local model.
+        number: Number of backend instances; None keeps the installed number.
+        backup: Options of backups.
+        updates: Whether a timer updates the backend; None keeps the present choice.
         assume_yes: Install missing Debian packages without asking.
 
     Raises:
-        DeployError: Something did not start. Where that is an optional part, the backend serves.
+        DeployError: A unit did not start. If it is an optional part, the backend serves.
     """
     lifecycle.check_port(port, moving=True)
     instances.check(number)

@@ -33,10 +33,10 @@ class Image:
     """An image of the backend.
 
     Attributes:
-        reference: The tag under which updates keep it.
+        reference: Tag by which updates keep the image.
         digest: Digest of its configuration, "sha256:…".
-        version: Of the program.
-        inputs: Digest of what it was built from.
+        version: Version of the program.
+        inputs: Digest of the inputs of its build.
     """
 
     reference: str
@@ -60,13 +60,13 @@ class KeptImage:
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """An image that is not tried again.
+    """An image that failed and is not tried again.
 
     Attributes:
         image: The image.
-        reason: What was wrong with it.
-        log: Its last lines of log.
-        at: When.
+        reason: Why it failed.
+        log: Last lines of its log.
+        at: Time of the failure.
     """
 
     image: Image
@@ -77,16 +77,16 @@ class Refusal:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The update that runs, or that was interrupted.
+    """Record of a running or interrupted update.
 
     Attributes:
         kind: "update", "rollback" or "contract".
-        step: What it does now.
-        former: What the stack ran before.
-        candidate: What it is to run.
-        units: All installed unit files as they were before: name -> text or link.
+        step: Current step.
+        former: Image that the stack ran before.
+        candidate: Image to update to.
+        units: All unit files before the update: name -> text or link.
         sources: The unit files that belong to the candidate's image: name -> text.
-        started: When it began.
+        started: Time of the start.
     """
 
     kind: str
@@ -127,16 +127,17 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class UpdateStatus:
-    """Updates at a glance.
+    """Status of updates.
 
     Attributes:
-        kept: The tags that stay, the newest last.
-        previous: The tag that `rollback` goes back to; None without one.
-        refused: The images that are not tried again.
-        running: The kind and step of the update that runs now; None without one.
-        interrupted: The same of one that was interrupted.
-        resumed: What the next command that changes the stack does about that; None without one.
-        last: How the last one ended; None before the first.
+        kept: Tags of the kept images, the newest last.
+        previous: Tag that `rollback` returns to; None if there is none.
+        refused: Images that are not tried again.
+        running: Kind and step of the running update; None if there is none.
+        interrupted: Kind and step of an interrupted update; None if there is none.
+        resumed: What the next command that changes the stack does about the interrupted update;
+            None without one.
+        last: Outcome of the last update; None before the first.
     """
 
     kept: tuple[str, ...]
@@ -170,10 +171,10 @@ def is_held() -> bool:
 
 
 def find_status(digest: str | None) -> UpdateStatus:
-    """Updates at a glance.
+    """Return the status of updates.
 
     Args:
-        digest: Of the image that runs now.
+        digest: Digest of the running image.
 
     Raises:
         DeployError: A file is damaged.

@@ -121,7 +121,7 @@ def find_packages(target: str, major: str = "") -> dict[str, str]:
 
     Args:
         target: `backend`, `db` or `ai`.
-        major: Of PostgreSQL, for `db`; those of every version when empty.
+        major: Major version of PostgreSQL, for `db`; empty for the packages of all versions.
     """
     found = dict(PACKAGES[target])
     if target == "db":

@@ -92,8 +92,8 @@ def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:
     that has expired, and then a package is older than it could be.
 
     Args:
-        suite: Its name, such as `testing`.
-        folder: An empty one for the index.
+        suite: Name of the suite, such as `testing`.
+        folder: Empty folder for the index.
     """
     form = "$(REPO_URI) $(COMPONENT)"
     found = _output("apt-get", "indextargets", f"--format={form}", "Created-By: Packages")

@@ -140,9 +140,9 @@ def gather(
 
     Args:
         target: `backend`, `db` or `ai`.
-        version: Of the program.
-        record: What the build stages wrote down.
-        release: Of Debian, as in package URLs.
+        version: Version of the program.
+        record: Record that the build stages wrote.
+        release: Debian release, as in package URLs.
     """
     owners: dict[str, Owner] = {}
     reasons = find_packages(target)
@@ -238,10 +238,10 @@ def render(
 
     Args:
         target: `backend`, `db` or `ai`.
-        version: Of the program.
+        version: Version of the program.
         owners: The components with their files.
-        vendored: What is inside each that did not come as a component.
-        contents: What is said of each file's content.
+        vendored: Components inside each component, such as vendored libraries.
+        contents: Properties of the content of each file.
     """
     name = f"todo-{target}"
     components = [

@@ -94,11 +94,11 @@ def update(options: Options) -> str:
 
 
 def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
-    """Go back to an image that an update left; returns a line for the user.
+    """Return to an image that an update kept; returns a line for the user.
 
     Args:
-        to: Its tag; None for the one before the running one.
-        refuses: Whether the image that is left is not to be tried again.
+        to: Tag of the image; None for the image before the running one.
+        refuses: Whether the running image is not to be tried again.
         watch_s: As for an update.
 
     Raises:

@@ -98,14 +98,14 @@ def check_disk() -> None:
 
 
 def check_refused(*, digest: str = "", inputs: str = "") -> None:
-    """Refuse an image that failed before.
+    """Reject an image that failed in an earlier update.
 
     Args:
-        digest: Of the image.
-        inputs: Of what it would be built from, before that is done.
+        digest: Digest of the image.
+        inputs: Digest of the inputs of its build, if it is not built yet.
 
     Raises:
-        DeployError: It did.
+        DeployError: The image failed before.
     """
     for each in update_state.find_refused():
         if each.image.digest == digest or (inputs and each.image.inputs == inputs):

@@ -119,11 +119,11 @@ class Machine(Protocol):
 
 
 def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> None:
-    """Carry out an update.
+    """Run an update.
 
     Args:
         machine: The stack.
-        record: What is to be done.
+        record: Record of the update.
         watch_s: How long the candidate is watched while it serves users.
         migrates: Whether its migration runs first.
 

@@ -33,12 +33,12 @@ _CLASS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A request that changes nothing.
+    """A request without side effects.
 
     Attributes:
-        method: Its method.
-        path: Its path.
-        body: A JSON body; empty without one.
+        method: HTTP method.
+        path: Path of the request.
+        body: JSON body; empty for none.
     """
 
     method: str

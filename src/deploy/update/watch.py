@@ -23,11 +23,11 @@ _MIN_LAG_SAMPLES = 5
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """An instance at one moment.
+    """Observation of an instance.
 
     Attributes:
-        ready: Whether it says that it is ready.
-        figures: What its metrics say; None without an answer.
+        ready: Whether the instance reports that it is ready.
+        figures: Values of its metrics; None without a response.
     """
 
     ready: bool

@@ -57,12 +57,12 @@ FROM account WHERE seq > 0 ORDER BY owner
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """A server that runs.
+    """A running server.
 
     Attributes:
-        container: Its container.
-        sockets: The folder of its socket in there.
-        mount: The volume that this folder is.
+        container: Container of the server.
+        sockets: Folder of its socket in the container.
+        mount: Volume that is mounted there.
     """
 
     container: str
@@ -162,15 +162,15 @@ def find_heads(cluster: Cluster) -> str:
 
 
 def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
-    """Verify the journals of a new server, against the heads of the old one.
+    """Verify the journals of a new server against the heads of the old one.
 
     Args:
-        new: The server.
-        heads: What `find_heads` found.
+        new: New server.
+        heads: Result of `find_heads`.
         with_state: Whether to compare the tasks with the journals as well.
 
     Raises:
-        DeployError: Something is missing or was altered.
+        DeployError: An entry is missing or was altered.
     """
     account = containers.find_account()
     with tempfile.TemporaryDirectory(prefix="todo-upgrade-") as path:

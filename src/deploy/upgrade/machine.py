@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Copied:
-    """A copy of the database in the new version.
+    """Result of copying the database into the new version.
 
     Attributes:
-        content: Table -> what identifies its rows.
-        rows: Rows of all tables.
-        size_bytes: Of the new database.
-        seconds: For the copy, and the comparison.
+        content: Table -> digest of its rows.
+        rows: Total number of rows.
+        size_bytes: Size of the new database.
+        seconds: Duration of copy and comparison.
     """
 
     content: Mapping[str, str]

@@ -30,18 +30,18 @@ class Step(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """An upgrade, as it is on disk.
+    """Record of an upgrade on disk.
 
     Attributes:
-        step: What is being done, or was done last.
+        step: Current or last step.
         before: The former major version.
         after: The new one.
         former: The former volume.
         volume: The new one.
-        content: Table -> what identifies its rows, as of the switch.
-        left: The time until which backups are of the former volume, set once the new one has
-            started; they are moved into a folder that is named by it.
-        left_back: The same for a return, and the new volume.
+        content: Table -> digest of its rows at the switch.
+        left: Time until which backups belong to the former volume, set after the new one has
+            started; these backups are moved into a folder that is named after it.
+        left_back: Likewise for a return: the time until which backups belong to the new volume.
     """
 
     step: Step
@@ -56,15 +56,15 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Unfinished:
-    """An upgrade, or a return, that is not at its end.
+    """An unfinished upgrade or return.
 
     Attributes:
-        step: What is being done, or was done last.
+        step: Current or last step.
         before: The former major version.
-        after: The new one.
-        running: Whether a command is at it now; otherwise it was interrupted.
-        refuses_writes: Whether the database refuses writes until it is finished; None where the
-            database does not answer.
+        after: New major version.
+        running: Whether a command is running; otherwise it was interrupted.
+        refuses_writes: Whether the database refuses writes until the upgrade is finished; None if
+            the database does not respond.
     """
 
     step: Step

@@ -53,8 +53,8 @@ class StackMachine:
     """The stack of this user.
 
     Args:
-        before: Its major version of PostgreSQL.
-        after: The one to go to.
+        before: Present major version of PostgreSQL.
+        after: Major version to upgrade to.
     """
 
     def __init__(self, before: str, after: str) -> None:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """An upgrade that is done, or a return.
+    """Outcome of an upgrade or a return.
 
     Attributes:
-        record: Of the upgrade.
-        url: Where the stack serves.
-        copied: The copy; None where an earlier run made it, and for a return.
-        refused_s: Seconds for which writes were refused; None where an earlier run refused them.
-        lost: What the former volume does not have, a line each.
+        record: Record of the upgrade.
+        url: Public URL of the stack.
+        copied: Result of the copy; None if an earlier run copied, and for a return.
+        refused_s: Seconds for which writes were refused; None if an earlier run refused them.
+        lost: Changes that the former volume lacks, one per line.
     """
 
     record: Record
@@ -291,17 +291,17 @@ def _finish(
 def _give_up(
     machine: Machine, record: Record, record_path: Path, error: DeployError, *, is_new: bool
 ) -> None:
-    """Go back after a start that failed, unless something would be lost.
+    """Go back after a failed start, unless writes would be lost.
 
     Args:
         machine: The machine.
-        record: Of the upgrade.
-        record_path: Its file.
-        error: Why it did not start.
-        is_new: Whether it was the first start; otherwise it may have served for days.
+        record: Record of the upgrade.
+        record_path: Path of the record.
+        error: Cause of the failure.
+        is_new: Whether it was the first start; otherwise the volume may have served for days.
 
     Raises:
-        DeployError: The new volume stays.
+        DeployError: The server did not start. The new volume is kept.
     """
     if machine.serves(record.after):
         try:
