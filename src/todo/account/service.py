@@ -74,12 +74,12 @@ class AccountService:
         return await read_account(self._work.session, self._user)
 
     async def delete(self, expected: frozenset[int] | None = None) -> None:
-        """Delete everything in the account; the chain of its journal stays, without content.
+        """Delete all content of the account; the chain of its journal remains, without content.
 
         What the user did in lists of others is part of their journals and stays there.
 
         Args:
-            expected: As `set_zone`.
+            expected: As for `set_zone`.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.

@@ -27,20 +27,20 @@ class AppState:
     """State of the application in `app.state`.
 
     Attributes:
-        settings: The environment.
+        settings: Settings from the environment.
         database: The database.
         health: The health of the process.
-        metrics: Its metrics.
-        feed: Wakes those who follow a journal.
-        streams: The open event streams.
-        live: The open WebSockets.
+        metrics: Metrics of the process.
+        feed: Notifies the followers of a journal.
+        streams: Open event streams.
+        live: Open WebSockets.
         reminders: Delivers reminders.
-        last_use: Notes when tokens were used.
+        last_use: Records the last use of tokens.
         authenticator: Identifies callers.
-        storage_quota: What an account may hold.
-        token_limit: Limits the requests of a token; None for no limit.
-        turns: The turns of the assistant.
-        assistant: Made on its first use; None until then.
+        storage_quota: Storage limits of an account.
+        token_limit: Rate limit of a token; None for no limit.
+        turns: Running turns of the assistant.
+        assistant: Assistant, created on first use; None until then.
     """
 
     settings: "Settings"

@@ -32,10 +32,10 @@ _TASK = re.compile(r"/api/[^/]+/(?:tasks(?:/.*)?|chat)", re.DOTALL)
 
 
 def find_body_limit(path: str) -> int:
-    """Return how many bytes the body of a request may have.
+    """Return the maximum size of a request body in bytes.
 
     Args:
-        path: Of the request.
+        path: Path of the request.
     """
     if path in {_BATCH, MCP_PATH}:
         return _BATCH_BYTES
@@ -45,16 +45,17 @@ def find_body_limit(path: str) -> int:
 
 
 def refuse_many_values(body: object) -> None:
-    """Refuse a body that holds more than any schema takes.
+    """Reject a body with more values than any schema accepts.
 
     Each unknown key and each wrong item would become an error of its own: 94,000 of them in a body
     of 1 MiB.
 
     Args:
-        body: As JSON has it.
+        body: Parsed JSON.
 
     Raises:
-        ValidationFailedError: The error names the object, or is about the whole body.
+        ValidationFailedError: The body has too many keys or values; the error names the object, or
+            the whole body.
     """
     waiting: list[tuple[_Path, object]] = [((), body)]
     total = 0

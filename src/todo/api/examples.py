@@ -47,8 +47,8 @@ def show_examples(
     """Return a `json_schema_extra` that adds examples to a schema.
 
     Args:
-        examples: Each by its name.
-        changes: What else changes the schema.
+        examples: Name -> example.
+        changes: Further change of the schema.
     """
 
     def extend(schema: dict[str, Any]) -> None:

@@ -84,12 +84,12 @@ _PURGE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """A write that is executed once, however often it is sent.
+    """A write that is executed once, even if it is sent several times.
 
     Attributes:
-        key: Its Idempotency-Key.
-        fingerprint: Digest of everything that makes it this write and not another one.
-        former: The fingerprint that version 0.1.0 gave it; None for none.
+        key: Idempotency-Key of the request.
+        fingerprint: Digest of what identifies the write, such as method, URL and body.
+        former: Fingerprint as computed by version 0.1.0; None if it had none.
     """
 
     key: str

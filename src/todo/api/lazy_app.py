@@ -10,11 +10,11 @@ class LazyApp:
     """An application that costs nothing until somebody uses it."""
 
     def __init__(self, path: str, make: Callable[[], ASGIApp]) -> None:
-        """Remember how to make it.
+        """Store the path and the factory.
 
         Args:
-            path: Its path, for logs and metrics, since the framework names only its own routes.
-            make: Imports and makes it, in a thread.
+            path: Path for logs and metrics, because the framework knows only its own routes.
+            make: Imports and creates the application; runs in a thread.
         """
         self.path = path
         self._make = make

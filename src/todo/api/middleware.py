@@ -72,13 +72,13 @@ class RequestMiddleware:
 
         Args:
             app: The application.
-            metrics: Count every request.
-            proxies: Whose forwarded headers are believed.
-            health: Tells when the process stops.
-            deadline_s: Seconds until the answer to a request must have begun.
-            address_limit: Counts requests by address, except health checks.
-            cors: Origins that may call from a browser.
-            identify: Finds the caller before a body is read that has not come yet.
+            metrics: Counts every request.
+            proxies: Proxies whose forwarded headers are trusted.
+            health: Knows whether the process is stopping.
+            deadline_s: Seconds until the response must have started.
+            address_limit: Rate limit by address; health checks are exempt.
+            cors: Origins that may send requests from a browser.
+            identify: Authenticates the caller before the rest of a body is read.
         """
         self._app = app
         self._metrics = metrics

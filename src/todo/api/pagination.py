@@ -22,12 +22,12 @@ def decode_cursor(cursor: str, parse: Callable[..., _Value]) -> _Value:
     """Return the position after which a cursor continues.
 
     Args:
-        cursor: As a client sent it.
-        parse: Takes the parts of a position, of any type; raises a ValueError, TypeError,
-            AttributeError or OverflowError for those of another order.
+        cursor: Cursor from the request.
+        parse: Converts the parts of a position, which may have any type; raises a ValueError,
+            TypeError, AttributeError or OverflowError if they are invalid.
 
     Raises:
-        ValidationFailedError: Not a cursor of such a page.
+        ValidationFailedError: The cursor is invalid, or belongs to another kind of page.
     """
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -45,11 +45,11 @@ def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
     """Return the value after which a cursor continues.
 
     Args:
-        cursor: As a client sent it.
+        cursor: Cursor from the request.
         check: Returns the value, or raises a ValueError.
 
     Raises:
-        ValidationFailedError: Not a cursor of such a page.
+        ValidationFailedError: The cursor is invalid, or belongs to another kind of page.
     """
 
     def parse(version: object, last: object) -> _Value:

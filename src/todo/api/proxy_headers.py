@@ -32,13 +32,13 @@ _ESCAPED = re.compile(r"\\(.)")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The address and scheme that the request came with.
+    """Address and scheme of a client.
 
     Attributes:
-        address: Of the caller, or of the nearest known hop when it is doubtful.
+        address: Address of the client, or of the nearest known hop if the client is unknown.
         scheme: `http` or `https`.
         is_proxied: Whether the peer is a trusted proxy.
-        doubtful: What the header said when it does not name the caller, otherwise None.
+        doubtful: Content of a header that does not identify the client, otherwise None.
     """
 
     address: str

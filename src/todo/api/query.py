@@ -14,14 +14,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_query(request: Request, model: type[Model]) -> Model:
-    """Return the query as a model, as FastAPI's `Query()` would.
+    """Parse the query string into a model, like FastAPI's `Query()`.
 
     Args:
-        request: The request; of a name that comes twice the last value counts.
-        model: Its fields; those in `REPEATED` hold every value.
+        request: The request; the last value of a repeated name counts.
+        model: Model of the query; fields in `REPEATED` get all values.
 
     Raises:
-        RequestValidationError: The query is not acceptable.
+        RequestValidationError: The query is invalid.
     """
     given: dict[str, Any] = {}
     repeated = getattr(model, "REPEATED", ())

@@ -66,15 +66,15 @@ _TRIES = 100
 
 
 class SharedBuckets:
-    """Those of several processes of one machine, in a file that each of them maps.
+    """Buckets that several processes of one machine share in a memory-mapped file.
 
     A key has eight slots; where all are taken, the bucket that was used least lately is
     forgotten. Nobody waits long for another process, which may be stopped while it has the lock.
     Without the lock, two that take a permit in the same moment may take the same one.
 
     Args:
-        file: The same for all; it is made if missing.
-        name: Of the limit: the same key is another bucket for another limit.
+        file: Path of the file, the same for all; it is created if missing.
+        name: Name of the limit; the same key has a separate bucket for each limit.
 
     Raises:
         OSError: The file cannot be opened or mapped.
@@ -124,14 +124,14 @@ class SharedBuckets:
 
 
 def open_buckets(instance_file: Path | None, name: str) -> Buckets:
-    """Return the buckets of a limit: of this process, or of all instances.
+    """Return the buckets of a limit, either of this process or shared by all instances.
 
     Args:
-        instance_file: The setting; None where this is the only instance.
-        name: Of the limit.
+        instance_file: Setting with the instance file; None for a single instance.
+        name: Name of the limit.
 
     Raises:
-        FatalError: The file beside it cannot be used.
+        FatalError: The shared file cannot be opened.
     """
     if instance_file is None:
         return LocalBuckets()

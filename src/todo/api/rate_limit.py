@@ -41,12 +41,13 @@ class RateLimit:
         """Start with full buckets.
 
         Args:
-            name: What the limit counts by, as callers read it.
-            permits: What a bucket holds, and what comes back in a window.
+            name: Subject of the limit, shown to callers.
+            permits: Capacity of a bucket, which is also the number of permits that a window
+                refills.
             window_s: Length of a window.
-            ipv6_prefix: For a limit by address, `ipv6_prefix` of `find_address_key`.
-            refused: Is called for every refusal.
-            clock: Seconds that only grow.
+            ipv6_prefix: Prefix length for a limit by address, see `find_address_key`.
+            refused: Called for every rejection.
+            clock: Monotonic clock in seconds.
             buckets: Storage of the buckets; None for buckets of this limit only.
         """
         self.ipv6_prefix = ipv6_prefix
@@ -90,13 +91,13 @@ class RateLimit:
         return self._level(key)
 
     def charge(self, key: str, permits: float, *, owe: bool = False) -> None:
-        """Take permits for a request that was let through.
+        """Charge permits for a request that was accepted.
 
         Args:
-            key: Whose.
-            permits: How many.
-            owe: Whether the bucket owes those that it does not have, at most those of a window;
-                otherwise they are forgiven.
+            key: Key of the bucket.
+            permits: Number of permits.
+            owe: Whether the bucket goes into debt, at most by one window; otherwise missing
+                permits are waived.
         """
         least = -self._most if owe else 0.0
         with self._buckets.lock:

@@ -116,10 +116,10 @@ class RequestBody:
         """Prepare.
 
         Args:
-            scope: The request's.
-            receive: The server's.
-            budget: Of all bodies.
-            find_limit: Returns how many bytes a body may have, by the path of the request.
+            scope: Scope of the request.
+            receive: The server's `receive` callable.
+            budget: Budget of all bodies.
+            find_limit: Returns the maximum size of a body by the path of the request.
         """
         self._scope = scope
         self._receive = receive

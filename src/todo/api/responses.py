@@ -16,10 +16,10 @@ class StoredResponse:
     """The response to a write, which a repeated request gets again.
 
     Attributes:
-        status: Of the response.
-        body: JSON, None for none.
-        headers: Beside those that every response has.
-        repeated: The body for a repeated request, where that must be another one.
+        status: Status code.
+        body: JSON, None for no body.
+        headers: Headers in addition to those of every response.
+        repeated: Body for a repeated request, if it differs.
     """
 
     status: int
@@ -49,15 +49,15 @@ def declare_headers(*names: str) -> dict[str, Any]:
 def json_response(
     request: Request, body: bytes, tag: str | None = None, *, is_number_of_account: bool = False
 ) -> Response:
-    """Return the response to a read: 304 if the caller has the same already.
+    """Return the response to a read: 304 if the caller already has this version.
 
     Args:
         request: The request.
         body: JSON.
-        tag: Its entity tag; a hash of the body by default.
+        tag: Entity tag; a hash of the body by default.
         is_number_of_account: Whether the tag is the number of an account's latest change, which
-            another account can have at the same address. A browser asks for what it has stored by
-            the tag, whatever `Vary` says, so it must not store such a response.
+            another account can have under the same URL. A browser revalidates its cache by the
+            tag, whatever `Vary` says, so it must not store such a response.
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     control = "no-store" if is_number_of_account else "private, no-cache"

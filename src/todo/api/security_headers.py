@@ -15,13 +15,13 @@ _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
-    """Return the headers of an answer with those that keep browsers safe.
+    """Return the headers of a response with browser security headers added.
 
     The headers of a route about caching, or about the scripts of a page, are kept.
 
     Args:
-        headers: Of the answer, names in lower case.
-        secure: Whether the caller came over TLS.
+        headers: Headers of the response, names in lower case.
+        secure: Whether the caller used TLS.
     """
     result = list(headers)
     names = {name for name, _value in result}

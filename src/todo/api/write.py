@@ -64,20 +64,20 @@ async def run_write(
 async def execute_write(
     state: AppState, caller: Caller, handler: WriteHandler, repeatable: Repeatable | None = None
 ) -> StoredResponse:
-    """Run a write in one transaction and return its response when it is committed.
+    """Run a write in one transaction and return its response after the commit.
 
     Args:
-        state: The application's.
+        state: State of the application.
         caller: Caller of the request.
         handler: Makes the changes and returns the response. It may run more than once.
-        repeatable: What a repetition is recognized by; None without an idempotency key.
+        repeatable: Identifies a repeated request; None without an idempotency key.
 
     Raises:
         PreconditionRequiredError: The token requires an idempotency key.
-        KeyReusedError: The key came with another write before.
-        RateLimitedError: The token may not make so many changes an hour.
-        QuotaExceededError: The account would hold too much.
-        WriteConflictError: Other writes were in the way for too long.
+        KeyReusedError: The key was used for another write before.
+        RateLimitedError: The token has used up its changes per hour.
+        QuotaExceededError: The account would exceed its storage quota.
+        WriteConflictError: Concurrent writes conflicted in every attempt.
     """
     if caller.require_key and repeatable is None:
         raise PreconditionRequiredError("This token requires an Idempotency-Key on every write.")

@@ -28,16 +28,16 @@ class Authenticator:
         self._cutoffs = cutoffs
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Return the caller that the headers name.
+        """Authenticate the caller by the headers of a request.
 
         Args:
-            headers: Of the request, names in lower case.
+            headers: Headers of the request, names in lower case.
 
         Raises:
-            UnauthorizedError: There is no token, or it is not accepted.
-            MalformedRequestError: There are two tokens, or what a program says of itself is not
-                acceptable.
-            UnavailableError: What the token is to be verified with cannot be had now.
+            UnauthorizedError: The token is missing or not accepted.
+            MalformedRequestError: The request has two tokens, or an invalid agent, model or run
+                header.
+            UnavailableError: The keys or the database for the verification are unavailable.
         """
         credentials = None
         said: dict[str, Any] = {}

@@ -52,16 +52,16 @@ async def create_token(
     """Create an API token and return it.
 
     Args:
-        settings: Where the database is.
-        owner: Whose token it is.
+        settings: Settings of the database.
+        owner: Owner of the token.
         name: Name of the token.
-        scopes: What it allows.
+        scopes: Scopes of the token.
         days: Days until it expires.
-        writes_per_hour: Maximum number of changes in an hour, None for no limit.
+        writes_per_hour: Maximum number of changes per hour, None for no limit.
 
     Raises:
-        FatalError: The owner or the name is not acceptable, the owner has too many tokens, or the
-            database cannot be used.
+        FatalError: The owner or the name is invalid, the owner has too many tokens, or the
+            database is unavailable.
     """
     if not is_subject(owner):
         message = f"--subject: must be 1 to {MAX_SUBJECT_LENGTH} printable characters"
@@ -96,13 +96,13 @@ async def list_tokens_of(
     """Print tokens, without their secrets: a table, or one JSON object a line.
 
     Args:
-        settings: Where the database is.
-        say: Receives the lines.
-        owner: Whose tokens, None for all.
-        as_json: Whether programs read it.
+        settings: Settings of the database.
+        say: Receives each line.
+        owner: Owner of the tokens, None for all owners.
+        as_json: Whether to print JSON for programs.
 
     Raises:
-        FatalError: The database cannot be used.
+        FatalError: The database is unavailable.
     """
     database = Database(settings)
     with _plain_errors():
@@ -127,17 +127,17 @@ async def revoke_tokens(
     owner: str | None,
     with_jwt: bool,
 ) -> None:
-    """Revoke tokens by their ids, or all of one user: in one transaction, all or none.
+    """Revoke tokens by ID, or all tokens of one user, in one transaction.
 
     Args:
-        settings: Where the database is.
-        say: Receives a line for each.
-        ids: Which tokens.
-        owner: Whose tokens, where no id is given.
-        with_jwt: Whether to end the JSON Web Tokens of that user as well.
+        settings: Settings of the database.
+        say: Receives a line for each token.
+        ids: IDs of the tokens.
+        owner: Owner of the tokens, if no ID is given.
+        with_jwt: Whether to revoke the JSON Web Tokens of that user as well.
 
     Raises:
-        FatalError: A token does not exist, or the database cannot be used; none is revoked.
+        FatalError: A token does not exist, or the database is unavailable; no token is revoked.
     """
     if bool(ids) == bool(owner):
         message = "name the tokens by ID, or use --owner USER for all tokens of a user"

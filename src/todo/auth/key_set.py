@@ -37,13 +37,13 @@ Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
 
 
 class Key(NamedTuple):
-    """A public key, bound to the one algorithm of its kind.
+    """A public key, bound to one algorithm.
 
     Attributes:
         id: Its `kid`, None without one.
-        algorithm: What it verifies, of `ALGORITHMS`.
-        value: The key itself.
-        numbers: What makes it this key, as it is published.
+        algorithm: Algorithm that it verifies, one of `ALGORITHMS`.
+        value: Key object.
+        numbers: Published parameters that identify the key.
     """
 
     id: str | None
@@ -101,16 +101,16 @@ class KeySet:
         return self._keys
 
     async def find(self, key_id: str | None, algorithm: str) -> "list[PyJWK]":
-        """Return the keys that may have signed a token, none when the source has none.
+        """Return the keys that may have signed a token; none if the source has none.
 
         Several keys may have one id.
 
         Args:
-            key_id: The id that the token names; without one, the one key that fits.
-            algorithm: What the token says it is signed with; a key of another one is not a match.
+            key_id: Key ID in the token; None selects the only suitable key.
+            algorithm: Algorithm in the token; keys of other algorithms do not match.
 
         Raises:
-            KeySetUnavailableError: There are no keys, and the source is down.
+            KeySetUnavailableError: No keys are known, and the source is unavailable.
         """
         if self.current is None:
             await self._refresh()

@@ -78,21 +78,21 @@ _USED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """A token as it may be shown: everything but its secret.
+    """An API token without its secret.
 
     Attributes:
-        id: The first part of its text.
-        owner: Whose it is.
-        name: What its owner calls it.
-        scopes: What it allows.
-        list_id: The one list that it is good for; None for all.
-        agent: Which program uses it, for the journal.
+        id: ID, the first part of the token's text.
+        owner: Owner.
+        name: Name that the owner chose.
+        scopes: Scopes.
+        list_id: The only list that the token can access; None for all.
+        agent: Program that uses it, for the journal.
         require_key: Whether every write must carry an `Idempotency-Key`.
         require_match: Whether every change must carry an `If-Match`.
-        writes_per_hour: Most changes an hour; None for no limit.
-        created_at: When it was made.
-        expires_at: When it ends; None for never.
-        last_used_at: When a request came with it, to a minute; None for never.
+        writes_per_hour: Maximum number of changes per hour; None for no limit.
+        created_at: Time of creation.
+        expires_at: Time of expiry; None for never.
+        last_used_at: Time of the last request, to the minute; None for never.
     """
 
     id: str

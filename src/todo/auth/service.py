@@ -28,8 +28,8 @@ class CreatedToken:
     """A new token.
 
     Attributes:
-        document: As it is shown from now on.
-        text: What its program sends; nobody can find it out later.
+        document: Document of the token in later responses.
+        text: Secret text of the token, which cannot be retrieved later.
     """
 
     document: bytes
@@ -44,16 +44,17 @@ class ApiTokenService:
         self._store = ApiTokenRepository(work.session, work.caller)
 
     async def create(self, fields: dict[str, Any]) -> CreatedToken:
-        """Make a token.
+        """Create a token.
 
         Args:
-            fields: Of `TokenCreate`, as JSON has them.
+            fields: Fields of `TokenCreate`, as JSON values.
 
         Raises:
-            UnauthorizedError: The caller's JSON Web Token was ended a moment ago.
-            ForbiddenError: It would have a scope that the caller lacks.
-            ValidationFailedError: It ends in the past, or is bound to no list of the caller's.
-            StateConflictError: The user has `MAX_TOKENS` already.
+            UnauthorizedError: The caller's JSON Web Token has just been revoked.
+            ForbiddenError: A requested scope is missing in the caller's token.
+            ValidationFailedError: The expiry is in the past, or the list is not one of the
+                caller's.
+            StateConflictError: The user already has `MAX_TOKENS` tokens.
         """
         work = self._work
         user = work.caller.user

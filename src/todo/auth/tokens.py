@@ -63,13 +63,13 @@ class TokenVerifier:
         issuer: str | None = None,
         keys: KeySet | None = None,
     ) -> None:
-        """Accept what the secret or a key of the set has signed.
+        """Configure the accepted keys and claims.
 
         Args:
-            secret: The shared secret, which signs; None for none.
-            previous_secret: What signed before it, and is still accepted.
-            audience: Whom a token must be meant for; with None it must name nobody.
-            issuer: Who must have issued a token; with None that is not looked at.
+            secret: Shared secret for signing and verification; None for no secret.
+            previous_secret: Former shared secret, which is still accepted.
+            audience: Required audience of a token; None accepts only tokens without an audience.
+            issuer: Required issuer; None does not check the issuer.
             keys: Public keys of another issuer.
         """
         self._secret = secret
@@ -85,7 +85,7 @@ class TokenVerifier:
         Args:
             subject: The user.
             lifetime_s: Seconds until it expires.
-            scopes: What it allows, of `SCOPES`; all of them when None.
+            scopes: Scopes of the token, out of `SCOPES`; None for all.
 
         Raises:
             ValueError: The subject is empty, too long or not printable, or there is no secret.

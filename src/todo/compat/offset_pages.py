@@ -21,11 +21,11 @@ async def read_numbered(
     budget of a page; what lies behind is not found.
 
     Args:
-        session: Reads.
+        session: Session for the reads.
         caller: Caller of the request.
-        query: What is asked; its limit is the size of the page.
-        now: The present, for what is due.
-        skipped: How many tasks come before the page.
+        query: Query; its limit is the size of the page.
+        now: Current time, for conditions on the due.
+        skipped: Number of tasks before the page.
     """
     left = skipped
     found: list[bytes] = []

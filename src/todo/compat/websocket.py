@@ -175,10 +175,10 @@ class ChangesWebSocket:
 
     @contextlib.contextmanager
     def _place_waiting(self, address: str | None) -> Iterator[None]:
-        """Count a connection that owes its token.
+        """Count a connection that has not sent a token yet.
 
         Args:
-            address: What its client is counted by; None for one on this machine.
+            address: Key of the client's rate limit; None for a client on this machine.
         """
         most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
         if self._waiting[address] >= most:

@@ -9,20 +9,20 @@ SCOPES = frozenset({"read", "write", "delete", "assistant", "admin"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller of one request, as its token says.
+    """The authenticated caller of a request.
 
     Attributes:
-        user: Whom the request acts for; the owner of what it makes.
-        scopes: What the token allows, of `SCOPES`.
-        token_id: Id of the API token; None for a JSON Web Token.
-        list_id: The one list that the token is good for; None for all.
-        agent: Which program acts, for the journal.
-        model: Which model it runs on, for the journal.
-        run_id: Which of its runs this is, for the journal and for undoing it.
+        user: User whom the caller acts for, and owner of what it creates.
+        scopes: Scopes of the token, out of `SCOPES`.
+        token_id: ID of the API token; None for a JSON Web Token.
+        list_id: The only list that the token can access; None for all.
+        agent: Program that acts, for the journal.
+        model: Model that it uses, for the journal.
+        run_id: ID of its run, for the journal and for undo.
         require_key: Whether every write must carry an `Idempotency-Key`.
         require_match: Whether every change must carry an `If-Match`.
-        writes_per_hour: Most writes an hour; None for no limit.
-        issued_at: When the JSON Web Token was issued (Unix time); None if it does not say.
+        writes_per_hour: Maximum number of writes per hour; None for no limit.
+        issued_at: Issue time of the JSON Web Token (Unix time); None if it is missing.
     """
 
     user: str

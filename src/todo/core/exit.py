@@ -49,11 +49,11 @@ def report_fatal(error: FatalError) -> int:
 
 
 def report_error(program: str, error: FatalError) -> int:
-    """Write the one plain line on stderr that explains why a command failed.
+    """Write one line to stderr that explains why a command failed.
 
     Args:
-        program: Which command, as its user knows it.
-        error: What failed.
+        program: Name of the command, as the user knows it.
+        error: Cause of the failure.
 
     Returns:
         The exit code, for `sys.exit`.

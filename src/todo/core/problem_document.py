@@ -17,12 +17,12 @@ MAX_ERRORS = 100
 def render_problem(
     error: ProblemError, *, instance: str, request_id: str
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Turn an error into status, headers and body.
+    """Return status, headers and body of the response to an error.
 
     Args:
-        error: What went wrong.
+        error: Error to render.
         instance: Path of the request.
-        request_id: Id by which the log knows the request.
+        request_id: Request ID, which the log contains as well.
     """
     problem: dict[str, object] = {
         "type": "about:blank",

@@ -157,13 +157,13 @@ def shorten(step: str) -> str:
 def field_error(
     field: str, message: str, *, place: str = "body", code: str = "invalid"
 ) -> ValidationFailedError:
-    """Return the error that names one field.
+    """Return a validation error for one field.
 
     Args:
         field: Path of the field.
-        message: Human-readable; continues the name of the field.
-        place: Where the field is: body, query, path or header.
-        code: Machine-readable.
+        message: Predicate for the field's name, for people.
+        place: Location of the field: body, query, path or header.
+        code: Code for programs.
     """
     error = {"in": place, "field": field, "code": code, "message": message}
     return ValidationFailedError(errors=[error])

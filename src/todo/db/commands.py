@@ -13,10 +13,10 @@ def run_migrate(
     """Bring the schema up to date, and report what was done.
 
     Args:
-        settings: Where the database is.
-        wait_s: Seconds to wait for it.
+        settings: Settings of the database.
+        wait_s: Seconds to wait for the database.
         say: Receives each line for the operator.
-        contracts: Whether the contract step is included.
+        contracts: Whether to run the contracts as well.
 
     Raises:
         FatalError: As for `migrate_patiently`.

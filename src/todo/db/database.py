@@ -39,11 +39,12 @@ _OLDEST_PROGRAM = Statement(text("SELECT oldest_program FROM schema_compatibilit
 
 
 class Database:
-    """The engine and its guard; lives as long as the process.
+    """The engine and its circuit breaker, for the lifetime of the process.
 
     Args:
-        settings: Where it is, and its limits.
-        checks_schema: Refuse sessions while the schema is one that this program does not work with.
+        settings: Address and limits of the database.
+        checks_schema: Whether to refuse sessions while the schema is incompatible with this
+            program.
     """
 
     def __init__(self, settings: Settings, *, checks_schema: bool = False) -> None:
@@ -124,14 +125,14 @@ class Database:
         return self._session(self._checkouts.reads, accounts, transaction=False)
 
     def unit_of_work(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
-        """Open a session as one transaction; what the block does not commit is rolled back.
+        """Open a session as one transaction; without a commit in the block it is rolled back.
 
         Args:
             accounts: As for `reading`; `Session.admit` adds to them.
 
         Raises:
-            ConflictError: A serialization failure or a deadlock; nothing has happened.
-            UnavailableError: As `reading`.
+            ConflictError: A serialization failure or a deadlock; nothing was changed.
+            UnavailableError: As for `reading`.
         """
         return self._session(self._checkouts.writes, accounts, transaction=True)
 

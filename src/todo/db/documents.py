@@ -46,12 +46,12 @@ _TIME_FORMAT: ColumnElement[str] = literal_column("'YYYY-MM-DD\"T\"HH24:MI:SS.US
 
 
 class StoredDocument(NamedTuple):
-    """The document of a task or a list, with what its response names besides.
+    """The document of a task or a list, with ID and version for the response.
 
     Attributes:
-        id: Id of the task or list.
-        version: Its version, of which the entity tag is made.
-        body: The document.
+        id: ID of the task or list.
+        version: Version, from which the entity tag is derived.
+        body: Document.
     """
 
     id: str

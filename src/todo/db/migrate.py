@@ -57,10 +57,10 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
     """Upgrade the schema under a lock; a second process waits and then finds nothing to do.
 
     Args:
-        settings: Where the database is.
+        settings: Settings of the database.
         progress: Receives one line when there is another process to wait for, and one when the
             named role of the backend is the one that migrates.
-        contracts: Whether revisions that end former programs may be made; all of them are then.
+        contracts: Whether to run contracts, which break earlier programs; if so, all of them run.
 
     Returns:
         The revision found at the beginning, `""` for an empty database. A later one than this
@@ -104,9 +104,9 @@ def migrate_patiently(
     """Upgrade the schema, waiting for the database.
 
     Args:
-        settings: Where the database is.
-        wait_s: Seconds to wait for it.
-        progress: Receives one line for each thing to wait for.
+        settings: Settings of the database.
+        wait_s: Seconds to wait for the database.
+        progress: Receives a line for each cause of waiting.
         contracts: As for `migrate`.
 
     Raises:

@@ -35,10 +35,10 @@ class Checkouts:
         """Create the checkout of a pool's connections.
 
         Args:
-            engine: Has the pool, which itself never waits.
-            settings: Its size, and how long to wait for a connection.
-            timeout_s: Seconds after which a server that does not answer is left.
-            unanswered: Called when a server did not answer a request that was given up.
+            engine: Engine with the pool, which itself never waits.
+            settings: Size of the pool and timeout of the checkout.
+            timeout_s: Seconds after which an unresponsive server is given up.
+            unanswered: Called if a server did not respond to an abandoned request.
         """
         self._engine = engine
         self._timeout_s = timeout_s
@@ -73,11 +73,11 @@ class Checkouts:
             raise
 
     async def checkin(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
-        """Return a connection; a task that is being cancelled does not wait for that.
+        """Return a connection; a task that is being canceled does not wait for this.
 
         Args:
-            pooled: As `take` returned it.
-            admission: Its places, which are left when the connection is free again.
+            pooled: Result of `take`.
+            admission: Slots of the connection, released when the connection is free again.
         """
         if is_idle(pooled):
             pooled.close()

@@ -29,10 +29,10 @@ class PoolExhaustedError(Exception):
 
 
 class AccountBusyError(Exception):
-    """An account has its share of the connections: wait for its turn without one, then try again.
+    """An account has used up its share of connections: wait without one, then retry.
 
     Attributes:
-        account: Which one.
+        account: The account.
     """
 
     def __init__(self, account: str) -> None:

@@ -7,12 +7,12 @@ from todo.db.tables import EXPECTED_REVISION
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """The schema of a database.
+    """Schema version of a database.
 
     Attributes:
-        revision: Its last migration, `""` for an empty database.
-        oldest_program: The revision that the oldest program expects that still works with it. `""`
-            before revision 0013: then only programs that expect `revision` do.
+        revision: Last migration, `""` for an empty database.
+        oldest_program: Revision that the oldest compatible program expects. `""` before revision
+            0013, when only programs that expect `revision` are compatible.
     """
 
     revision: str

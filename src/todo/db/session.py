@@ -45,15 +45,16 @@ class Session(ABC):
         timeout_s: float = 0,
         admission: Admission | None = None,
     ) -> None:
-        """Use a driver's connection.
+        """Wrap a connection of the driver.
 
         Args:
-            engine: Whose connection it is.
-            driver: The driver's own connection.
-            transaction: Whether statements are one transaction, or each commits itself.
-            timeout_s: Seconds after which a server that does not answer a statement is cut off.
-            admission: The accounts in whose share of the pool this connection is; None where
-                nobody counts.
+            engine: Engine of the connection.
+            driver: Connection of the driver.
+            transaction: Whether statements share one transaction; otherwise each is committed
+                separately.
+            timeout_s: Seconds after which an unresponsive server is cut off.
+            admission: Accounts whose share of the pool includes the connection; None without
+                accounting.
         """
         self.driver = driver
         self._timeout_s = timeout_s
@@ -224,10 +225,10 @@ async def checkout(engine: Engine) -> PoolProxiedConnection:
     """Take a connection out of the pool; the driver's own is its `driver_connection`.
 
     Args:
-        engine: As `create_async_engine` made it.
+        engine: Result of `create_async_engine`.
 
     Raises:
-        ConnectionError: The server closes each as soon as it is made.
+        ConnectionError: The server closes every new connection at once.
     """
     try:
         pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
@@ -244,13 +245,13 @@ def is_idle(pooled: PoolProxiedConnection) -> bool:
 
 
 async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
-    """End what is open, and return the connection; close it where that fails.
+    """End open work and return the connection; close it if that fails.
 
     Not for a task that may be cancelled: a connection given back by half is lost.
 
     Args:
-        pooled: As `checkout` returned it.
-        timeout_s: Seconds after which a server that does not answer is left.
+        pooled: Result of `checkout`.
+        timeout_s: Seconds after which an unresponsive server is given up.
 
     Returns:
         Whether the server answered.

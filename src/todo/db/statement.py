@@ -89,11 +89,11 @@ Row = tuple[Any, ...]
 
 
 def follows(column: ColumnElement[str], name: str = "after") -> ColumnElement[bool]:
-    """Choose the rows after an id; all of them for None: the least id may be that of a row.
+    """Return the condition for rows after an ID; None selects all rows.
 
     Args:
-        column: The id.
-        name: Of the parameter.
+        column: Column of the ID.
+        name: Name of the parameter.
     """
     last: ColumnElement[str] = bindparam(name, type_=column.type)
     first = func.coalesce(last, literal(_MIN_ID, column.type))
@@ -106,8 +106,8 @@ def unnest_json(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[
 
     Args:
         dialect: Name of the database's dialect.
-        name: Of the parameter.
-        kind: Type of the column that they are compared with.
+        name: Name of the parameter.
+        kind: Type of the column to compare with.
     """
     if dialect == SQLITE:
         return select(func.json_each(bindparam(name)).table_valued("value").c.value)

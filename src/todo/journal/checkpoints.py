@@ -17,10 +17,10 @@ class Head:
     """Head of a journal: its last entry and that entry's hash.
 
     Attributes:
-        owner: Whose journal.
-        chain_id: Name of its chain.
-        seq: Number of its last entry.
-        hash: Of that entry, in hexadecimal digits.
+        owner: Owner of the journal.
+        chain_id: ID of its chain.
+        seq: Number of the last entry.
+        hash: Hash of that entry, in hexadecimal.
     """
 
     owner: str

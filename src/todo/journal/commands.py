@@ -23,19 +23,19 @@ async def run_check(
     files: Files | None = None,
     with_state: bool = False,
 ) -> None:
-    """Verify journals; say each finding in a line, or how much was verified.
+    """Verify journals; print each finding, or the number of verified entries.
 
     Args:
-        settings: Where the database is.
-        say: Receives the lines.
-        owner: Whose journal, None for all.
-        heads: File of heads that were exported earlier.
-        export: File to write the heads to, if everything holds.
-        files: Opens the two.
+        settings: Settings of the database.
+        say: Receives each line.
+        owner: Owner of the journal, None for all journals.
+        heads: File with previously exported heads.
+        export: Output file for the heads, if there are no findings.
+        files: Opens the two files.
         with_state: Whether to compare the tasks as well.
 
     Raises:
-        FatalError: Something was found, or it could not be verified.
+        FatalError: There are findings, or the journals could not be verified.
     """
     files = files or Files()
     known = None

@@ -45,11 +45,11 @@ class Comparison:
     """Result of the comparison of a restored copy with the live database.
 
     Attributes:
-        journals: How many journals it has.
-        entries: How many entries were verified.
-        rpo_s: Age, when the restore began, of the oldest change that the copy does not have.
-        rows: Rows of the copy, by what they are.
-        findings: What is wrong with it.
+        journals: Number of journals in the copy.
+        entries: Number of verified entries.
+        rpo_s: Age, at the start of the restore, of the oldest change that is missing in the copy.
+        rows: Number of rows of the copy by kind.
+        findings: Differences and defects.
     """
 
     journals: int = 0

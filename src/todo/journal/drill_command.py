@@ -94,12 +94,12 @@ def main(arguments: list[str]) -> int:
 
 
 async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]) -> None:
-    """Compare, say what was found, and record the outcome in the backup folder.
+    """Compare, print the findings, and record the outcome in the backup folder.
 
     Args:
-        settings: Where the copy is.
-        drill: What it is compared with.
-        say: Receives the lines.
+        settings: Settings of the copy's database.
+        drill: Drill with the live database.
+        say: Receives each line.
 
     Raises:
         FatalError: The backup failed the drill, or the drill could not be done.

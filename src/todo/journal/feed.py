@@ -48,11 +48,11 @@ class ChangeFeed:
     """Wakes those who follow a journal; one for the process."""
 
     def __init__(self, source: JournalReader, *, poll_s: float = _POLL_S) -> None:
-        """Prepare; nothing runs until somebody follows.
+        """Create an idle feed; it starts with the first follower.
 
         Args:
-            source: Where the journals are.
-            poll_s: How often other processes' writes are looked for.
+            source: Reads the journals.
+            poll_s: Interval of polling for writes of other processes.
         """
         self._source = source
         self._poll_s = poll_s
@@ -78,10 +78,10 @@ class ChangeFeed:
         """Yield the changes after a number as they happen, until the process stops.
 
         Args:
-            view: Which journal.
-            since: Number of the last change that is known.
-            user: Who follows; the reads count for this account's share of the connections.
-            timeout_s: After so long without any, yield an empty page.
+            view: View of the journal.
+            since: Number of the last known change.
+            user: Follower, whose share of connections the reads use.
+            timeout_s: Seconds without changes after which an empty page is yielded.
         """
         limit = PAGE
         with self._watch(view.owner) as wakeup:

@@ -89,11 +89,11 @@ class LaterChanges(NamedTuple):
 
 
 async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntry]) -> LaterChanges:
-    """Compare some entries with the later ones about the same things.
+    """Compare entries with later ones about the same items.
 
     Args:
-        session: Reads, while the account is locked.
-        owner: Whose journal.
+        session: Session for the reads, while the account is locked.
+        owner: Owner of the journal.
         chosen: The entries, in order.
     """
     own: dict[Thing, list[UndoEntry]] = defaultdict(list)

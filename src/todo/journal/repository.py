@@ -63,9 +63,9 @@ class View:
     """The part of a journal that a caller reads.
 
     Attributes:
-        owner: Whose journal.
-        list_id: The one list that it is about, None for everything.
-        is_own: Whether it is the caller's own.
+        owner: Owner of the journal.
+        list_id: The only list in the view; None for everything.
+        is_own: Whether the journal is the caller's own.
     """
 
     owner: str
@@ -75,12 +75,12 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change for those who follow a journal.
+    """One change for the followers of a journal.
 
     Attributes:
-        seq: Its number.
-        operation: What was done.
-        data: The change as JSON, in one line.
+        seq: Number of the change.
+        operation: Operation of the change.
+        data: Change as one line of JSON.
     """
 
     seq: int
@@ -145,13 +145,13 @@ find_head = find_account_version
 
 
 async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:
-    """Return what changed after an entry, oldest first.
+    """Return the changes after an entry, oldest first.
 
     Args:
-        session: Reads.
-        view: Which journal.
-        since: Number of the last entry that the caller knows, 0 for none.
-        limit: Maximum number of changes; there are fewer when they are large.
+        session: Session for the reads.
+        view: View of the journal.
+        since: Number of the caller's last known entry, 0 for none.
+        limit: Maximum number of changes; large changes reduce it.
 
     Raises:
         ValidationFailedError: The journal has no such entry yet.
@@ -194,11 +194,11 @@ async def read_history(
     """Return entries, newest first, and the number before which to continue, None at the end.
 
     Args:
-        session: Reads.
-        view: Which journal.
-        wanted: Which entries.
-        before: Only those with lower numbers.
-        limit: Most entries to return.
+        session: Session for the reads.
+        view: View of the journal.
+        wanted: Filter of the entries.
+        before: Exclusive upper limit of the numbers; None for no limit.
+        limit: Maximum number of entries.
     """
     shape = _Shape(
         entity=wanted.entity is not None,

@@ -46,11 +46,11 @@ async def read_runs(
     """Return runs, those with the latest changes first, and where to continue, None at the end.
 
     Args:
-        session: Reads.
+        session: Session for the reads.
         caller: Caller of the request; names of tokens are shown to a caller who sees the whole
             account.
-        view: Which journal.
-        before: Only runs whose latest entry has a lower number.
+        view: View of the journal.
+        before: Exclusive upper limit for the number of a run's latest entry; None for no limit.
         limit: Maximum number of runs.
     """
     values = {

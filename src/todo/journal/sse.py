@@ -32,9 +32,9 @@ class Streams:
         """Prepare.
 
         Args:
-            feed: Tells what changes.
-            metrics: Count the streams that are open.
-            heartbeat_s: How often a client hears something when nothing changes.
+            feed: Source of the changes.
+            metrics: Counts open streams.
+            heartbeat_s: Interval of heartbeats in an idle stream.
         """
         self._feed = feed
         self._metrics = metrics
@@ -68,10 +68,10 @@ class Streams:
         """Yield the events after a number, until the process stops.
 
         Args:
-            view: Which journal.
-            since: Number of the last change that the client knows.
-            user: Who follows.
-            confirm: Raises when the client may not listen any longer.
+            view: View of the journal.
+            since: Number of the client's last known change.
+            user: Follower.
+            confirm: Raises if the client may no longer follow.
         """
         yield b"retry: %d\n\n" % _RETRY_MS
         pages = self._feed.follow_pages(view, since, user, timeout_s=self._heartbeat_s)

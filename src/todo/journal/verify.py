@@ -74,12 +74,12 @@ class JournalReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Something that is not as it was written.
+    """A finding of the verification.
 
     Attributes:
-        owner: Whose journal.
-        seq: Number of the entry, 0 for none in particular.
-        what: What is wrong with it.
+        owner: Owner of the journal.
+        seq: Number of the entry, 0 for no specific entry.
+        what: Description of the finding.
     """
 
     owner: str
@@ -97,9 +97,9 @@ class VerificationResult:
     """Result of a verification: what was checked, and the findings.
 
     Attributes:
-        entries: How many entries.
-        heads: The head of each journal that holds.
-        findings: What does not hold.
+        entries: Number of verified entries.
+        heads: Heads of the journals without findings.
+        findings: Findings.
     """
 
     entries: int = 0
@@ -114,13 +114,13 @@ async def verify(
     heads: Mapping[str, Head] | None = None,
     with_state: bool = False,
 ) -> AsyncIterator[VerificationResult]:
-    """Verify the journal of one owner, or all; yield what each came to.
+    """Verify the journal of one owner, or all; yield the result of each.
 
     Args:
-        source: Where they are.
-        owner: Whose, None for everybody's.
-        heads: Heads that were exported earlier, by owner.
-        with_state: Whether the tasks must be what their journal says as well.
+        source: Reads the journals.
+        owner: Owner of the journal, None for all journals.
+        heads: Previously exported heads, by owner.
+        with_state: Whether to compare the tasks with their journal as well.
     """
     heads = heads or {}
     if owner is not None:

@@ -38,21 +38,21 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message; that of a person has only the first fields.
+    """A stored message; a message of a person has only the first fields.
 
     Attributes:
-        id: It sorts by time.
-        role: Who wrote it.
-        status: An answer is stored as running before the turn begins.
+        id: ID, sortable by time.
+        role: Author of the message.
+        status: Status; an answer is stored as running before the turn starts.
         content: The text.
-        tool_calls: JSON.
+        tool_calls: Tool calls as JSON.
         run_id: The run of the turn's changes.
-        changed: Whether there are any.
-        plan_id: The plan that it proposed.
-        degraded_reason: As `TurnAnswer.degraded`.
-        prompt_tokens: Likewise.
-        output_tokens: Likewise.
-        created_at: When the turn began.
+        changed: Whether the run changed anything.
+        plan_id: ID of the proposed plan.
+        degraded_reason: As for `TurnAnswer.degraded`.
+        prompt_tokens: As for `TurnAnswer`.
+        output_tokens: As for `TurnAnswer`.
+        created_at: Start of the turn.
     """
 
     id: str
@@ -104,12 +104,12 @@ def limit_history(newest_first: Iterable[EarlierMessage]) -> tuple[EarlierMessag
 
 
 def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Message:
-    """Return the message, marked as interrupted if its answer ended with its process.
+    """Return the message, marked as interrupted if its process ended during the turn.
 
     Args:
-        message: As it is stored.
-        now: The present time.
-        timeout_s: Seconds that a turn may take.
+        message: Stored message.
+        now: Current time.
+        timeout_s: Maximum duration of a turn in seconds.
     """
     began = datetime.fromisoformat(message.created_at)
     if message.status != "running" or is_running(message.status, began, now, timeout_s):

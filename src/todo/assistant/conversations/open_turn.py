@@ -67,11 +67,11 @@ class Silence:
 
 
 class OpenTurn:
-    """A turn that has begun: its question is stored, or it was answered before.
+    """A turn that has started: its question is stored, or it was answered before.
 
     Attributes:
-        replay: The answer to the first request with the same key.
-        begun: What is stored; None for a replay.
+        replay: Answer to the first request with the same key.
+        begun: Stored data of the turn; None for a replay.
     """
 
     def __init__(
@@ -124,13 +124,13 @@ class OpenTurn:
         """Run the turn to its end and return the answer, also if it was interrupted.
 
         Args:
-            receive: Of the request, whose body has been read.
-            events: Receives the parts of the answer at once.
-            timeout_s: Seconds that it has since its request arrived.
+            receive: `receive` callable of the request, whose body has been read.
+            events: Receives parts of the answer as they arrive.
+            timeout_s: Seconds that the turn may take since the request arrived.
 
         Raises:
-            ClientLeftError: The client has left, and the turn has ended.
-            ProblemError: The turn was refused.
+            ClientLeftError: The client disconnected, and the turn has ended.
+            ProblemError: The turn was rejected.
         """
         if self.replay is not None:
             return self.replay
@@ -213,13 +213,13 @@ class OpenTurn:
 async def open_turn(
     request: Request, caller: Caller, question: str, conversation_id: UUID | None
 ) -> OpenTurn:
-    """Store the question of a request, after what refuses it.
+    """Check a request and store its question.
 
     Args:
         request: The request; its body has been read.
-        caller: Who sends it.
+        caller: Caller of the request.
         question: The message.
-        conversation_id: None for a new conversation.
+        conversation_id: ID of the conversation; None for a new one.
 
     Raises:
         MalformedRequestError: The request has a condition, or an invalid key.

@@ -17,10 +17,10 @@ async def fetch_page(session: Session, caller: Caller, before: str | None, limit
     """Return a page of conversations, newest first.
 
     Args:
-        session: Reads.
-        caller: Who reads.
-        before: Id of the last one of the page before; None for the first page.
-        limit: How many.
+        session: Session for the reads.
+        caller: Caller of the request.
+        before: ID of the last conversation of the previous page; None for the first page.
+        limit: Maximum number of conversations.
     """
     found = await ConversationRepository(session, caller).find_page(before, limit + 1)
     shown, cursor = _cut(found, limit)

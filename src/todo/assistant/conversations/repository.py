@@ -147,8 +147,8 @@ class ConversationRepository:
         """Return conversations, newest first.
 
         Args:
-            before: Id of the last one of the page before; None for the first page.
-            limit: How many.
+            before: ID of the last conversation of the previous page; None for the first page.
+            limit: Maximum number of conversations.
         """
         rows = await self._fetch_page(_CONVERSATIONS, self._seen, before, limit)
         return [Conversation(*map(_read, row)) for row in rows]
@@ -190,9 +190,9 @@ class ConversationRepository:
 
         Args:
             found: The conversation.
-            question: What the person wrote.
+            question: Message of the person.
             answer: The running answer.
-            is_new: The conversation is stored as well.
+            is_new: Whether to store the conversation as well.
         """
         size = question.size + answer.size
         new = {**found.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES + size}

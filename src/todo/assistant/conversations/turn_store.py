@@ -63,14 +63,14 @@ class Begun:
     """A turn whose question is stored.
 
     Attributes:
-        conversation_id: Its conversation.
-        question_id: The message of the person.
-        answer_id: The running answer.
-        run_id: The run of its changes.
-        since: Time of its start, where the run is the client's and can have earlier changes.
-        open_plan: The plan that waited in the conversation until this turn.
+        conversation_id: ID of the conversation.
+        question_id: ID of the person's message.
+        answer_id: ID of the running answer.
+        run_id: Run of the turn's changes.
+        since: Start of the turn, if the client chose the run, which can have earlier changes.
+        open_plan: Plan that was pending in the conversation before this turn.
         history: Earlier messages.
-        runs: Earlier runs that changed something, or may have, newest first.
+        runs: Earlier runs with changes or possible changes, newest first.
     """
 
     conversation_id: str
@@ -111,12 +111,12 @@ class TurnStore:
         """Prepare.
 
         Args:
-            state: The application's.
-            caller: Who sends the request.
+            state: State of the application.
+            caller: Caller of the request.
             question: The message.
-            conversation_id: None for a new conversation.
-            repeatable: What a repetition is recognized by; None without a key.
-            check: Raises `RateLimitedError` for a new message that would be refused.
+            conversation_id: ID of the conversation; None for a new one.
+            repeatable: Identifies a repeated request; None without a key.
+            check: Raises `RateLimitedError` if a new message must be rejected.
         """
         self._state = state
         self._caller = caller
@@ -131,15 +131,15 @@ class TurnStore:
         """Store the question; or return the answer of an earlier request with the same key.
 
         Args:
-            until: How long to wait for an earlier request that still runs, on the monotonic clock.
+            until: Deadline, on the monotonic clock, for a running earlier request.
 
         Raises:
             RateLimitedError: A budget is used up.
             NotFoundError: The conversation does not exist, or the caller cannot see it.
-            ReadOnlyError: It was begun with another kind of token.
-            QuotaExceededError: The conversations take too much.
-            TurnRunningError: The earlier request still runs.
-            ProblemError: As `execute_write`.
+            ReadOnlyError: The conversation was started with another kind of token.
+            QuotaExceededError: The conversations exceed their storage limit.
+            TurnRunningError: The earlier request is still running.
+            ProblemError: As for `execute_write`.
         """
         stored = await execute_write(self._state, self._caller, self._open, self._repeatable)
         while True:
@@ -204,7 +204,8 @@ class TurnStore:
             begun: The turn.
             uses: Its tool calls.
             reason: Why it was interrupted.
-            is_silent: Nothing of the answer was shown, so the plan before it can still wait.
+            is_silent: Whether no part of the answer was shown, so that the previous plan can stay
+                pending.
         """
 
         async def handle(work: UnitOfWork) -> StoredResponse:

@@ -90,11 +90,11 @@ class ModelError(Exception):
         """Create an error.
 
         Args:
-            reason: What failed.
-            message: The same for an operator.
+            reason: Kind of failure.
+            message: Description for an operator.
             retry_after_s: Seconds after which another attempt may succeed, if known.
             status: Status code of the server's response, if there was one.
-            of_server: Whether the server is to blame, and not the caller or the model's words.
+            of_server: Whether the server caused it, and not the caller or the output of the model.
         """
         super().__init__(message or reason)
         self.reason: ModelFailure = reason
@@ -125,16 +125,16 @@ class ModelClient(Protocol):
         timeout_s: float | None = None,
         used: TokenCount | None = None,
     ) -> ModelAnswer:
-        """Send a request to the model; a cancelled call closes its connection.
+        """Send a request to the model; cancelling the call closes its connection.
 
         Args:
-            request: What to ask.
-            on_text: Receives the text while it arrives.
-            timeout_s: Seconds that the caller has; never more than TODO_AI_RUN_TIMEOUT_S.
-            used: Receives what the request uses, however it ends.
+            request: Request to send.
+            on_text: Receives the text as it arrives.
+            timeout_s: Timeout of the caller in seconds; TODO_AI_RUN_TIMEOUT_S is the maximum.
+            used: Receives the token usage, even after a failure.
 
         Raises:
-            ModelError: The model gave no usable answer.
+            ModelError: The model did not return a usable answer.
         """
         ...
 

@@ -31,10 +31,10 @@ class RequestQueue:
         """Wait for a slot, and hold it during the block.
 
         Args:
-            until: How long to wait, on the clock of the event loop.
+            until: Deadline on the clock of the event loop.
 
         Raises:
-            ModelError: The time is over; the server is not to blame.
+            ModelError: The deadline passed; the server did not cause it.
         """
         if self._slots is None:
             yield

@@ -17,23 +17,23 @@ ModelIntent = Literal[_TaskIntent, "none"]
 
 @dataclass(frozen=True, slots=True)
 class TaskName:
-    """A task as far as a message can name it.
+    """Properties of a task by which a message can refer to it.
 
     Attributes:
-        id: The task.
-        title: Its title.
-        version: Its version, which a write expects.
-        list_name: The name of its list, or None.
-        is_completed: It is completed.
-        due: Its due in ISO 8601, or None.
-        is_shared: Its owner is another account, or its list has shares.
-        reminders: When it reminds, in minutes before its due.
-        owner: Whose it is; None for the person's own.
-        is_read_only: The person cannot change it.
-        is_of_named_list: The name of its list means no other list.
-        is_chosen: The person has answered that this one is meant.
-        priority: Its priority.
-        tags: Its tags.
+        id: ID of the task.
+        title: Title.
+        version: Version, which a write expects.
+        list_name: Name of its list, or None.
+        is_completed: Whether it is completed.
+        due: Due in ISO 8601, or None.
+        is_shared: Whether its owner is another account, or its list has shares.
+        reminders: Reminders in minutes before the due.
+        owner: Owner; None for the person's own task.
+        is_read_only: Whether the person cannot change it.
+        is_of_named_list: Whether the name of its list is unique.
+        is_chosen: Whether the person has confirmed this task in an answer.
+        priority: Priority.
+        tags: Tags.
     """
 
     id: str
@@ -54,12 +54,12 @@ class TaskName:
 
 @dataclass(frozen=True, slots=True)
 class Omitted:
-    """Open tasks that the rules do not know, since a person can have any number.
+    """Open tasks that the rules do not know, because their number is unlimited.
 
     Attributes:
-        own: How many of the person's own tasks are known, if there are more; otherwise 0.
-        lists: Names of lists of others that have more tasks.
-        of_list: How many tasks of such a list are known at most.
+        own: Number of the person's known own tasks, if there are more; otherwise 0.
+        lists: Names of other users' lists that have more tasks.
+        of_list: Maximum number of known tasks of such a list.
     """
 
     own: int = 0

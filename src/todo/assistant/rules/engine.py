@@ -39,11 +39,11 @@ _INSTEAD = re.compile(
 
 
 def decide(message: str, context: RuleContext) -> Decision | None:
-    """Return what a message means; None where the rules do not decide.
+    """Return the meaning of a message; None if the rules cannot decide.
 
     Args:
-        message: What the person wrote.
-        context: The tasks, the lists and the present of the person.
+        message: Message of the person.
+        context: Tasks, lists and local time of the person.
     """
     reply = decide_reply(message, context.open_plan)
     if reply is not None:

@@ -124,13 +124,13 @@ _NO_OWNERS = frozenset(
 def fill(
     intent: Intent, tasks: Sequence[TaskName], message: str, context: RuleContext
 ) -> Decision | None:
-    """Return the whole decision of which a model chose intent and tasks.
+    """Return the complete decision for the intent and tasks that a model chose.
 
     Args:
-        intent: What the model chose.
-        tasks: The tasks that it chose.
-        message: What the person wrote.
-        context: The tasks, the lists and the present of the person.
+        intent: Intent that the model chose.
+        tasks: Tasks that the model chose.
+        message: Message of the person.
+        context: Tasks, lists and local time of the person.
 
     Returns:
         None where the message does not speak for that choice.

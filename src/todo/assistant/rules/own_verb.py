@@ -103,8 +103,8 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
     """Return the task with a verb and the words of a phrase.
 
     Args:
-        verb: As the message has it, in the past.
-        phrase: What follows it.
+        verb: Verb of the message, in the past tense.
+        phrase: Words after the verb.
         opened: The open tasks.
         is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
             not in the same form: "read the novel" may be said of what is to be done.

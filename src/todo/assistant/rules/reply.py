@@ -119,8 +119,8 @@ def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | N
     """Return the decision about a message that is a reply as a whole, or None.
 
     Args:
-        message: What the person wrote.
-        open_plan: As `RuleContext` has it.
+        message: Message of the person.
+        open_plan: As for `RuleContext`.
     """
     if len(message) > _LONGEST:
         return None

@@ -206,9 +206,9 @@ def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple
 
     Args:
         line: The question.
-        rest: What of it is left.
-        at: The place of the rest in the line.
-        fields: Get the tag, which "with" announces as well.
+        rest: Remaining part of the question.
+        at: Position of the rest in the line.
+        fields: Receives the tag, which "with" can introduce as well.
     """
     tagged = _TAGGED.search(rest)
     if tagged is not None and tagged["x"]:

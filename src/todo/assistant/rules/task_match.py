@@ -66,11 +66,11 @@ class Match:
     """The tasks that a phrase names.
 
     Attributes:
-        found: Those that are meant for sure; empty where none fits, or where several fit.
-        candidates: Those that fit, where it is not clear which is meant.
-        is_near: Only near words fit.
-        is_group: The phrase names a group, and not each of its tasks.
-        is_exact: The titles have no other words than the phrase.
+        found: Tasks that match unambiguously; empty without a match, or with several.
+        candidates: Matching tasks, if it is not clear which one is meant.
+        is_near: Whether only similar words match.
+        is_group: Whether the phrase denotes a group, and not each of its tasks.
+        is_exact: Whether the titles have only the words of the phrase.
     """
 
     found: tuple[TaskName, ...] = ()

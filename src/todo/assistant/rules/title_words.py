@@ -22,10 +22,10 @@ class Word(NamedTuple):
     """A word.
 
     Attributes:
-        text: In lower case.
-        stem: What it has in common with near words.
-        is_verb: It can be a verb, so it has other forms.
-        is_fixed: It can be a name, so it has no plural.
+        text: Text in lower case.
+        stem: Part that similar words share.
+        is_verb: Whether it can be a verb, which has other forms.
+        is_fixed: Whether it can be a name, which has no plural.
     """
 
     text: str

@@ -50,11 +50,11 @@ class _AnyTask(TaskIndex):
 
 
 def explain(message: str, context: RuleContext) -> Decision | None:
-    """Return that no task has the name which a command has, or that it is completed; or None.
+    """Return why the task of a command was not found (unknown or completed), or None.
 
     Args:
-        message: What the person wrote, which rules do not decide.
-        context: The tasks, the lists and the present of the person.
+        message: Message of the person that the rules cannot decide.
+        context: Tasks, lists and local time of the person.
     """
     if len(message) > MAX_LENGTH or "\n" in message.strip():
         return None

@@ -14,10 +14,10 @@ class EarlierMessage:
     """An earlier message of the conversation.
 
     Attributes:
-        role: Who wrote it.
-        content: Its text.
-        run_id: The run of an answer that changed something; None for all others.
-        has_failed: Whether it is an answer that says only that no model answered.
+        role: Author of the message.
+        content: Text of the message.
+        run_id: Run of an answer that changed something; otherwise None.
+        has_failed: Whether it is an answer that reports only that no model answered.
     """
 
     role: Literal["user", "assistant"]
@@ -45,14 +45,14 @@ class TurnAnswer:
 
     Attributes:
         response: The text for the person. It contains texts of users, so it is not HTML.
-        tool_calls: In their order.
+        tool_calls: Tool calls, in order.
         run_id: The run of all changes.
-        changed: The run changed something that an undo takes back.
-        plan: A plan that waits for the person: id, summary, changes, expires_at. None for none.
+        changed: Whether the run has changes that can be undone.
+        plan: Plan that is pending: id, summary, changes, expires_at. None for no plan.
         degraded: None, or why no model answered: the reason of a `ModelError`, "over-budget" or
             "deadline".
-        prompt_tokens: What the model read.
-        output_tokens: What it wrote.
+        prompt_tokens: Number of tokens that the model read.
+        output_tokens: Number of tokens that the model wrote.
     """
 
     response: str

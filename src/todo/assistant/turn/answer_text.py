@@ -83,13 +83,13 @@ def say_over_budget(wait_s: float, amount: str) -> str:
 
 
 def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -> str:
-    """Return what was done with tasks, and how to take it back.
+    """Return the text about changed tasks, with a hint for undo.
 
     Args:
-        verb: What was done.
-        structured: The result of the tool.
-        updates: What became of tasks.
-        caller: Who may take it back.
+        verb: Verb of the change.
+        structured: Result of the tool.
+        updates: Updates of the turn.
+        caller: The user, who can undo the changes.
     """
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
@@ -105,14 +105,14 @@ def hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
 
 
 def say_facts(uses: Sequence[ToolUse], updates: Updates, caller: Caller) -> str:
-    """Return what the calls of a model changed, whatever the model says about it.
+    """Return the changes that a model's tool calls made, independent of its own text.
 
     A task that was changed several times is one line.
 
     Args:
-        uses: The calls.
-        updates: What became of tasks.
-        caller: Who may take it back.
+        uses: Tool calls.
+        updates: Updates of the turn.
+        caller: The user, who can undo the changes.
     """
     done: dict[str, dict[str, str]] = {}
     following = []

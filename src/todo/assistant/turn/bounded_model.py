@@ -32,8 +32,8 @@ class BoundedModel:
 
         Args:
             model: The model.
-            budget: What the turn may spend.
-            ends_at: When the last answer has to be there, by `time.monotonic`.
+            budget: Budget of the turn.
+            ends_at: Deadline of the last answer, by `time.monotonic`.
         """
         self._model = model
         self._budget = budget

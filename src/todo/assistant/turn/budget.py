@@ -119,8 +119,8 @@ class Budgets:
         """Start with full budgets, unless other instances have used them.
 
         Args:
-            settings: How large they are, and whether there are other instances.
-            clock: Seconds that only grow.
+            settings: Size of the budgets, and whether there are other instances.
+            clock: Monotonic clock in seconds.
         """
         places = _Places(clock, partial(open_buckets, settings.instance_file))
         turns, calls = settings.ai_turns_per_minute, settings.ai_tool_calls_per_hour
@@ -190,11 +190,11 @@ class TurnBudget:
     """Budget of one turn.
 
     Attributes:
-        caller: The person.
-        calls: The budget of tool calls, None without one.
-        tokens: That of tokens, likewise.
-        cost: That of cost, likewise.
-        prices: Of a million tokens that a model reads, and of a million that it writes.
+        caller: User of the turn.
+        calls: Budget of tool calls; None for no limit.
+        tokens: Budget of tokens; None for no limit.
+        cost: Budget of cost; None for no limit.
+        prices: Prices of a million prompt tokens and of a million output tokens.
     """
 
     caller: Caller

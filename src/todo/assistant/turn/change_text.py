@@ -31,7 +31,7 @@ class Updates:
     """The updates of a turn.
 
     Attributes:
-        tasks: Of each task that was updated, by id: before and after all of them.
+        tasks: ID of an updated task -> its state before and after all updates.
         list_names: Names of the lists by id.
     """
 
@@ -39,11 +39,11 @@ class Updates:
     list_names: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, task_id: str, zone: str) -> str | None:
-        """Return a task and what became of it, in one line of limited length.
+        """Return the title and the updates of a task in one line of limited length.
 
         Args:
             task_id: The task.
-            zone: That of the account; others are named.
+            zone: Zone of the account; other zones are shown.
 
         Returns:
             Such as `"old title" → "new title" (priority none → high)`; None without an update.
@@ -62,14 +62,14 @@ class Updates:
 
 @dataclass(frozen=True, slots=True)
 class FieldTexts:
-    """Texts of the fields of a task, apart from its title.
+    """Renders the fields of a task, except for its title.
 
     Attributes:
-        show_list: Returns the text of a list for its id.
-        titles: Titles of tasks by id: a task above has one of them.
-        zone: That of the account; dues in others name theirs.
-        length: Of a title or a list of tags.
-        description_length: Of the description.
+        show_list: Returns the text of a list by its ID.
+        titles: Titles of tasks by ID, for the parent.
+        zone: Zone of the account; dues in other zones include theirs.
+        length: Maximum length of a title or a list of tags.
+        description_length: Maximum length of the description.
     """
 
     show_list: Callable[[str], str]

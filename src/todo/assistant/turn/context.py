@@ -30,14 +30,14 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """Data that a turn reads first.
+    """Data that is read at the start of a turn.
 
     Attributes:
-        time: The present instant in the zone of the account.
-        rules: What the rules need.
-        list_names: Names of all lists that the token sees, by id.
-        shared_lists: Ids of those that others see.
-        list_owners: Owners of those lists that are not the user's own, by id.
+        time: Current time in the zone of the account.
+        rules: Context of the rules.
+        list_names: Names of all lists that the token can see, by ID.
+        shared_lists: IDs of the lists that others can see.
+        list_owners: Owners of other users' lists, by ID.
     """
 
     time: AccountTime
@@ -63,10 +63,10 @@ async def read_context(
     A token that may not read sees no tasks and no lists, so it can name none either.
 
     Args:
-        database: Is read.
-        caller: The person.
-        now: The present instant.
-        open_plan: As `RuleContext` has it.
+        database: Database to read from.
+        caller: User of the turn.
+        now: Current time.
+        open_plan: As for `RuleContext`.
     """
     async with database.reading(caller.user) as session:
         time = AccountTime(now, await fetch_zone(session, caller.user))

@@ -17,7 +17,7 @@ def neutralize(message: Mapping[str, Any]) -> dict[str, Any]:
     """Return a message for a model without control tokens.
 
     Args:
-        message: As Chat Completions has it.
+        message: Message in the format of Chat Completions.
     """
     return {name: _escape(value) for name, value in message.items()}
 

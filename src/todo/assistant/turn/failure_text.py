@@ -60,7 +60,7 @@ def say_refused(error: ProblemError, titles: Titles) -> str:
 
     Args:
         error: The error of the services.
-        titles: Of the tasks that it can name.
+        titles: Titles of the tasks that the text can mention.
     """
     if error.code == "not-found":
         return _PLAN_GONE
@@ -71,9 +71,9 @@ def say_failed(structured: Json, arguments: Sequence[Json], titles: Titles) -> s
     """Return why a tool call failed.
 
     Args:
-        structured: The result of the call.
-        arguments: The tasks of the call.
-        titles: Of the tasks that it can name.
+        structured: Result of the call.
+        arguments: Task arguments of the call.
+        titles: Titles of the tasks that the text can mention.
     """
     error = structured["error"]
     return _say(error["code"], error["message"], error.get("errors", ()), arguments, titles)

@@ -47,11 +47,11 @@ class Guard:
     """The guard of one turn.
 
     Attributes:
-        by_model: Whether a model decides. What the person's own words name may be in shared lists.
-        is_group: The words name a group of tasks, so not each of those that others see.
-        changed: Ids of what the turn has changed so far.
-        updates: Each task that it has updated so far, before and after.
-        max_changed: How many things the turn changes without the person's confirmation.
+        by_model: Whether a model decides. Rules may write to shared lists that the person names.
+        is_group: Whether the message denotes a group, and not each of the tasks that others see.
+        changed: IDs of all changed items of the turn.
+        updates: State of each updated task before and after.
+        max_changed: Maximum number of changed items without a confirmation.
     """
 
     by_model: bool

@@ -41,8 +41,9 @@ class ModelDecision:
     """Decision of a model.
 
     Attributes:
-        decision: None where the model only replies, or the message does not speak for its choice.
-        reply: Its reply, or "".
+        decision: Decision; None if the model only replies, or the message does not support its
+            choice.
+        reply: Reply of the model, or "".
     """
 
     decision: Decision | None
@@ -56,13 +57,13 @@ async def ask_for_decision(
 
     Args:
         model: The model.
-        context: What the person has.
-        history: The messages before.
+        context: Tasks and lists of the person.
+        history: Earlier messages.
         message: The message.
 
     Raises:
         OverBudgetError: The person has no tokens left.
-        ModelError: The model gave no valid answer.
+        ModelError: The model did not return a valid answer.
     """
     tasks = choose_tasks(context.tasks)
     messages = render_decision_prompt(tasks, context.list_names, history, message)

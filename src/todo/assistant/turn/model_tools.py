@@ -36,8 +36,8 @@ class ModelTools:
         """Offer the tools that a token may call.
 
         Args:
-            caller: The person.
-            tasks: Those of the prompt, whose numbers name them.
+            caller: User of the turn.
+            tasks: Tasks of the prompt, which the model refers to by number.
         """
         self._tools: dict[str, Tool] = {
             tool.name: tool

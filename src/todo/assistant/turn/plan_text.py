@@ -41,14 +41,14 @@ _NOUNS = {
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """Names of what a plan mentions.
+    """Names of the items in a plan.
 
     Attributes:
-        lists: Names of the lists, and their owners if those are others, by id.
+        lists: Names of the lists by ID, with the owner if that is another user.
         titles: Titles of tasks by id.
-        old_titles: Titles that tasks had before the message, by id: the person knows these.
-        above: Titles of the tasks with which subtasks are deleted, by id of the subtask.
-        subtasks: How many subtasks are deleted with a task, by its id.
+        old_titles: Titles before the message, by ID, which the person knows.
+        above: Titles of the tasks with which subtasks are deleted, by ID of the subtask.
+        subtasks: Number of subtasks that are deleted with a task, by its ID.
     """
 
     lists: Mapping[str, tuple[str, str | None]]
@@ -231,7 +231,7 @@ def add_old_titles(plan: Json, old_titles: Mapping[str, str]) -> None:
 
     Args:
         plan: The plan as JSON.
-        old_titles: As `say_plan`.
+        old_titles: As for `say_plan`.
     """
     for change in plan["changes"]:
         title = old_titles.get(change["id"], change["title"])

@@ -93,12 +93,12 @@ def render_decision_prompt(
     history: Sequence[EarlierMessage],
     message: str,
 ) -> list[Json]:
-    """Return the messages that ask for a decision.
+    """Return the messages that request a decision from a model.
 
     Args:
-        tasks: Those of `choose_tasks`.
+        tasks: Result of `choose_tasks`.
         list_names: Names of the lists.
-        history: The messages before; they are quoted, so that the model only answers the last one.
+        history: Earlier messages, quoted so that the model answers only the last one.
         message: The message of the person.
     """
     before = [
@@ -122,11 +122,11 @@ def render_tool_prompt(
     """Return the messages that start a conversation with tools.
 
     Args:
-        tasks: Those of `choose_tasks`.
+        tasks: Result of `choose_tasks`.
         list_names: Names of the lists.
-        history: The messages before.
+        history: Earlier messages.
         message: The message of the person.
-        today: A line that says what day it is.
+        today: Line with the current date.
     """
     return [
         _render_system(TOOL_INSTRUCTIONS, tasks, list_names),

@@ -16,8 +16,8 @@ def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
     """Return why a message changes nothing.
 
     Args:
-        kind: The text of a decision.
-        fields: Its fields.
+        kind: Intent text of a decision.
+        fields: Fields of the decision.
 
     Returns:
         None for a decision that has another text.

@@ -31,8 +31,8 @@ class _Question:
 
     Attributes:
         message: The message.
-        context: Its context, without the tasks that later answers ruled out.
-        decision: What it means, with the candidates.
+        context: Context, without the tasks that later answers excluded.
+        decision: Decision with the candidates.
     """
 
     message: str
@@ -43,14 +43,14 @@ class _Question:
 async def decide_by_rules(
     message: str, context: RuleContext, history: Sequence[EarlierMessage], *, explains: bool
 ) -> Decision | None:
-    """Return what rules decide; about many tasks in a thread: it takes up to a third of a second.
+    """Return the decision of the rules; with many tasks it runs in a thread for up to 0.3 s.
 
     Args:
-        message: What the person wrote.
-        context: What the rules know.
-        history: The messages before, oldest first.
-        explains: The decision can explain why a command does nothing: no model decides what rules
-            leave open.
+        message: Message of the person.
+        context: Context of the rules.
+        history: Earlier messages, oldest first.
+        explains: Whether the decision may explain why a command does nothing, because no model
+            follows.
     """
     arguments = (message, context, history)
     if len(context.tasks) < _MANY_TASKS:

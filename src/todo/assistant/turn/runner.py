@@ -68,16 +68,17 @@ class Assistant:
         deadline_s: float,
         runs: Sequence[str] = (),
     ) -> TurnAnswer:
-        """Carry out a message and return the answer; a model that fails is not an error.
+        """Process a message and return the answer; a failing model is not an error.
 
         Args:
-            caller: The person. Its run id is the run of all changes; without one, it is made.
-            message: What the person wrote.
-            history: The messages before, oldest first.
-            open_plan: Id of the plan of this conversation that waits for the person.
-            events: Receives the parts of the answer at once.
-            deadline_s: Seconds until the answer has to be there.
-            runs: Runs of this conversation that changed something, or may have, newest first.
+            caller: User of the turn. The run ID is that of all changes; without one, a new ID is
+                created.
+            message: Message of the person.
+            history: Earlier messages, oldest first.
+            open_plan: ID of the pending plan of this conversation.
+            events: Receives parts of the answer as they arrive.
+            deadline_s: Seconds until the answer must be complete.
+            runs: Runs of this conversation with changes or possible changes, newest first.
 
         Raises:
             RateLimitedError: The person or the token used up a budget; nothing was done.

@@ -58,17 +58,17 @@ class ToolLoop:
         message: str,
         response: Response,
     ) -> None:
-        """Let the model work until it answers without a call.
+        """Run the model and its tool calls until it answers without a call.
 
         Args:
-            context: What the person has.
-            history: The messages before.
+            context: Tasks and lists of the person.
+            history: Earlier messages.
             message: The message.
-            response: Receives what the model says.
+            response: Receives the text of the model.
 
         Raises:
             OverBudgetError: The person has no tokens left.
-            ModelError: It fails, or does not come to an end; what it did until then is done.
+            ModelError: The model failed, or exceeded its number of calls; earlier changes remain.
             UnavailableError: The database is not available.
         """
         rules = context.rules

@@ -44,19 +44,19 @@ class ToolRunner:
     """Runs tools for one turn.
 
     Attributes:
-        state: The application's.
-        caller: The person, with the agent, the model and the run of the turn.
-        now: When the message came.
-        key: Prefix of the idempotency keys: unique for the turn.
-        guard: Decides what needs the person.
-        budget: What the turn may spend.
-        events: Receives each call that is finished.
-        uses: The calls so far.
-        proposed: Operations that wait for the person, of each refused write.
-        reasons: Why they wait.
-        changed: Whether something was changed.
-        run_id: The run of the changes.
-        list_names: Names of the lists that the token sees, by id.
+        state: State of the application.
+        caller: User of the turn, with the agent, the model and the run.
+        now: Arrival time of the message.
+        key: Prefix of the idempotency keys, unique for the turn.
+        guard: Decides which writes need a confirmation.
+        budget: Budget of the turn.
+        events: Receives each finished call.
+        uses: Calls so far.
+        proposed: Operations of each rejected write, pending a confirmation.
+        reasons: Why they need a confirmation.
+        changed: Whether anything was changed.
+        run_id: Run of the changes.
+        list_names: Names of the lists that the token can see, by ID.
     """
 
     state: AppState
@@ -89,13 +89,13 @@ class ToolRunner:
         return Updates(self.guard.updates, self.list_names)
 
     async def call(self, name: str, arguments: Json, *, is_guarded: bool = True) -> ToolResult:
-        """Run a tool and note the call; a write that needs the person becomes a proposal.
+        """Run a tool and record the call; a write that needs a confirmation becomes a proposal.
 
         Args:
-            name: Of the tool.
-            arguments: For it.
-            is_guarded: False only for what the person has said word by word, and no model decides;
-                it is not counted either.
+            name: Name of the tool.
+            arguments: Arguments of the call.
+            is_guarded: False only for an explicit command of the person that no model interprets;
+                such a call does not count against the budget.
 
         Raises:
             UnavailableError: The database is not available, and nothing was changed yet.
