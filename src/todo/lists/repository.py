@@ -153,10 +153,10 @@ class FoundList(NamedTuple):
     """A list that the caller sees.
 
     Attributes:
-        owner: Its owner.
-        version: Its version.
-        access: What the caller may do with its tasks.
-        body: Its document, a `VisibleTaskList`.
+        owner: Owner of the list.
+        version: Version of the list.
+        access: Access of the caller to its tasks.
+        body: Document of the list, a `VisibleTaskList`.
     """
 
     owner: str

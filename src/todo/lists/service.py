@@ -25,12 +25,12 @@ from todo.writes.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class LockedList:
-    """A list, while its owner's account is locked.
+    """A list whose owner's account is locked.
 
     Attributes:
-        access: What the caller may do.
-        document: The list as it is stored.
-        task_list: The same, parsed.
+        access: Access of the caller.
+        document: Stored document.
+        task_list: Parsed document.
     """
 
     access: Access
@@ -50,8 +50,8 @@ class ListService:
         """Store a new list of the caller and return its document.
 
         Args:
-            fields: Those that are given.
-            list_id: Its id, if it has one already.
+            fields: Given fields.
+            list_id: Existing ID; None creates a new one.
 
         Raises:
             ReadOnlyError: The token is for one list.
@@ -130,15 +130,15 @@ class ListService:
         """Share a list with a user, for reading or writing; return the share's document.
 
         Args:
-            list_id: Which list.
-            user: With whom it is shared.
-            access: What that user may do.
-            expected: Versions of the owner's account, of which it must have one; None for any.
+            list_id: ID of the list.
+            user: User to share with.
+            access: Access of that user.
+            expected: Accepted versions of the owner's account; None for any.
 
         Raises:
             ValidationFailedError: The user is the owner.
-            StateConflictError: It is shared with MAX_SHARES others.
-            ProblemError: As `update`.
+            StateConflictError: The list is already shared with MAX_SHARES users.
+            ProblemError: As for `update`.
         """
         owner = (await self._lock_own(list_id)).task_list["owner"]
         await self._require_version(owner, expected)
@@ -167,15 +167,15 @@ class ListService:
     async def unshare(
         self, list_id: str, user: str, expected: frozenset[int] | None = None
     ) -> None:
-        """Take a list away from a user; everybody may do that for themselves.
+        """End a user's access to a list; all users may end their own access.
 
         Args:
-            list_id: Which list.
-            user: With whom it is shared no longer.
-            expected: As `share`.
+            list_id: ID of the list.
+            user: User who loses access.
+            expected: As for `share`.
 
         Raises:
-            NotFoundError: There is no such list or share, or the caller does not see it.
+            NotFoundError: The list or the share does not exist, or the caller cannot see it.
             ReadOnlyError: Neither the list nor the share is the caller's.
             VersionMismatchError: The owner's account has none of the expected versions.
         """

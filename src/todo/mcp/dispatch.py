@@ -25,13 +25,13 @@ async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall)
     """Return the response to the message in the body of a request.
 
     Args:
-        server: What is served.
-        body: The body.
+        server: Server to use.
+        body: Body of the request.
         headers: Header fields of the request, names in lower case.
-        call: Whose request it is.
+        call: Call with the caller of the request.
 
     Raises:
-        ProblemError: The request is refused by the status of its response.
+        ProblemError: The request is rejected with a status code.
     """
     try:
         message = parse_message(body)

@@ -39,12 +39,12 @@ class McpEndpoint:
     def __init__(
         self, server: Server, origins: Collection[str], metadata: ResourceMetadata | None
     ) -> None:
-        """Take what is served, and by whom it can be called.
+        """Store the server and the origins that may call it.
 
         Args:
-            server: What is served.
+            server: Server to use.
             origins: Origins of pages whose scripts may send requests.
-            metadata: Names the login service; None without one.
+            metadata: Metadata with the login service; None without one.
         """
         self._server = server
         self._origins = frozenset(origins)

@@ -40,13 +40,13 @@ class Server:
 
     Attributes:
         info: Name, title and version.
-        instructions: How to use the tools, for models.
-        tools: The tools, in the order in which they are listed.
-        capabilities: What clients may expect.
-        methods: The methods of both eras.
+        instructions: Instructions for models that use the tools.
+        tools: Tools, in listing order.
+        capabilities: Capabilities that clients may use.
+        methods: Methods of both eras.
         challenges: Whether a call beyond the scopes of its token is refused with 403, so that its
             client requests more scopes from the login service. Otherwise its result is an error.
-        failure_texts: What models read about problems of the services.
+        failure_texts: Texts for models about errors of the services.
     """
 
     info: Json

@@ -31,11 +31,13 @@ class ToolCall:
 
     Attributes:
         state: The application's state.
-        caller: Whom the token identifies, with agent, model and run id. A tool may replace the run
-            id by its argument `run_id`.
-        now: When the call arrived.
-        idempotency_key: Of the request's header; the argument `idempotency_key` has precedence.
-        check: Looks at the changes that a write is about to commit, and prevents them by an error.
+        caller: Caller with agent, model and run ID. The argument `run_id` of a tool may replace
+            the run ID.
+        now: Arrival time of the call.
+        idempotency_key: Key in the request's header; the argument `idempotency_key` has
+            precedence.
+        check: Inspects the changes that a write is about to commit; an exception prevents the
+            commit.
     """
 
     state: "AppState"
@@ -72,16 +74,16 @@ class Tool:
     Attributes:
         name: Name by which it is called.
         title: Name for people.
-        description: For models.
-        input_schema: JSON Schema of the arguments; `run` checks them.
-        output_schema: JSON Schema of `ToolResult.structured`, None for none. It is about results
-            that are not errors.
-        scope: What a token needs to see and call it.
-        handler: Executes a call whose scope was checked.
-        read_only: Whether it changes nothing.
+        description: Description for models.
+        input_schema: JSON Schema of the arguments, which `run` validates.
+        output_schema: JSON Schema of `ToolResult.structured`, None for none. It does not apply to
+            errors.
+        scope: Scope that a token needs to see and call it.
+        handler: Executes a call after the scope check.
+        read_only: Whether it never changes anything.
         destructive: Whether it may remove or overwrite something.
         idempotent: Whether a repeated call has no further effect.
-        open_world: Whether it deals with more than the user's own data.
+        open_world: Whether it accesses more than the user's own data.
     """
 
     name: str
@@ -121,13 +123,13 @@ class ToolError(Exception):
         code: str = "invalid-arguments",
         errors: Sequence[Json] = (),
     ) -> None:
-        """Name cause and remedy.
+        """Create an error with cause and remedy.
 
         Args:
             message: The cause.
-            next_step: What the caller can do, as in "repeat the call with a list".
-            code: For programs.
-            errors: The arguments that are wrong, each with `field` and `message`.
+            next_step: Remedy for the caller, such as "repeat the call with a list".
+            code: Code for programs.
+            errors: Invalid arguments, each with `field` and `message`.
         """
         super().__init__(message)
         self.message = message
@@ -152,11 +154,11 @@ class FailureTexts:
 def render_failure(
     error: ProblemError | ToolError, texts: FailureTexts | None = None
 ) -> ToolResult:
-    """Return the result of a call that failed: cause, details, next step.
+    """Return the result of a failed call: cause, details, next step.
 
     Args:
-        error: Why it failed.
-        texts: Those of the tools that are served, None for none.
+        error: Cause of the failure.
+        texts: Texts of the served tools, None for none.
     """
     texts = texts or FailureTexts()
     if isinstance(error, ToolError):

@@ -51,16 +51,16 @@ class BackupState:
     """State of backups, as stored in the database.
 
     Attributes:
-        succeeded_at: Unix time of the last backup that succeeded; None before the first.
-        size: Its bytes.
-        duration_s: How long it took.
-        failed_at: Unix time of the last one that failed; None when none did.
-        receiving: Whether WAL is received; None without a slot.
-        lag: Bytes of WAL that the receiver has not confirmed; None when some is lost.
-        drilled_at: Unix time of the last drill that succeeded; None before the first.
-        rpo_s: Age of the oldest change that was missing in it, when its restore began.
-        rto_s: How long it took to a verified server.
-        drill_failed_at: Unix time of the last drill that failed; None when none did.
+        succeeded_at: Unix time of the last successful backup; None before the first.
+        size: Size in bytes.
+        duration_s: Duration.
+        failed_at: Unix time of the last failed backup; None if none failed.
+        receiving: Whether the WAL receiver is connected; None without a slot.
+        lag: Bytes of WAL that the receiver has not confirmed; None if some are lost.
+        drilled_at: Unix time of the last successful drill; None before the first.
+        rpo_s: Age of the oldest change that was missing, at the start of the drill's restore.
+        rto_s: Time until the restored server was verified.
+        drill_failed_at: Unix time of the last failed drill; None if none failed.
     """
 
     succeeded_at: float | None = None
@@ -76,10 +76,10 @@ class BackupState:
 
 
 class BackupMetrics(Collector):
-    """The state as last seen.
+    """Metrics of the last known backup state.
 
     Args:
-        database: Where it is found.
+        database: Database with the state.
     """
 
     def __init__(self, database: "Database") -> None:

@@ -12,15 +12,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 def make_counter(
     registry: CollectorRegistry, name: str, help_text: str, **labels: Iterable[str]
 ) -> Counter:
-    """Return a counter that has every series from the start.
+    """Return a counter whose series all exist from the start.
 
     Otherwise an alert would miss the first event: a rate needs a value before it.
 
     Args:
         registry: Exports the counter.
-        name: Its name without `_total`.
-        help_text: What it counts.
-        labels: Name of each label and the values that it can have.
+        name: Name of the counter without `_total`.
+        help_text: Help text of the metric.
+        labels: Name of each label and its possible values.
     """
     counter = Counter(name, help_text, list(labels), registry=registry)
     for values in itertools.product(*labels.values()):

@@ -131,10 +131,10 @@ class Metrics:
         """Count one request.
 
         Args:
-            method: Its method; unknown ones share one label, since a caller may invent any.
+            method: HTTP method; unknown methods share one label, because callers can invent any.
             route: Template of the route, never the path.
             status: Status of the response, shown as its class.
-            duration_s: Seconds it took.
+            duration_s: Duration in seconds.
         """
         key = (method if method in _METHODS else "other", route, status // 100)
         series = self._series.get(key)
@@ -150,11 +150,11 @@ class Metrics:
         self._loop_lag.observe(lag_s)
 
     def count_journal(self, operation: str, entries: int = 1) -> None:
-        """Count entries of the journal, once they are committed.
+        """Count committed entries of the journal.
 
         Args:
             operation: One of `OPERATIONS`.
-            entries: How many.
+            entries: Number of entries.
         """
         self._journal.labels(operation).inc(entries)
 
@@ -189,10 +189,10 @@ class Metrics:
         return self._streams.labels(kind).track_inprogress()
 
     def watch_breaker(self, name: str, breaker: "AsyncBreaker") -> None:
-        """Show the state of another breaker than the database's.
+        """Export the state of a breaker other than the database's.
 
         Args:
-            name: What it guards.
+            name: Name of the guarded service.
             breaker: The breaker.
         """
         self._database.breakers[name] = breaker

@@ -15,9 +15,9 @@ class UpdateState:
     """Outcome of the last update.
 
     Attributes:
-        at: Unix time of its end.
+        at: Unix time of the end.
         result: One of RESULTS.
-        refused: How many images are not tried again.
+        refused: Number of images that are not tried again.
     """
 
     at: float

@@ -26,14 +26,14 @@ Predicted = Mapping[str, object]
 
 
 class Expected(NamedTuple):
-    """One change.
+    """One expected change of a plan.
 
     Attributes:
-        kind: Kind of the thing: task, list or share.
-        id: Its id; None for a new one.
-        version: Its version before the change; None for what has none.
-        operation: As the journal has it, or `_NAME`.
-        digest: Of everything else that has to be the same.
+        kind: Kind of the item: task, list or share.
+        id: ID of the item; None for a new one.
+        version: Version before the change; None if the item has no version.
+        operation: Operation in the journal, or `_NAME`.
+        digest: Digest of everything else that must be the same.
     """
 
     kind: str

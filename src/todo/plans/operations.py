@@ -35,9 +35,9 @@ class Outcome:
     """Results of operations, besides the recorded changes.
 
     Attributes:
-        list_names: Names of the lists that the operations name, by id.
-        results: Of the operations, as JSON.
-        named: Which of the changes the operations name, counted from 0; the others are effects.
+        list_names: Names of the lists in the operations, by ID.
+        results: Results of the operations, as JSON.
+        named: Indexes, from 0, of the changes that the operations name; the others are effects.
     """
 
     list_names: dict[str, str]

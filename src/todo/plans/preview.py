@@ -34,7 +34,7 @@ _EFFECTS = ("list", "share", "task")
 def render_changes(
     entries: Sequence[Entry], named: Container[int], list_names: Mapping[str, str]
 ) -> str:
-    """Return changes in their order as JSON: as many as a plan shows.
+    """Return the changes that a plan shows, in order, as JSON.
 
     Those that the operations name are never left out: a thousand subtasks do not hide the task that
     is deleted with them, nor the deletion of another one. Where there is no room for their
@@ -43,8 +43,8 @@ def render_changes(
 
     Args:
         entries: All changes.
-        named: Which of them the operations name, counted from 0.
-        list_names: Names of the lists whose shares change, by id.
+        named: Indexes, from 0, of the changes that the operations name.
+        list_names: Names of the lists whose shares change, by ID.
     """
     shown: dict[int, bytes] = {}
     size = 0

@@ -88,13 +88,13 @@ _PURGE_CLOSED = _purge(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan as it is stored; the first fields are those that a page shows.
+    """A stored plan; a page shows only the first fields.
 
     Attributes:
-        summary: How many changes there are of each kind, as JSON.
-        operations: JSON; None on a page, like what follows.
-        changes: JSON: those that are shown.
-        expected: What the changes are compared by when it is applied.
+        summary: Number of changes of each kind, as JSON.
+        operations: JSON; None on a page, like the following fields.
+        changes: Shown changes as JSON.
+        expected: Expected changes, for the comparison when the plan is applied.
     """
 
     id: str
@@ -130,8 +130,8 @@ class PlanRepository:
         """Return plans without their operations and changes, newest first.
 
         Args:
-            before: Id of the last one of the page before; None for the first page.
-            limit: How many.
+            before: ID of the last plan of the previous page; None for the first page.
+            limit: Maximum number of plans.
         """
         values = {**self._seen, "limit": limit}
         if before is None:
@@ -147,11 +147,11 @@ class PlanRepository:
         return count, datetime.fromisoformat(first) if isinstance(first, str) else first
 
     async def add(self, values: dict[str, Any], *, forgotten: str) -> None:
-        """Store a plan, and remove some that are too many or too old.
+        """Store a plan, and remove old and surplus plans.
 
         Args:
-            values: Of its columns.
-            forgotten: Those that expired before this time are removed.
+            values: Values of its columns.
+            forgotten: Time; plans that expired before it are removed.
         """
         now = values["created_at"]
         await self._session.run(

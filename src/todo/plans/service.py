@@ -69,11 +69,11 @@ class PlanService:
     """The rules for plans, within one write."""
 
     def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
-        """Serve one write.
+        """Create the service for one write.
 
         Args:
-            work: The write.
-            rules: What evaluates the rules of the request; see `prepare_batch`.
+            work: Unit of work.
+            rules: Evaluates the rules of the request; see `prepare_batch`.
         """
         self._work = work
         self._rules = rules or RuleEvaluation()

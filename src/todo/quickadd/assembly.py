@@ -45,15 +45,15 @@ _DINNER_HOURS = range(5, 10)
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
-    """The fields of a task that depend on each other.
+    """Fields of a task that depend on each other.
 
     Attributes:
         due: A day, an instant in the zone of the user, or None.
         rule: The rule, or None.
-        basis: What the next due is counted from.
+        basis: Basis of the next due: schedule or completion.
         reminders: Minutes before the due.
-        spans: The parts of the text that gave these, in order.
-        questions: What must be clear first.
+        spans: Recognized parts of the text, in order.
+        questions: Questions about ambiguous parts.
     """
 
     due: date | datetime | None = None

@@ -47,15 +47,15 @@ _AFTER_LAST = frozenset({
 
 
 class Due(NamedTuple):
-    """A due that one place of the text names.
+    """A due in one position of the text.
 
     Attributes:
-        days: The days; two have to agree.
-        clock: The time of day, or None.
-        part: The part of the day, or None.
-        instant: The instant that the text names by itself, or None.
-        is_deadline: It comes after `due` or `by`.
-        question: What must be clear first, or None.
+        days: Days of the text; two must agree.
+        clock: Time of day, or None.
+        part: Part of the day, or None.
+        instant: Absolute instant, or None.
+        is_deadline: Whether it follows `due` or `by`.
+        question: Question about an ambiguous part, or None.
     """
 
     days: tuple[NamedDay, ...] = ()

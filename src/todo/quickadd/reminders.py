@@ -24,9 +24,9 @@ class Reminder:
     """A reminder.
 
     Attributes:
-        before: How long before the due, or before the day of the due for a time of day.
-        clock: The time of day, or None.
-        is_at_due: It is at the due: `remind me to call`.
+        before: Time before the due, or before the day of the due for a time of day.
+        clock: Time of day, or None.
+        is_at_due: Whether it is at the due itself: `remind me to call`.
     """
 
     before: Duration = Duration()  # noqa: RUF009 - frozen

@@ -51,20 +51,20 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class QuickAdd:
-    """The fields of a task.
+    """Result of quick add: the fields of a task.
 
     Attributes:
-        title: The text without what was recognized; it can be empty.
+        title: Text without the recognized parts; it can be empty.
         due_date: The day, or None.
         due_at: The instant in the given zone, or None; never with `due_date`.
         recurrence: The rule, or None.
-        recurrence_from: What the next due is counted from.
+        recurrence_from: Basis of the next due.
         priority: The priority.
         tags: The tags in the order of the text, each once.
         list_name: A known list in its own spelling, or None.
         reminders: Minutes before the due, or before midnight of a day; each once.
         spans: The recognized parts, in order, not overlapping.
-        questions: With a question, the other fields are a guess: create nothing.
+        questions: Questions; if there is one, the other fields are guesses, so create nothing.
     """
 
     title: str

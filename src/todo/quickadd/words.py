@@ -30,7 +30,7 @@ def describe_rule(rule: Rule, recurrence_from: RecurrenceFrom = "schedule") -> s
 
     Args:
         rule: The rule.
-        recurrence_from: What the next due is counted from.
+        recurrence_from: Basis of the next due.
     """
     words = _describe_days(rule) if _has_readable_end(rule) else None
     if words is None:

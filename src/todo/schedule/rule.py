@@ -39,17 +39,17 @@ class Rule:
 
     Attributes:
         frequency: The period.
-        interval: Every how many periods.
-        count: Instances left, this one included.
+        interval: Number of periods between two instances.
+        count: Remaining instances, including this one.
         until: The last day, or the last instant in UTC.
         by_month: Months, 1 to 12.
         by_week_no: Weeks of the year, negative from its end.
         by_year_day: Days of the year, negative from its end.
         by_month_day: Days of the month, negative from its end.
-        by_day: Pairs of which one of the period (0 for each) and weekday (0 for Monday).
-        by_set_pos: Which days of a period's set, negative from its end.
-        week_start: Weekday on which a week begins.
-        clock: The wall time that the series has, when a gap keeps this instance off it.
+        by_day: Pairs of ordinal in the period (0 for each) and weekday (0 for Monday).
+        by_set_pos: Ordinals in the set of a period's days, negative from its end.
+        week_start: First weekday of a week.
+        clock: Wall time of the series, if a clock change moves this instance off it.
     """
 
     frequency: Frequency

@@ -45,7 +45,7 @@ def normalize(
     due_zone: tzinfo | None,
     basis: RecurrenceFrom,
 ) -> Rule:
-    """Return the rule as it is stored with an instance of this due.
+    """Return the rule in the form that is stored with an instance of this due.
 
     Called when the rule or the due is set. By the schedule, what a rule leaves to its start is
     written into it: an instance has only its own due, and the 31st must survive a February.
@@ -55,10 +55,10 @@ def normalize(
         due_date: The day, or None.
         due_at: The instant, or None.
         due_zone: The zone of `due_at`.
-        basis: What the next due is counted from.
+        basis: Basis of the next due.
 
     Raises:
-        ValueError: By this schedule no day follows this due.
+        ValueError: The schedule has no day after this due.
     """
     if due_at is not None:
         clock = None
@@ -99,13 +99,13 @@ def next_due(
     without due counts from its completion. The wall time stays what it is over changes of clocks.
 
     Args:
-        rule: The rule that the completed instance carries.
+        rule: Rule of the completed instance.
         due_date: Its day, or None.
         due_at: Its instant, or None.
         due_zone: The zone of `due_at`.
-        basis: What the next due is counted from.
-        completed_at: When it was completed.
-        account_zone: The zone of the task's owner.
+        basis: Basis of the next due.
+        completed_at: Time of the completion.
+        account_zone: Time zone of the task's owner.
     """
     if rule.count == 1:
         return None
@@ -149,12 +149,12 @@ def _name_days(rule: Rule, start: date) -> Rule:
 def forget_start(
     rule: Rule, *, due_date: date | None, due_at: datetime | None, due_zone: tzinfo | None
 ) -> Rule:
-    """Return the rule without the days that it has from its start; the inverse of `normalize`.
+    """Return the rule without the days that come from its start; the inverse of `normalize`.
 
     For a rule that is counted from completion from now on: the day of completion is its start.
 
     Args:
-        rule: As it is stored with an instance by the schedule.
+        rule: Rule as stored with an instance by the schedule.
         due_date: Day of the instance, or None.
         due_at: Its instant, or None.
         due_zone: The zone of `due_at`.

@@ -22,10 +22,10 @@ class AcceptGate:
     503. Where no instance is ready, each of them accepts, so that clients learn why.
 
     Args:
-        listener: Of the public address, not started.
+        listener: Listener of the public address, not started yet.
         health: Readiness of this instance.
         siblings: Readiness of the others.
-        self_test: Tries the service once; raises `ProblemError` where it does not work.
+        self_test: Tests the service once; raises `ProblemError` if it does not work.
     """
 
     def __init__(

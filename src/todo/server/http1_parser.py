@@ -122,9 +122,9 @@ class ResponseHead(NamedTuple):
     """The head of a response.
 
     Attributes:
-        data: Its bytes.
-        content_length: Bytes of the body that it announces, or None for a chunked body.
-        closes: Whether it announces the end of the connection.
+        data: Rendered head.
+        content_length: Length of the body according to the head, or None for a chunked body.
+        closes: Whether the head announces the end of the connection.
     """
 
     data: bytes
@@ -138,13 +138,13 @@ def render_head(
     """Render the head of a response.
 
     Args:
-        method: The request's.
-        status: The response's, from 200 up.
-        headers: Its fields, names in lower case. `content-length`, where it is missing, is added.
-        body_length: Bytes of the whole body, or None when it is not known yet.
+        method: Method of the request.
+        status: Status code, 200 or higher.
+        headers: Header fields, names in lower case. A missing `content-length` is added.
+        body_length: Length of the whole body in bytes, or None if it is not known yet.
 
     Raises:
-        ValueError: A field is not allowed in a head.
+        ValueError: A header field is not allowed in a head.
     """
     lines = [b"HTTP/1.1 %d " % status]
     length: int | None = None

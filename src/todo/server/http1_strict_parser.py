@@ -46,10 +46,10 @@ class Refusal(NamedTuple):
     """Response to a request that does not reach the application.
 
     Attributes:
-        status: Of the response.
-        detail: For people.
-        method: Of the request; a response to HEAD has no body.
-        headers: Fields that the status requires.
+        status: Status code.
+        detail: Description for people.
+        method: Method of the request; a response to HEAD has no body.
+        headers: Headers that the status requires.
     """
 
     status: int

@@ -84,10 +84,10 @@ class HypercornCycle:
 
         Args:
             app: The application.
-            pacer: Shared by the connections of a listener.
+            pacer: Pacer that all connections of a listener share.
             connection: The connection to the client.
-            request: As `todo.server.http1_strict_parser` accepted it.
-            body: The bytes behind its head that have arrived already.
+            request: Request that `todo.server.http1_strict_parser` accepted.
+            body: Received bytes after the head.
         """
         self.request_complete = False
         self.unread_bytes = 0

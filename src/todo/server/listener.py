@@ -106,9 +106,9 @@ class Listener:
         """Wait until every accepted connection has received its response, then close them all.
 
         Args:
-            deadline: When to give up on open requests, in seconds of `time.monotonic()`.
-            idle_s: How long connections stay open that were in use so recently. Their clients then
-                learn from a response that the connection ends, not from a request that fails.
+            deadline: Time, on `time.monotonic()`, when open requests are abandoned.
+            idle_s: Seconds for which recently used connections stay open. Their clients then learn
+                from a response that the connection ends, not from a failed request.
         """
         began = time.monotonic()
         unreceived: dict[Connection, tuple[int, float]] = {}

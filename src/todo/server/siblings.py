@@ -9,12 +9,12 @@ from todo.core.exit import ExitCode, FatalError
 
 
 class Siblings:
-    """Locks on files in a folder that all instances share: one file each, locked while it is ready.
+    """Locks on files in a shared folder: each instance locks its file while it is ready.
 
     The kernel releases a lock when its process ends.
 
     Args:
-        file: That of this instance. The others in its folder belong to its siblings.
+        file: File of this instance. The others in its folder belong to its siblings.
 
     Raises:
         FatalError: The file cannot be opened.

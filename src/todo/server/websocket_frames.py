@@ -21,10 +21,10 @@ FRAMES_PER_S = 20
 
 
 class InvalidFramesError(Exception):
-    """The client broke a rule, and the connection ends.
+    """The client violated the protocol, and the connection ends.
 
     Attributes:
-        close: What the client receives before.
+        close: Close frame that is sent to the client first.
     """
 
     def __init__(self, code: int, reason: str) -> None:

@@ -51,13 +51,13 @@ _TAGGED = Statement(_tagged)
 
 
 async def find_names(session: Session, owner: str, after: str | None, limit: int) -> list[str]:
-    """Return the names of an owner's tags in the database's order of text.
+    """Return the names of an owner's tags in the text order of the database.
 
     Args:
-        session: Runs it.
-        owner: Of the tasks.
-        after: The name after which to continue.
-        limit: Most names.
+        session: Session for the reads.
+        owner: Owner of the tasks.
+        after: Name after which the page starts.
+        limit: Maximum number of names.
     """
     values: dict[str, Any] = {"owner": owner, "limit": limit}
     if after is None:

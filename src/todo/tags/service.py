@@ -24,18 +24,18 @@ class TagService:
         self._store = TaskRepository(work.session, work.caller)
 
     async def rename(self, tag: str, name: str, expected: frozenset[int] | None = None) -> int:
-        """Give a tag another name; return how many tasks were changed.
+        """Rename a tag; return the number of changed tasks.
 
         Args:
-            tag: Which tag.
-            name: Its new name.
-            expected: Versions of the account, of which it must have one; None for any.
+            tag: Present name.
+            name: New name.
+            expected: Accepted versions of the account; None for any.
 
         Raises:
-            VersionMismatchError: The account has none of them.
-            NotFoundError: No task of the caller has it.
-            ReadOnlyError: The token is for one list; tags are of all.
-            StateConflictError: More than MAX_TASKS have it.
+            VersionMismatchError: The account has none of the expected versions.
+            NotFoundError: No task of the caller has the tag.
+            ReadOnlyError: The token is for one list, but tags belong to the whole account.
+            StateConflictError: More than MAX_TASKS tasks have the tag.
         """
         return await self._replace(tag, name, expected)
 

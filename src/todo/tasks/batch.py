@@ -44,14 +44,14 @@ Operation = Creation | Update | Action
 
 
 async def prepare_batch(rules: RuleEvaluation, given: Iterable[NewTask | TaskChanges]) -> None:
-    """Evaluate the rules of a batch before its transaction begins.
+    """Evaluate the rules of a batch before its transaction starts.
 
     Those that are refused fail with all others in `run_batch`, which names every operation that
     fails.
 
     Args:
-        rules: Those of the request.
-        given: The fields that the operations set.
+        rules: Evaluation of the request's rules.
+        given: Fields that the operations set.
     """
     for fields in given:
         with contextlib.suppress(ValidationFailedError):
@@ -125,12 +125,12 @@ async def run_operation(tasks: TaskService, operation: Operation) -> bytes | Non
 
 
 def _explain_failure(index: int, error: ProblemError, *, of_task: bool) -> list[dict[str, object]]:
-    """Return what `errors` has about an operation that failed.
+    """Return the entries of `errors` for a failed operation.
 
     Args:
-        index: Of the operation.
-        error: Why it failed.
-        of_task: Whether the fields that the error names are those of the operation's `task`.
+        index: Index of the operation.
+        error: Cause of the failure.
+        of_task: Whether the fields in the error belong to the operation's `task`.
     """
     located: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:

@@ -21,11 +21,11 @@ _SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key", "words", *_T
 
 
 def to_row(stored: Task, words: str | None = None) -> dict[str, Any]:
-    """Return the value of each column.
+    """Return the column values of a task.
 
     Args:
-        stored: The task.
-        words: Those that it is found by, where they are known.
+        stored: Task document.
+        words: Search words, if known.
     """
     if words is None:
         words = render_searched(stored["owner"], stored["title"], stored["description"])

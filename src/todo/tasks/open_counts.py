@@ -70,11 +70,11 @@ class OpenCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenCounts:
-    """The open tasks of a caller.
+    """Numbers of open tasks that a caller can see.
 
     Attributes:
-        by_list: By the id of the list; lists that were not counted are absent.
-        without_list: Those of the user that are in no list.
+        by_list: ID of a list -> number; lists that were not counted are absent.
+        without_list: Number of the user's tasks without a list.
     """
 
     by_list: dict[str, OpenCount]
@@ -84,12 +84,13 @@ class OpenCounts:
 async def count_open_tasks(
     session: Session, caller: Caller, lists: Sequence[VisibleList]
 ) -> OpenCounts:
-    """Count the open tasks of lists: of all own ones, and of the first MAX_SHARED others.
+    """Count the open tasks of all own lists, and of the first MAX_SHARED others.
 
     Args:
-        session: Reads.
-        caller: Whose lists they are; with a token for one list, that list is counted as others are.
-        lists: Those that the caller sees.
+        session: Session for the reads.
+        caller: Caller of the request; with a token for one list, that list is counted like a list
+            of others.
+        lists: Lists that the caller can see.
     """
     is_bound = caller.list_id is not None
     single = [each for each in lists if is_bound or each.access != "owner"][:MAX_SHARED]

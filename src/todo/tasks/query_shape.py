@@ -20,22 +20,22 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class QueryShape:
-    """The conditions of a query without their values; the parameters are named after the fields.
+    """Conditions of a query without their values; parameters are named after the fields.
 
     Attributes:
-        sort: The order.
-        descending: Whether the largest comes first.
+        sort: Sort order.
+        descending: Whether the largest value comes first.
         after: Whether it continues after a cursor (`after_key`, `after_id`).
         status: `open` or `completed`, None for both.
         in_list: `one` list (`list_id`), `none`, or `any`.
-        parent: Whether it is about the tasks right below one (`parent_id`).
-        tags: How many tags (`tag_0` ...) a task must have.
-        priority: Whether it must have one priority.
+        parent: Whether only direct subtasks of one task match (`parent_id`).
+        tags: Number of tags (`tag_0` ...) that a task must have.
+        priority: Whether the priority must match.
         due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
             for tasks without, or `any`.
-        updated: Whether it must have changed since (`updated_since`).
-        search: Whether its words must match (`terms`, `pieces`).
-        fields: Keys of the documents.
+        updated: Whether the task must have changed since (`updated_since`).
+        search: Whether the search words must match (`terms`, `pieces`).
+        fields: Keys of the returned documents.
     """
 
     sort: Sort = "created"

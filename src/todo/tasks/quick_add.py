@@ -80,18 +80,18 @@ def parse_fields(
     more: TaskPlace,
     list_argument: str = "`list_id`",
 ) -> QuickAddFields:
-    """Turn a text into the fields of a new task; nothing is validated as a task yet.
+    """Parse a text into the fields of a new task, which are not validated yet.
 
     Args:
-        text: One line.
-        context: Of the caller, from `fetch_context`.
+        text: One line of text.
+        context: Context of the caller, from `fetch_context`.
         now: The present instant.
         more: Fields that replace those of the text.
-        list_argument: Where the interface accepts the id of a list, for the message about a name
-            of several lists.
+        list_argument: Argument that accepts the ID of a list, for the error about an ambiguous
+            list name.
 
     Raises:
-        ValidationFailedError: The text is too long, or names one of several lists.
+        ValidationFailedError: The text is too long, or the name of its list is ambiguous.
     """
     # The grammar is loaded when it is first used: it is not needed at start.
     from todo.quickadd.parser import parse_quick_add  # noqa: PLC0415

@@ -99,15 +99,15 @@ class RuleEvaluation:
             raise field_error(field, message, code="too-costly") from None
 
     async def prepare(self, fields: NewTask | TaskChanges) -> None:
-        """Evaluate rule and texts of a body before the write starts, whose locks others wait for.
+        """Evaluate rule and texts of a body before the write starts and takes locks.
 
         The results are remembered, so the write finds them at once.
 
         Args:
-            fields: Those that the body sets.
+            fields: Fields in the body.
 
         Raises:
-            ValidationFailedError: It is not a rule, it never occurs, or the budget is spent.
+            ValidationFailedError: The rule is invalid or never occurs, or the budget is used up.
         """
         await self._render_words("title", fields.get("title") or "")
         await self._render_words("description", fields.get("description") or "")
@@ -159,13 +159,13 @@ def normalize_rule(recurrence: str, rule: TaskRule) -> str:
 def find_next(
     done: Task, recurrence: str, completed_at: datetime, account_zone: tzinfo
 ) -> NextOccurrence | None:
-    """Return what the task that follows a completed one has instead; None ends the series.
+    """Return the changed fields of the task that follows a completed one; None ends the series.
 
     Args:
-        done: The completed task.
-        recurrence: Its rule.
-        completed_at: When it was completed.
-        account_zone: Zone of its owner's account.
+        done: Completed task.
+        recurrence: Rule of the task.
+        completed_at: Time of the completion.
+        account_zone: Time zone of the owner's account.
     """
     day, at = read_due(done)
     following = next_due(

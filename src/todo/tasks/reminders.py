@@ -79,9 +79,9 @@ class Reminders:
         """Prepare.
 
         Args:
-            source: Where the tasks are.
-            notify: Wakes those who follow the journals of owners.
-            count: Counts entries of the journal, by operation.
+            source: Reads the tasks.
+            notify: Notifies the followers of the owners' journals.
+            count: Counts journal entries by operation.
         """
         self._source = source
         self._notify = notify

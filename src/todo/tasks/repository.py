@@ -261,10 +261,10 @@ class TaskRepository:
         """Store an existing task; the first of the calls returns its document.
 
         Args:
-            before: As it is stored.
-            after: As it is to be.
-            fire_times: When to remind, None to leave that as it is.
-            words: Those that it is found by, where they are known.
+            before: Stored task.
+            after: New task.
+            fire_times: Times of the reminders, None to leave them unchanged.
+            words: Search words, if known.
         """
         after = normalize_task(after)
         if has_other(after, before, SEARCHED):

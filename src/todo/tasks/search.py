@@ -50,7 +50,7 @@ def may_match(dialect: str, limit: int) -> ColumnElement[bool]:
 
     Args:
         dialect: Name of the database's dialect.
-        limit: How many tasks are wanted at most; SQLite's index looks for no more.
+        limit: Maximum number of tasks; SQLite's index returns no more.
     """
     owner: ColumnElement[str] = bindparam("owner")
     if dialect == SQLITE:

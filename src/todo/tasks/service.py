@@ -45,11 +45,11 @@ class TaskService:
     """The rules for tasks, within one write."""
 
     def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
-        """Serve one write.
+        """Create the service for one write.
 
         Args:
-            work: The write.
-            rules: What evaluates the rules of the request; its budget outlasts a repeated attempt.
+            work: Unit of work.
+            rules: Evaluates the rules of the request; its budget is shared by repeated attempts.
         """
         self._work = work
         self._caller = work.caller
@@ -60,13 +60,13 @@ class TaskService:
         """Store a new task and return its document.
 
         Args:
-            fields: Those that are given. An `id` is that of the task, which other tasks of the same
-                write can name.
+            fields: Given fields. An `id` becomes the ID of the task, to which other tasks of the
+                same write can refer.
 
         Raises:
             NotFoundError: The list or the parent does not exist, or the caller cannot see it.
-            ReadOnlyError: The caller may not put tasks there.
-            ValidationFailedError: Zone, rule or place is not acceptable.
+            ReadOnlyError: The caller may not create tasks there.
+            ValidationFailedError: The zone, rule, list or parent is invalid.
         """
         task = make_task(fields, self._work.caller.user, self._work.timestamp)
         account = await self._place(task, fields.get("parent_id"), fields.get("list_id"))
@@ -98,19 +98,19 @@ class TaskService:
     async def update(
         self, task_id: str, changes: TaskChanges, expected: frozenset[int] | None = None
     ) -> StoredDocument:
-        """Change the fields that are given; return the task's document.
+        """Change the given fields; return the task's document.
 
         Args:
-            task_id: Which task.
-            changes: Those fields.
-            expected: Versions of which it must have one, None for any.
+            task_id: ID of the task.
+            changes: Given fields.
+            expected: Accepted versions, None for any.
 
         Raises:
             NotFoundError: The task does not exist, or the caller cannot see it: the responses are
                 the same.
-            ReadOnlyError: The caller sees it, and may not change it.
-            VersionMismatchError: It has none of the expected versions.
-            ValidationFailedError: As `create`.
+            ReadOnlyError: The caller can see the task, but may not change it.
+            VersionMismatchError: The task has none of the expected versions.
+            ValidationFailedError: As for `create`.
         """
         found = await self._lock(task_id, expected)
         before, task = found.task, _apply(found.task, changes)

@@ -46,13 +46,13 @@ _LISTS = Statement(_select_lists())
 
 @dataclass(frozen=True, slots=True)
 class VisibleList:
-    """A list that the caller sees.
+    """A list that the caller can see.
 
     Attributes:
-        id: Its id.
-        name: Its name.
-        owner: Whose it is.
-        access: What the caller may do with its tasks: owner, write or read.
+        id: ID of the list.
+        name: Name of the list.
+        owner: Owner of the list.
+        access: Access of the caller to its tasks: owner, write or read.
     """
 
     id: str

@@ -34,7 +34,7 @@ def nfc_validator(max_length: int) -> BeforeValidator:
     and fails the check of its length.
 
     Args:
-        max_length: Of the text in NFC.
+        max_length: Maximum length of the text in NFC.
     """
 
     def normalize(given: Any) -> Any:  # noqa: ANN401 - whatever a client sent

@@ -107,8 +107,8 @@ async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[
     """Yield the lines of one account or of all.
 
     Args:
-        session: In one view, so that all lines are of one moment.
-        owner: Whose account, None for all.
+        session: Session with one snapshot, so that all lines are consistent.
+        owner: Owner of the account, None for all accounts.
     """
     yield FORMAT
     async for name, zone in _find_accounts(session, owner):

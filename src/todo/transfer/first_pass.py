@@ -58,8 +58,8 @@ def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
     """Read all lines once.
 
     Args:
-        lines: Of the file, from the first.
-        owner: Whose records are wanted, None for everybody's.
+        lines: Lines of the file, from the first.
+        owner: Owner of the records, None for all records.
     """
     survey = FileIndex()
     is_export = False
@@ -111,12 +111,12 @@ def _note_message(survey: FileIndex, number: int, record: MessageRecord) -> None
 def settle(
     survey: FileIndex, stored_lists: Mapping[str, str], stored_tasks: Mapping[str, TaskPlacement]
 ) -> None:
-    """Skip the tasks whose list or parent does not exist, and those below them.
+    """Skip tasks whose list or parent does not exist, and their subtasks.
 
     Args:
-        survey: Of the file; its `skipped` grows.
-        stored_lists: Owners of the lists that the database has.
-        stored_tasks: Places of the tasks that it has; they stay where they are.
+        survey: Index of the file; tasks are added to its `skipped`.
+        stored_lists: Owners of the lists in the database.
+        stored_tasks: Placements of the tasks in the database, which do not change.
     """
     owners = {**survey.lists, **stored_lists}
     refused: dict[str, str] = {}

@@ -106,9 +106,9 @@ class Report:
     """The report of an import.
 
     Attributes:
-        taken: How many accounts, lists and so on went in, by their kind.
-        present: How many were there already, the same.
-        skipped: Line -> why it was skipped.
+        taken: Number of imported records by kind, such as accounts and lists.
+        present: Number of records that already existed, by kind.
+        skipped: Line -> reason.
     """
 
     taken: dict[str, int] = field(default_factory=dict)
@@ -145,11 +145,11 @@ class Importer:
         )
 
     async def run(self, read: Callable[[], Iterable[bytes]], owner: str | None) -> Report:
-        """Import a file; everything is written, and nothing committed.
+        """Import a file without committing.
 
         Args:
-            read: Gives the lines of the file from the first, each time that it is called.
-            owner: Whose records are wanted, None for everybody's.
+            read: Returns the lines of the file from the first, each time that it is called.
+            owner: Owner of the records, None for all records.
         """
         survey = survey_lines(read(), owner)
         await self._settle(survey)

@@ -25,13 +25,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One change: who, what, when.
+    """One change: actor, operation, item and time.
 
     Attributes:
-        at: When, in RFC 3339.
-        actor: The user whose token it was.
+        at: Time, in RFC 3339.
+        actor: User of the token.
         operation: create, update, complete, reopen, delete, remind, restore, share, unshare.
-        kind: What `entity_id` names: task, list, share, account, token.
+        kind: Kind of `entity_id`: task, list, share, account, token.
         before: Document before the change, as JSON text; None if there was none.
         after: Document after it.
     """
@@ -86,10 +86,10 @@ def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) 
 
     Args:
         previous: Hash of the entry before, `GENESIS` for the first.
-        chain_id: The chain's name.
+        chain_id: ID of the chain.
         seq: Number of this entry, from 1.
-        at: Its time in RFC 3339.
-        commitment: To its content.
+        at: Time of this entry, in RFC 3339.
+        commitment: Commitment to the content of this entry.
     """
     place = chain_id.bytes + seq.to_bytes(8) + write_instant(at)
     return hashlib.sha256(previous + place + commitment).digest()

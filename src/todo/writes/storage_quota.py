@@ -98,18 +98,19 @@ class StorageQuota:
     size: int = 0
 
     async def check(self, session: Session, owner: str, stored: Stored) -> list[BoundStatement]:
-        """Refuse a write that adds to an account beyond its quota.
+        """Reject a write that makes an account exceed its quota.
 
         Args:
-            session: The transaction of the write, which has changed everything already.
-            owner: Whose account.
-            stored: Its counters, with the write; filled in if the account was never counted.
+            session: Transaction of the write, after its changes.
+            owner: Owner of the account.
+            stored: Counters of the account, including the write; they are computed if the account
+                was never counted.
 
         Returns:
             Statements that store the counters if they were computed here.
 
         Raises:
-            QuotaExceededError: It is too much.
+            QuotaExceededError: The account would exceed its quota.
         """
         if not (self.tasks and stored.more_tasks > 0) and not (self.size and stored.more_bytes > 0):
             return []

@@ -59,8 +59,8 @@ class Account:
     """An owner's account while its row is locked; the first fields are the columns of `LOCKED`.
 
     Attributes:
-        stored: What it holds.
-        entries: What is not appended yet.
+        stored: Storage counters.
+        entries: Entries that are not appended yet.
         request_seq: Number of the first entry of this write.
     """
 
@@ -104,10 +104,10 @@ class UnitOfWork:
         """Start a write.
 
         Args:
-            session: Its transaction.
+            session: Session with the transaction.
             caller: Caller of the request.
-            now: The time that every change of this write carries.
-            quota: What each account may hold; None for no limit.
+            now: Time of all changes of this write.
+            quota: Storage quota of each account; None for no limit.
         """
         self._quota = quota
         self.session = session
@@ -164,22 +164,22 @@ class UnitOfWork:
     async def execute_and_record(
         self, owner: str, call: BoundStatement, operation: str, kind: str, entity_id: str
     ) -> bytes | None:
-        """Lock an account, change something and record that, all by one statement.
+        """Lock an account, change something and record the change, in one statement.
 
         Args:
-            owner: Whose account.
-            call: As `todo.writes.append` makes it; nothing happens where there is no such
-                account. Its parameters `owner` and `list_id` are the entry's as well.
-            operation: Of the entry, as `record` has it.
-            kind: Likewise.
-            entity_id: Likewise.
+            owner: Owner of the account.
+            call: Result of `todo.writes.append`; it has no effect if the account does not exist.
+                Its parameters `owner` and `list_id` are also those of the entry.
+            operation: As for `record`.
+            kind: As for `record`.
+            entity_id: As for `record`.
 
         Returns:
             The document that was written, or None: nothing has happened, for the database has no
             such statements, the account is locked already, or there is none yet.
 
         Raises:
-            AccountBusyError: Too many connections wait for that lock already.
+            AccountBusyError: Too many connections already wait for that lock.
         """
         if self.session.dialect == SQLITE or owner in self._accounts:
             return None

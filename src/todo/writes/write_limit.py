@@ -25,16 +25,16 @@ _CHARGE = Statement(
 
 
 async def charge(session: Session, caller: Caller, writes: int, now: datetime) -> None:
-    """Count changes in the transaction that makes them, so that none escapes.
+    """Count changes in the transaction that makes them, so that none is missed.
 
     Args:
-        session: The transaction.
-        caller: Whose token's limit.
-        writes: How many entries the journal gets.
-        now: The time of the changes.
+        session: Transaction of the changes.
+        caller: Caller, whose token has the limit.
+        writes: Number of new journal entries.
+        now: Time of the changes.
 
     Raises:
-        RateLimitedError: There would be more than the token may make in this hour.
+        RateLimitedError: The token would exceed its changes per hour.
     """
     most = caller.writes_per_hour
     if most is None or caller.token_id is None or not writes:

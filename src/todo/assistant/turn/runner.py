@@ -71,8 +71,7 @@ class Assistant:
         """Process a message and return the answer; a failing model is not an error.
 
         Args:
-            caller: User of the turn. The run ID is that of all changes; without one, a new ID is
-                created.
+            caller: User of the turn. Its run ID, or a new one, is the run of all changes.
             message: Message of the person.
             history: Earlier messages, oldest first.
             open_plan: ID of the pending plan of this conversation.

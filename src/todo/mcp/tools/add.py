@@ -174,10 +174,10 @@ def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> NewTask:
     """Return the fields of a new task.
 
     Args:
-        ids: Of all tasks of the call, so that one can be above another.
-        item: The item of the call.
-        items: Where faults are added.
-        path: Of the item.
+        ids: IDs of all tasks of the call, because one can be the parent of another.
+        item: Item of the call.
+        items: Receives the errors.
+        path: Path of the item.
     """
     if ("text" in item) == ("title" in item):
         items.add_error(path, "needs either text or title")

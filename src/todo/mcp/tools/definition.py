@@ -37,17 +37,17 @@ def define_tool(  # noqa: PLR0913 - what a tool consists of, each by its name
     Args:
         name: Name by which it is called.
         title: Name for people.
-        description: For models.
-        run: Executes a call; its arguments fit the schema.
-        scope: What a token needs to see and call it.
-        effect: What it does to the user's data.
+        description: Description for models.
+        run: Executes a call with valid arguments.
+        scope: Scope that a token needs to see and call it.
+        effect: Effect on the user's data.
         idempotent: Whether a repeated call has no further effect.
-        arguments: The properties of its arguments.
-        required: Those that it needs.
-        removable: Those in which null removes something.
-        elsewhere: Names that a model may try, and what to use for them instead.
-        result: The properties of its result.
-        always: Those that every result has.
+        arguments: Properties of its arguments.
+        required: Required arguments.
+        removable: Arguments in which null removes something.
+        elsewhere: Names that a model may try, and the correct alternative for each.
+        result: Properties of its result.
+        always: Properties that every result has.
     """
     schema = record(arguments, required)
 

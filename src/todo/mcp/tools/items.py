@@ -65,14 +65,14 @@ async def read_items(
     items: "Items",
     nothing: T,
 ) -> list[T]:
-    """Return what a function reads from each item; long texts are read off the event loop.
+    """Return the result of a function for each item; long texts are parsed off the event loop.
 
     Args:
-        rules: Has the budget of the call.
-        read: Reads an item, and adds faults to the items.
-        given: The items of the call.
-        items: Where faults are added.
-        nothing: For an item that costs too much.
+        rules: Evaluation with the budget of the call.
+        read: Parses an item, and adds its errors to the items.
+        given: Items of the call.
+        items: Receives the errors.
+        nothing: Result for an item that exceeds the budget.
     """
     found: list[T] = []
     for index, item in enumerate(given):
@@ -208,13 +208,13 @@ class Items:
         path: str,
         names: Mapping[str, str] = FIELDS,
     ) -> Any:  # noqa: ANN401 - the caller names its TypedDict
-        """Return fields as the services accept them; none where they are not valid.
+        """Return fields as the services accept them; none if they are invalid.
 
         Args:
-            model: Of the services.
-            fields: Its fields.
-            path: Of the item.
-            names: The arguments of the model's fields, where they have other names.
+            model: Model of the services.
+            fields: Fields to validate.
+            path: Path of the item.
+            names: Field of the model -> argument, if their names differ.
         """
         try:
             return to_json_dict(model.model_validate(fields))
@@ -225,12 +225,12 @@ class Items:
     def add_validation_errors(
         self, error: ValidationError, names: Mapping[str, str], path: str = ""
     ) -> None:
-        """Note the faults that a model found.
+        """Add the errors of a model's validation.
 
         Args:
-            error: As the model raised it.
-            names: The arguments of the model's fields, where they have other names.
-            path: Of the item.
+            error: Exception of the model.
+            names: Field of the model -> argument, if their names differ.
+            path: Path of the item.
         """
         found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         for each in word_errors(found):

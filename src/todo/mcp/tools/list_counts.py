@@ -28,12 +28,12 @@ LIST: Json = {
 async def count_lists(
     session: Session, caller: Caller, lists: Sequence[VisibleList]
 ) -> tuple[list[Json], Json]:
-    """Return lists with the numbers of their open tasks, and that of the tasks in no list.
+    """Return lists with their numbers of open tasks, and the number of tasks without a list.
 
     Args:
-        session: Reads.
-        caller: Whose lists they are.
-        lists: Those that are shown.
+        session: Session for the reads.
+        caller: Caller who can see the lists.
+        lists: Lists to show.
     """
     counts = await count_open_tasks(session, caller, lists)
     shown = [

@@ -38,7 +38,7 @@ def read_old_due(task: Task, account: AccountTime) -> OldDue:
 
     Args:
         task: The task.
-        account: Whose zone a due without a time has.
+        account: Account, whose zone applies to a due without a time.
     """
     day, at = read_due(task)
     if at is None:
@@ -61,16 +61,16 @@ def keep_clock(rule: str, clock: time) -> str:
 
 
 def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> TaskChanges:
-    """Return the fields of a task that has a due and is moved.
+    """Return the changed fields of a task with a due that is moved.
 
     Args:
-        old: The due before.
-        new: What the text says.
-        rule: The recurrence that the task has then. Where a gap moves the due off the wall time,
-            the rule keeps that for the next instances.
+        old: Previous due.
+        new: Result of parsing the text.
+        rule: New recurrence of the task. If a clock change moves this due off its wall time, the
+            rule keeps the wall time for the next instances.
 
     Raises:
-        ValueError: It cannot be moved so; the message has a remedy.
+        ValueError: The due cannot be moved this way; the message has a remedy.
     """
     if isinstance(new, Shift):
         return _shift(old, new, rule)

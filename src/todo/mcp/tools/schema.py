@@ -68,18 +68,18 @@ def check_arguments(
     removable: Collection[str] = (),
     elsewhere: Mapping[str, str] | None = None,
 ) -> Json:
-    """Return the arguments of a call without those that are null.
+    """Validate the arguments of a call, and return them without null values.
 
     Many clients send null for what they leave out.
 
     Args:
-        schema: Of the arguments.
-        given: What the client sent.
-        removable: Properties in which null is a value: it removes something.
-        elsewhere: Names of no property, and what to use instead.
+        schema: JSON Schema of the arguments.
+        given: Arguments that the client sent.
+        removable: Properties in which null is a value that removes something.
+        elsewhere: Unknown names, and the correct alternative for each.
 
     Raises:
-        ToolError: They do not fit the schema; its errors name each fault.
+        ToolError: The arguments do not match the schema; the error lists each violation.
     """
     check = _Check(frozenset(removable), elsewhere or {})
     value = check.check(schema, given, "")

@@ -23,9 +23,9 @@ class TaskChange:
     """The changes of a task in one item of a call.
 
     Attributes:
-        fields: Those that do not depend on the task as it is.
-        finish: Returns the others for the task as it is, which is locked until they are set; adds
-            faults to the items. None where there are none.
+        fields: Fields that do not depend on the present task.
+        finish: Returns the fields that depend on the present task, which stays locked until they
+            are set; adds errors to the items. None if there are none.
     """
 
     fields: TaskChanges
@@ -47,14 +47,14 @@ async def change_tasks(
     verb: str,
     read: Callable[[Json, Items, str], TaskChange],
 ) -> ToolResult:
-    """Change the tasks of a call, all or none.
+    """Change all tasks of a call, or none.
 
     Args:
         call: The call.
-        tool: The name of the tool.
-        arguments: Those of the call.
-        verb: What is done, for the text of the result.
-        read: Returns the change that an item names, and adds faults to the items.
+        tool: Name of the tool.
+        arguments: Arguments of the call.
+        verb: Verb for the text of the result.
+        read: Parses the change of an item, and adds its errors to the items.
     """
     given, lists = arguments.get("tasks", []), arguments.get("lists", [])
     require_versions(call.caller, given)

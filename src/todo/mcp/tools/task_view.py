@@ -57,9 +57,9 @@ def view_task(
 
     Args:
         task: The task.
-        clock: Whose zone times are shown in, except for those that have a zone.
-        lists: The names of the lists.
-        wanted: Keys to return beside `id`; None for all that are not details.
+        clock: Account time; its zone applies to times without their own zone.
+        lists: Visible lists with their names.
+        wanted: Keys to return besides `id`; None for all keys except details.
     """
     shown: Json = {}
     values: Mapping[str, object] = {**task, **_derive(task, clock, lists)}

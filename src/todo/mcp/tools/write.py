@@ -59,15 +59,15 @@ async def run_tool_write(
 
     Args:
         call: The call.
-        tool: The name of the tool, which is part of what a repetition is recognized by.
-        arguments: Those of the call; what every write has is taken out.
+        tool: Name of the tool, which is part of the fingerprint of a repeated call.
+        arguments: Arguments of the call; those that every write has are removed.
         write: Makes the changes and returns the result. It may run more than once.
-        render: Returns the text of a result.
+        render: Renders the text of a result.
 
     Raises:
         ToolError: The run id or the key is invalid, or the token requires a key.
-        ProblemError: As `execute_write`.
-        Exception: What the check of the call raises; nothing is written then.
+        ProblemError: As for `execute_write`.
+        Exception: An exception of the call's check; nothing is written then.
     """
     caller = replace(call.caller, run_id=_choose_run_id(call, arguments))
     key = arguments.pop("idempotency_key", call.idempotency_key)
@@ -176,11 +176,11 @@ def raise_for_items(errors: Sequence[Json]) -> None:
 
 
 def translate_batch_error(error: BatchFailedError, tasks: int = MAX_TASKS) -> list[Json]:
-    """Return the errors of a batch as those of the items of the call.
+    """Return the errors of a batch as errors of the call's items.
 
     Args:
-        error: Of the batch.
-        tasks: How many operations are about tasks; those after them are about lists.
+        error: Error of the batch.
+        tasks: Number of operations on tasks; those after them are on lists.
     """
     errors: list[Json] = []
     for each in error.errors or ():

@@ -23,10 +23,10 @@ class Day(NamedTuple):
 
     Attributes:
         day: The day.
-        reference: How it is named.
-        confidence: Where it counts without another part of a due.
-        part: The part of the day that its name has, such as `tonight`, or None.
-        other: Another day that the text can mean, or None.
+        reference: Kind of reference in the text.
+        confidence: Positions in which it counts without another part of a due.
+        part: Part of the day in its name, as in `tonight`, or None.
+        other: Alternative day that the text can mean, or None.
     """
 
     day: date

@@ -49,7 +49,7 @@ class Repeat:
 
     Attributes:
         rule: The rule, without its end.
-        basis: What the next due is counted from.
+        basis: Basis of the next due.
         part: The part of the day, or None.
     """
 

@@ -87,11 +87,11 @@ class Clock(NamedTuple):
     """A time of day.
 
     Attributes:
-        hour: From 24 on it is on the next day, below 0 on the day before.
+        hour: Hour; 24 and more are on the next day, negative ones on the day before.
         minute: The minute.
-        meridiem: What decides the half of the day.
-        confidence: Where it counts without another part of a due.
-        zone: The zone that the text names, or None.
+        meridiem: Determines the half of the day.
+        confidence: Positions in which it counts without another part of a due.
+        zone: Time zone in the text, or None.
     """
 
     hour: int

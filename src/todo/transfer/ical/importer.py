@@ -43,12 +43,12 @@ async def import_calendar(
     The file is read before the transaction starts: however long that takes, nobody waits for it.
 
     Args:
-        database: Where to.
-        data: The file.
-        owner: Whose tasks they become.
-        now: The time of the import.
-        progress: As `Importer` has it.
-        dry_run: Whether to leave everything as it was.
+        database: Target database.
+        data: Content of the file.
+        owner: Owner of the imported tasks.
+        now: Time of the import.
+        progress: As for `Importer`.
+        dry_run: Whether to change nothing.
     """
     while True:
         async with database.reading() as session:

@@ -16,9 +16,9 @@ class Skipped:
     """A part of a file that was skipped or changed.
 
     Attributes:
-        line: Its number in the file, from 1.
+        line: Line in the file, from 1.
         what: Name of the property or component.
-        why: The reason, or what was taken instead.
+        why: Reason, or the replacement.
     """
 
     line: int

@@ -32,11 +32,11 @@ class Calendar:
 
 
 def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
-    """Read a file.
+    """Parse a calendar file.
 
     Args:
-        data: Its bytes, in whatever encoding.
-        account_zone: The zone of times without one.
+        data: Content of the file, in any encoding.
+        account_zone: Time zone of times without one.
     """
     report: list[Skipped] = []
     components = list(_inside(read_components(data, report), report))

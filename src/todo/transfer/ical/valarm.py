@@ -26,15 +26,15 @@ def read_reminders(
     *,
     repeats: bool,
 ) -> list[int]:
-    """Return the minutes before the due, in the order of the file, none twice.
+    """Return the reminders in minutes before the due, in file order, without duplicates.
 
     Args:
-        components: What is inside of the VTODO.
-        title: The task's title: alarms repeat it.
-        start: DTSTART, from which alarms count unless they say otherwise.
+        components: Components inside the VTODO.
+        title: Title of the task, which alarms repeat.
+        start: DTSTART, which alarms are relative to by default.
         due: The due.
-        clock: Reads the times of the file, and has the report.
-        repeats: Whether the minutes are those of more than one due.
+        clock: Parses the times of the file, and has the report.
+        repeats: Whether the minutes apply to more than one due.
     """
     found: list[int] = []
     for alarm in components:

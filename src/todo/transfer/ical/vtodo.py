@@ -51,14 +51,14 @@ class ImportedTask:
     """A task of a calendar file.
 
     Attributes:
-        line: Where it begins.
-        uid: Its name in the file; the same when the file is read again.
-        parent_uid: The name of the task that it is part of.
-        is_completed: Whether it is done.
-        completed_at: When it was, in UTC.
-        created_at: When it was made, in UTC.
-        updated_at: When it was changed last, in UTC.
-        task: Its fields.
+        line: First line in the file.
+        uid: UID in the file; the same in each import.
+        parent_uid: UID of the parent task.
+        is_completed: Whether it is completed.
+        completed_at: Time of the completion, in UTC.
+        created_at: Time of creation, in UTC.
+        updated_at: Time of the last change, in UTC.
+        task: Fields of the task.
     """
 
     line: int
