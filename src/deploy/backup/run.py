@@ -19,7 +19,7 @@ _CODES = {69: ExitCode.UNAVAILABLE, 74: ExitCode.NO_SPACE, 78: ExitCode.CONFIG}
 
 
 def run() -> Outcome:
-    """Make a backup, or wait for the one that is being made.
+    """Make a backup, or wait for a running one.
 
     Raises:
         DeployError: The stack makes no backups, or this one failed.

@@ -148,7 +148,7 @@ class StackMachine:
             progress.say(line)
         if found and not self._accept_findings:
             message = f"the restored database failed verification; first finding: {found[0]}"
-            hint = "restore another base backup with --to-backup, or --accept-findings"
+            hint = "use another base backup with --to-backup, or this one with --accept-findings"
             raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
     def refuse_volume(self, name: str) -> None:

@@ -43,7 +43,7 @@ class Target:
 
     @property
     def is_change(self) -> bool:
-        """Whether it is the moment before a change, which the journal knows."""
+        """Whether the target precedes a change in the journal."""
         return self.kind in {Kind.RUN, Kind.ENTRY}
 
     @property

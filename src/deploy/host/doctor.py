@@ -66,12 +66,12 @@ class Diagnosis:
 
     @property
     def usable(self) -> bool:
-        """Whether the stack can run here or in a lab."""
+        """Whether the stack can run on this host, directly or in a lab."""
         return self.here is None or self.lab is None
 
 
 def diagnose(host: Host) -> Diagnosis:
-    """Judge what was found on a host."""
+    """Return the diagnosis of a host."""
     here = why_not_here(host)
     missing = missing_for_stack(host)
     if here is None and missing:

@@ -101,7 +101,7 @@ class Options:
 
 
 def ensure(target: str, build_args: Mapping[str, str], options: Options, *, tag: str = "") -> Image:
-    """Build a target's image unless the one at hand was built from the same inputs.
+    """Build a target's image, unless the existing one has the same inputs.
 
     Args:
         target: `backend`, `db` or `ai`.

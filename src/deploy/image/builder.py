@@ -87,7 +87,7 @@ def _name() -> str:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """A folder for what a build leaves behind when it is interrupted; gone in any case.
+    """Yield a folder for temporary files of a build, and remove it in any case.
 
     Not in /tmp, which is often a small tmpfs, while image layers are large.
     """

@@ -45,13 +45,13 @@ class Record:
         self.former = list(dict.fromkeys([*self.former, *passed]))
 
     def find_unused(self, present: Iterable[str]) -> list[str]:
-        """Those among the images at hand that no target's last build used, children first."""
+        """Return the present images that no target's last build used, children first."""
         there = set(present) - {one for kept in self.used.values() for one in kept}
         return [one for one in reversed(self.former) if one in there]
 
 
 def find_images(output: str) -> list[str]:
-    """The images that buildah said it made or took from its cache, in the order of making."""
+    """Return the images in buildah's output, built or cached, in order."""
     return list(dict.fromkeys(found[:_SHORT] for found in _IMAGE.findall(output)))
 
 
@@ -68,14 +68,14 @@ def note(output: str, target: str | None) -> None:
 
 
 def note_loaded(target: str, config_digest: str) -> None:
-    """Write down an image that came as a file, in place of a build."""
+    """Record an image that was loaded from a file instead of built."""
     record = _read()
     record.add([config_digest.removeprefix("sha256:")[:_SHORT]], target)
     _write(record)
 
 
 def sweep() -> None:
-    """Remove what no target's last build used; what a container runs or has a name stays."""
+    """Remove the images that no last build used; tagged and running images are kept."""
     record = _read()
     listed = process.run(["podman", "images", "--all", "--no-trunc", "--format=json"], check=False)
     if listed.returncode != 0:

@@ -89,7 +89,7 @@ def by_component(archive: Archive, document: Mapping[str, Any]) -> dict[str, int
 
 
 def render_json(digest: str, seconds: float, figures: Figures) -> str:
-    """One line of JSON: what a program wants to know of a build."""
+    """Return the sizes of a build as one line of JSON."""
     return json.dumps(
         {
             "digest": digest,

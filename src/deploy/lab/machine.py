@@ -64,7 +64,7 @@ class Lab:
 
     @property
     def volumes(self) -> list[volumes.Volume]:
-        """The data in it: what its users' Podman volumes hold, as this host sees the disk."""
+        """Return the data of the Podman volumes in the lab, as this host sees the disk."""
         disk = self._folder / "disk"
         homes = (disk / "home").glob("*/.local/share/containers/storage/volumes")
         found = [one for folder in sorted(homes) for one in volumes.scan(folder)]

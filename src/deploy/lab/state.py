@@ -103,7 +103,7 @@ def discard(folder: Path) -> None:
 
 
 def is_running(folder: Path) -> bool:
-    """Return whether somebody holds the folder's lock."""
+    """Return whether a process holds the folder's lock."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except FileNotFoundError:

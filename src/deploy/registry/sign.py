@@ -104,7 +104,7 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
 
 
 def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
-    """Return the key that signs, with its passphrase; asks for it where no file is given.
+    """Return the signing key with its passphrase; without a file, prompt for the passphrase.
 
     Raises:
         DeployError: The key cannot be read, or there is no passphrase.

@@ -67,7 +67,7 @@ class Reference:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the registry is on this machine, where nobody else listens in."""
+        """Whether the registry is on this machine, so that its traffic cannot be intercepted."""
         name = self.registry.rpartition(":")[0] or self.registry
         with contextlib.suppress(ValueError):
             return ipaddress.ip_address(name.strip("[]")).is_loopback

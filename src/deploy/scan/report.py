@@ -115,7 +115,7 @@ class AdvisorySource:
 
     @property
     def answered(self) -> bool:
-        """Whether its findings are in the report."""
+        """Whether the source was queried successfully, so that the report has its findings."""
         return not self.problem and not self.left_out
 
 

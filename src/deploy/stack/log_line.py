@@ -58,7 +58,7 @@ class Line:
 
     @property
     def is_error(self) -> bool:
-        """Whether somebody has to look at it."""
+        """Whether the event needs attention."""
         return self.level in _GRAVE
 
     @property

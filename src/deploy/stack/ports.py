@@ -132,7 +132,7 @@ def parse_unit(unit: Unit) -> list[Address]:
 
 
 def leaves_out_ipv4() -> bool:
-    """Return whether the files say that an IPv6 address for everything leaves out IPv4."""
+    """Return whether the files make the address `[::]` exclude IPv4."""
     found = definition.load(SOCKET).find_all("Socket", "BindIPv6Only")
     return bool(found) and found[-1].value == "ipv6-only"
 

@@ -139,7 +139,7 @@ def render_hold(major: str, image: str, volume: str) -> str:
 
 
 def refuse_elsewhere() -> None:
-    """Refuse where a drop-in of the user lets the server use other files than those of the volume.
+    """Reject a user's drop-in that makes the server use files outside the volume.
 
     Raises:
         DeployError: One does.

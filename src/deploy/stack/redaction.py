@@ -87,7 +87,7 @@ class Redactor:
     shipped: frozenset[str]
 
     def clean(self, text: str) -> str:
-        """Return a text without anything that looks like a secret or is the value of one."""
+        """Return a text with secrets redacted, by pattern and by value."""
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return self.clean_values(text)

@@ -90,7 +90,7 @@ def find_volumes() -> list[Volume]:
 
 
 def _volume_names() -> list[str]:
-    """Return those of every stack, and what restores made and left."""
+    """Return the volumes of every stack, and those of restores."""
     return list(dict.fromkeys((*VOLUMES, *data_volume.find_all())))
 
 

@@ -140,7 +140,7 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
 
 
 def check_times(containers: Mapping[Unit, Container]) -> None:
-    """Check that each deadline leaves room for the one inside it.
+    """Check that each timeout is longer than the one inside it.
 
     Raises:
         DeployError: Something would be killed by what was meant to be its last resort.

@@ -134,10 +134,10 @@ def _ask(image: Image, container: str) -> _Answer:
 
 
 def _wait_beside(mine: Future[_Answer], running: Image) -> None:
-    """Wait as long as the image that runs needs now, several times over.
+    """Wait for the program, several times as long as the running image needs now.
 
     Raises:
-        FaultError: The program did not end.
+        FaultError: The program did not load in that time.
     """
     began = time.monotonic()
     with _asked(running, _BESIDE) as theirs:

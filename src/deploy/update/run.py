@@ -284,7 +284,7 @@ def _end(record: Record, result: str, reason: str) -> None:
 
 
 def name_point(record: Record) -> str:
-    """The name of a restore point, which says what came after it: PostgreSQL allows 63 bytes."""
+    """Return the name of the restore point of an update; PostgreSQL allows 63 bytes."""
     return f"{record.kind}-{record.candidate.reference.rpartition('-')[2]}-{record.started[:19]}"
 
 

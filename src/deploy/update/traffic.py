@@ -73,7 +73,7 @@ class Answer:
 
     @property
     def serves(self) -> bool:
-        """Whether it is an answer, and not that of a server which cannot give one."""
+        """Whether a response arrived, and is not a server error."""
         return 0 < self.status < _ERROR
 
 

@@ -54,7 +54,7 @@ def render_sources(record: Record) -> dict[str, str | Link]:
 
 
 def render_migration(record: Record, *, contracts: bool = False) -> dict[str, str | Link]:
-    """Return the unit of the migration, made of that of todo-migrate.
+    """Return the unit of the update's migration, derived from `todo-migrate`.
 
     Args:
         record: The update.
@@ -71,7 +71,7 @@ def render_migration(record: Record, *, contracts: bool = False) -> dict[str, st
 
 
 def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
-    """Return the units of the candidate, made of that of the backend.
+    """Return the units of the candidate, derived from the backend's unit.
 
     Args:
         record: The update.

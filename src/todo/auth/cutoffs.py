@@ -1,7 +1,8 @@
-"""Ended sessions: for each user, the time up to which JSON Web Tokens are no longer accepted.
+"""Revocation of JSON Web Tokens: for each user, tokens issued up to a cutoff are rejected.
 
-The service has no list of such tokens, so an operator ends all of a user's that were issued up to a
-time. There are few such times; each process caches them and reads new ones every few seconds.
+The service has no list of issued tokens, so an operator revokes all tokens of a user that were
+issued up to a time. There are few cutoffs; each process caches them and reads new ones every few
+seconds.
 """
 
 import asyncio

@@ -102,7 +102,7 @@ def write_output(text: str) -> None:
 
 
 def write_error(text: str) -> None:
-    """Write text to standard error; where that cannot be written there is no way to say so."""
+    """Write text to standard error; a failure to write is ignored."""
     with contextlib.suppress(OSError):
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -153,7 +153,7 @@ def receive(words: str) -> Files:
 
 
 def _end_with(lifeline: int) -> None:
-    """Interrupt this process once nobody holds the other end of a pipe."""
+    """Interrupt this process when the other end of a pipe is closed."""
     while os.read(lifeline, 1):
         pass
     os.kill(os.getpid(), signal.SIGINT)

@@ -61,7 +61,7 @@ class PoolGate:
         self.waiting = 0
 
     async def take(self) -> None:
-        """Take a place; `leave` gives it back.
+        """Acquire a slot; `leave` releases it.
 
         Raises:
             PoolExhaustedError: No connection became free in time, or too many tasks wait.
@@ -120,7 +120,7 @@ class AccountGate:
         return admission
 
     async def enter(self, account: str) -> None:
-        """Wait for a place of an account; `leave` gives it back.
+        """Acquire a slot of an account; `leave` releases it.
 
         Raises:
             PoolExhaustedError: No connection became free in time, or too many tasks wait.

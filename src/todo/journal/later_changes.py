@@ -157,7 +157,7 @@ def _name_thing(owner: str, entries: list[UndoEntry]) -> dict[str, Any]:
 
 
 def _are_taken_back(entries: list[UndoEntry], last: UndoEntry | None) -> bool:
-    """Whether others' changes of a thing, between the entries and after them, left nothing."""
+    """Whether later changes of others to an item cancel out."""
     known = [_parse_state(entries[0].before), *(_parse_state(each.after) for each in entries)]
     found = [_parse_state(each.before) for each in entries[1:]]
     if last is not None:

@@ -37,7 +37,7 @@ class Restore:
 
     @property
     def is_new(self) -> bool:
-        """Whether it is gone and comes back."""
+        """Whether the item was deleted and is created again."""
         return self.last.after is None
 
     @property
@@ -47,7 +47,7 @@ class Restore:
 
     @property
     def target(self) -> str:
-        """The document that comes back; empty for what goes."""
+        """The restored document; empty for an item that is deleted."""
         return self.first.before or ""
 
     @property

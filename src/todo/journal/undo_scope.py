@@ -324,7 +324,7 @@ def _is_one_request(one: UndoEntry, other: UndoEntry) -> bool:
 
 
 def _is_inside(entry: UndoEntry, list_id: str) -> bool:
-    """Whether a change is about a task that was and stayed in a list."""
+    """Whether a change is about a task that stayed in the list."""
     snapshots = [each for each in (entry.parse_before(), entry.parse_after()) if each is not None]
     return entry.kind == "task" and all(
         "list_id" in each and each["list_id"] == list_id for each in snapshots
@@ -377,7 +377,7 @@ def _find_above(snapshot: Snapshot) -> list[str | None]:
 
 
 def _is_moved(entry: UndoEntry) -> bool:
-    """Whether a task was moved into another list, or into one or out of one."""
+    """Whether the list of a task was changed, set or removed."""
     before, after = entry.parse_before(), entry.parse_after()
     if before is None or after is None or "parent_id" not in before or "parent_id" not in after:
         return False

@@ -38,7 +38,7 @@ class Health:
 
     @property
     def is_leaving(self) -> bool:
-        """Whether clients had better open another connection for their next request."""
+        """Whether clients should open another connection for their next request."""
         return self.stopping or self.holding
 
     async def find_problem(self, check: str) -> ProblemError | None:

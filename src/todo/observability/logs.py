@@ -39,7 +39,7 @@ _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
 def redact(text: str) -> str:
-    """Replace everything that looks like a token or a password."""
+    """Redact text that looks like a token or a password."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text

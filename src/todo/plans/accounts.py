@@ -18,7 +18,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 
 def _owners(dialect: str) -> Any:  # noqa: ANN401 - a union has a type of its own
-    """The owners of those tasks and lists that the caller sees: nobody locks any other account."""
+    """Return the owners of the tasks and lists that the caller can see; only these are locked."""
 
     def some(table: Any, list_id: Any) -> Select[Any]:  # noqa: ANN401 - a table and a column
         named = table.c.id.in_(unnest_json(dialect, "ids", Id))

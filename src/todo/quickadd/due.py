@@ -67,7 +67,7 @@ class Due(NamedTuple):
 
     @property
     def is_dated(self) -> bool:
-        """Whether it names a day, even one that is not clear."""
+        """Whether it has a day, even an ambiguous one."""
         return bool(self.days) or self.instant is not None or self.question is not None
 
     @property

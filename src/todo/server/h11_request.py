@@ -115,7 +115,7 @@ class SingleRequestConnection(h11.Connection):
 
     @property
     def is_reading(self) -> bool:
-        """Whether a part of the request is missing."""
+        """Whether the request is still incomplete."""
         return self.their_state in {h11.IDLE, h11.SEND_BODY}
 
     def skip(self, data: bytes) -> bool:

@@ -150,7 +150,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def owes_first_response(self) -> bool:
-        """Whether its first request is complete, and uses time until its response starts."""
+        """Whether the first request is complete and its response has not started."""
         cycle = self._cycle
         if cycle is None or not cycle.request_complete or self.waits_for_account:
             return False
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_flushing(self) -> bool:
-        """Whether its client may not have received all of a response that was written."""
+        """Whether a written response may not have reached the client completely."""
         return self._bytes_to_discard > 0 or self.transport.get_write_buffer_size() > 0
 
     @property

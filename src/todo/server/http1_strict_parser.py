@@ -69,7 +69,7 @@ class StrictParser:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of a request has arrived."""
+        """Whether no byte of a request has arrived."""
         return len(self._buffer) == self._start
 
     def feed(self, data: bytes) -> "Request | Refusal | None":

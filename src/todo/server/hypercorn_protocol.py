@@ -68,7 +68,7 @@ class SingleRequestProtocol(H11Protocol):
 
     @property
     def response_started(self) -> bool:
-        """Whether a part of the response is on its way; 100 (Continue) is not."""
+        """Whether a part of the response was sent; 100 (Continue) does not count."""
         return self.connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property

@@ -62,7 +62,7 @@ def _in_one_form(time: str | None) -> str | None:
 
 
 def has_other(one: Task, other: Task, names: Iterable[str]) -> bool:
-    """Whether a task differs from another in one of some fields."""
+    """Whether two tasks differ in one of the given fields."""
     fields: Mapping[str, Any] = one
     others: Mapping[str, Any] = other
     return any(fields[name] != others[name] for name in names)

@@ -83,7 +83,7 @@ def count_statement(shape: QueryShape) -> Statement:
 def newest_statement(fields: tuple[str, ...]) -> Statement:
     """Return the statement that reads the newest open tasks of several `lists`.
 
-    `budget` limits the rows that it reads of each, `limit` the tasks that it returns of each.
+    For each list, `budget` limits the rows that are read, and `limit` the tasks that are returned.
     """
     return Statement(lambda dialect: _newest(fields, dialect))
 

@@ -350,7 +350,7 @@ def _apply(before: Task, changes: TaskChanges) -> Task:
 
 
 def _is_switched_to_completion(before: Task, changes: TaskChanges) -> bool:
-    """Whether the rule stays, and is counted from completion from now on."""
+    """Whether a change keeps the rule, and makes it count from completion."""
     if before["recurrence"] is None or "recurrence" in changes:
         return False
     is_now = changes.get("recurrence_from") == "completion"

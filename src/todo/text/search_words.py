@@ -172,7 +172,7 @@ def _split(text: str) -> list[str]:
 
 
 def _pairs(run: str) -> list[str]:
-    """Return each character with the one after it; the last is by itself.
+    """Return the pairs of neighboring characters, and the last character.
 
     A pair that starts with a digit has a mark, so that `1` does not find `21月`.
     """

@@ -146,7 +146,7 @@ def _read_parts(place: str, due: str, context: RuleContext) -> tuple[tuple[str, 
 
 
 def _mark(text: str, heading: _Heading, context: RuleContext) -> str | None:
-    """Return a line with what its heading says, apart from what it says itself."""
+    """Return a line with the marks of its heading, unless the line has its own."""
     for kind, mark in heading.marks:
         read = parse_line(text, context)
         marked = f"{text} {mark}"

@@ -125,7 +125,7 @@ class TaskIndex:
         return numbers
 
     def find_own(self) -> tuple[TaskName, ...]:
-        """Return all tasks that nobody else sees."""
+        """Return all tasks that no other user can see."""
         return tuple(task for task in self._tasks if not task.is_shared)
 
     def match(self, phrase: str) -> Match:

@@ -158,7 +158,7 @@ def _explain_titled(line: Line, context: RuleContext) -> Decision | None:
 
 
 def _explain_statement(line: Line, context: RuleContext) -> Decision | None:
-    """Return that a line with a time can say what happens, and not what is to be done; or None."""
+    """Return that a line with a time may be a statement and not a task; or None."""
     read = parse_line(line.text, context)
     if read is None or read.questions or read.due_at is None or not read.title:
         return None

@@ -177,7 +177,7 @@ def say_found(structured: Json, *, of_any_state: bool = False) -> str:
 
 
 def _name_others(structured: Json) -> list[str]:
-    """Return which lists a search left out, if there are some."""
+    """Return which lists a search omitted, if any."""
     names = ", ".join(quote(name, _TITLE_LENGTH) for name in structured.get("other_lists", ()))
     return [f"Not searched: the lists of others, {names}; name one to search it."] if names else []
 

@@ -43,7 +43,7 @@ class BoundedModel:
 
     @property
     def is_late(self) -> bool:
-        """Whether the time is over."""
+        """Whether the deadline has passed."""
         return time.monotonic() >= self._ends_at
 
     async def get_mode(self) -> Mode:

@@ -94,7 +94,7 @@ class Guard:
 
 
 def _is_named(entry: Entry) -> bool:
-    """Whether an entry is a change by itself, and not the next task of a series."""
+    """Whether an entry is a direct change, and not the next occurrence of a series."""
     after = find_task(entry.after)
     return entry.operation != "create" or after is None or after["previous_id"] is None
 

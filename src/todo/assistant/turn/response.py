@@ -22,7 +22,7 @@ class Response:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was said."""
+        """Whether the response has no text yet."""
         return not self.text.strip()
 
     async def say(self, text: str) -> None:
@@ -31,7 +31,7 @@ class Response:
             await self._add(text if self.is_empty else f"\n{text}")
 
     def start_text(self) -> None:
-        """Put what a model writes from now on into a line of its own: it has made calls."""
+        """Put further text of the model on a new line, after its tool calls."""
         self._is_new_text = True
 
     async def add_piece(self, piece: str) -> None:

@@ -115,7 +115,7 @@ class Assistant:
                 metrics.observe_turn(outcome, time.monotonic() - started_at)
 
     async def _decide(self, turn: "_Turn", caller: Caller, message: str, ends_at: float) -> None:
-        """Carry out what rules decide; otherwise let a model decide, or say what can be said."""
+        """Run the rules' decision; otherwise let a model decide, or explain the options."""
         open_plan = await turn.find_planned()
         reply = decide_reply(message, open_plan)
         has_asked = any(answer_text.QUESTION in each.content for each in turn.history[-1:])

@@ -79,7 +79,7 @@ class ToolRunner:
 
     @property
     def was_asked_to_change(self) -> bool:
-        """Whether a tool was called that changes something, with or without success."""
+        """Whether a tool that changes something was called, even without success."""
         called = (_TOOLS.get(use.tool_name) for use in self.uses)
         return any(tool is not None and not tool.read_only for tool in called)
 

@@ -25,7 +25,7 @@ _CACHED = 256
 
 @lru_cache(_CACHED)
 def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
-    """Return the rule of the days that follow those of another one; None when no rule says them.
+    """Return the rule for the days of another rule, moved; None if there is no such rule.
 
     COUNT and UNTIL are not touched.
 

@@ -340,7 +340,7 @@ class TestPublishing:
     def test_a_tag_that_was_moved_meanwhile_is_not_signed(self, skopeo: Skopeo) -> None:
         registry_push.push("backend", registry_skopeo.parse(NAME), scanning=SCANNING)
         skopeo.answer(OTHER)
-        with pytest.raises(DeployError, match=f"is now {OTHER}, but {DIGEST} was pushed"):
+        with pytest.raises(DeployError, match=f"now points to {OTHER}, but {DIGEST} was pushed"):
             registry_push.get_signable(registry_skopeo.parse(NAME))
 
     def test_a_tag_that_was_pushed_elsewhere_wants_its_digest(self, skopeo: Skopeo) -> None:
