@@ -245,7 +245,8 @@ def test_a_file_cut_short_is_no_check(scanned: Stack) -> None:
     document = scan(scanned, "--offline", "--advisories=part.jsonl")
     assert document["exit_code"] == 69
     (python,) = [one for one in document["sources"] if one["name"] == "Python advisories"]
-    assert python["problem"].startswith("part.jsonl is not the complete database of Python advisories")
+    problem = "part.jsonl is not the complete database of Python advisories"
+    assert python["problem"].startswith(problem)
     assert "could not check Python advisories" in document["claim"]
 
 
