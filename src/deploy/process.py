@@ -114,7 +114,7 @@ def stream(
 
     Args:
         argv: The program and its arguments.
-        step: Where the lines are shown; the last ones are in the error when it fails.
+        step: Step that shows the lines; the error contains the last ones.
         timeout_s: Seconds after which the program's process group is ended.
         env: Variables to add to this process's environment.
         cwd: Folder to run in.

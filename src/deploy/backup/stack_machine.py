@@ -40,12 +40,12 @@ class StackMachine:
     """The stack of this user, and a backup folder."""
 
     def __init__(self, folder: Path, *, is_foreign: bool, accept_findings: bool) -> None:
-        """Use a backup folder.
+        """Set the backup folder.
 
         Args:
-            folder: Where it is.
-            is_foreign: Whether it may be of another machine, with a secret and drop-ins of its own.
-            accept_findings: Use a database that failed verification all the same.
+            folder: Path of the folder.
+            is_foreign: Whether it may belong to another machine, with its own secret and drop-ins.
+            accept_findings: Whether to use a database that failed verification.
         """
         self._folder = folder
         self._is_foreign = is_foreign

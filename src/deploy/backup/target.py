@@ -76,14 +76,14 @@ class Change:
 
 
 def parse_time(text: str, now: datetime | None = None) -> Target:
-    """Return a time in ISO 8601; without an offset it is of this machine's zone.
+    """Parse a time in ISO 8601; without an offset, it is in this machine's time zone.
 
     Args:
-        text: As the user writes it.
-        now: The clock's time when None.
+        text: Text from the user.
+        now: Current time; None uses the clock.
 
     Raises:
-        DeployError: It is not one, or in the future.
+        DeployError: The time is malformed or in the future.
     """
     try:
         moment = datetime.fromisoformat(text).astimezone(UTC)

@@ -107,16 +107,16 @@ def enter(purpose: str, *, install: bool = False) -> None:
 
 
 def ensure(purpose: str, *, install: bool = False) -> Path:
-    """Make the environment of `PURPOSE.lock` where it is missing, and return its Python.
+    """Create the environment of `PURPOSE.lock` if it is missing, and return its Python.
 
     Safe to call at the same time from several processes: one makes it, the others wait.
 
     Args:
-        purpose: As `enter`.
-        install: As `enter`.
+        purpose: As for `enter`.
+        install: As for `enter`.
 
     Raises:
-        DeployError: As `enter`.
+        DeployError: As for `enter`.
     """
     target = location(purpose)
     if not _usable(target):

@@ -60,11 +60,11 @@ class McpToken(StackCommand):
 
 
 def render(token: str, url: str) -> str:
-    """Return the token, and what to paste into the clients.
+    """Return the token, and the configuration to paste into clients.
 
     Args:
         token: The token.
-        url: Where the public API listens.
+        url: Address of the public API.
     """
     endpoint = f"{url.rstrip('/')}/mcp"
     header = f"Authorization: Bearer {token}"

@@ -56,11 +56,11 @@ class Up(StartCommand):
 
 
 def render(url: str, management: str | None) -> str:
-    """Return the closing lines: the addresses, and what to type next.
+    """Return the closing lines: the addresses and the next commands.
 
     Args:
-        url: Where the public API listens.
-        management: Where health and metrics are; None when no address leads there.
+        url: Address of the public API.
+        management: Address of health checks and metrics; None if there is none.
     """
     lines = [f"The backend answers at {url}"]
     if management is not None:

@@ -48,10 +48,10 @@ class Image:
     Attributes:
         target: `backend`, `db` or `ai`.
         reference: Name and tag, as the units use it.
-        config_digest: Digest of the image's configuration, which is also its id.
+        config_digest: Digest of the image configuration, which is also the image ID.
         size: Bytes of all layers, uncompressed.
-        inputs: Digest of what it was built from.
-        seconds: How long building or loading took; 0 when it was there already.
+        inputs: Digest of the build's inputs.
+        seconds: Duration of building or loading; 0 if the image already existed.
     """
 
     target: str

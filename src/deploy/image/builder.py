@@ -62,11 +62,11 @@ def ensure() -> str:
 
 
 def trust(folder: Path, transport: str) -> str:
-    """The switch by which Podman accepts an archive of ours, whatever the user's policy says.
+    """Return the switch that makes Podman accept our archive, regardless of the user's policy.
 
     Args:
-        folder: Where the policy's file may be.
-        transport: The kind of the archive, as policies name it; nothing else is accepted.
+        folder: Folder for the policy file.
+        transport: Transport of the archive, as in policy files; no other is accepted.
     """
     accepted = {transport: {"": [{"type": "insecureAcceptAnything"}]}}
     policy = folder / f"{transport}-policy.json"

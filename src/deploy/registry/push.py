@@ -62,7 +62,7 @@ def push(
     scanning: gate.Options,
     signer: skopeo.Signer | None = None,
 ) -> Published:
-    """Copy a target's image to a registry, and record the digest it got there.
+    """Copy a target's image to a registry, and record its digest there.
 
     Nothing gets there unscanned. What would ask for an exception has one: a flaw that has to be
     lived with gets an entry in the file of exceptions, and a registry without a network around
@@ -71,11 +71,12 @@ def push(
     Args:
         target: `backend` or `db`.
         destination: Repository and tag.
-        scanning: How to scan the image before.
+        scanning: Options of the scan before the push.
         signer: Signs the copy in the same step; the key is opened before anything is sent.
 
     Raises:
-        DeployError: There is no image, it does not pass the scan, or the registry refused.
+        DeployError: The image does not exist or does not pass the scan, or the registry rejected
+            it.
     """
     if destination.digest:
         raise DeployError(

@@ -73,15 +73,15 @@ def find_targets() -> list[str]:
 
 
 def require_clean(target: str, options: Options = Options(), *, reference: str = "") -> Report:
-    """Refuse an image that a scan finds something about, or that cannot be scanned.
+    """Reject an image with findings, or one that cannot be scanned.
 
     Args:
         target: `backend`, `db` or `ai`.
-        options: How to scan.
-        reference: Name and tag, or id; the one that the units use when empty.
+        options: Options of the scan.
+        reference: Name and tag, or ID; empty for the image that the units use.
 
     Raises:
-        DeployError: As `run`, and when the report is not clean; the message is its claim.
+        DeployError: As for `run`, and if there are findings; the message is the report's claim.
     """
     report = run({target: reference or build.reference(target)}, options)
     if report.exit_code != ExitCode.OK:

@@ -72,7 +72,7 @@ def find_units(wanted: int | None) -> dict[str, str | Link]:
     """Return the units that several instances need; none for one instance.
 
     Args:
-        wanted: How many; None for as many as are installed.
+        wanted: Number of instances; None for the installed number.
     """
     number = count(wanted)
     if number == 1:
@@ -182,10 +182,10 @@ def _find_port(number: int) -> int:
 
 
 def find_pool(number: int) -> int | None:
-    """The size of the pool of one more instance, where it has to be smaller than the others'.
+    """Return the pool size of an additional instance, if it must be smaller than the others'.
 
     Args:
-        number: How many instances there are.
+        number: Number of instances.
     """
     limits = _find_connections()
     if limits is None:

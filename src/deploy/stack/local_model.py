@@ -39,12 +39,12 @@ _COPY_TIMEOUT_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A GGUF file of this machine.
+    """A GGUF file on this machine.
 
     Attributes:
-        path: Where it is.
-        sha256: What it has to be, in lower case.
-        size: Bytes.
+        path: Path of the file.
+        sha256: Expected SHA-256, in lower case.
+        size: Size in bytes.
     """
 
     path: Path

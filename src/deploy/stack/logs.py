@@ -77,10 +77,10 @@ class Errors:
     """The latest errors.
 
     Attributes:
-        latest: Oldest first.
-        searched: How many events were looked at, the newest ones.
-        since: Time of the oldest event that was looked at; None without any.
-        planned: How many errors commands of `build.py` caused themselves; they are left out.
+        latest: Errors, oldest first.
+        searched: Number of searched events, the newest ones.
+        since: Time of the oldest searched event; None without events.
+        planned: Number of errors that commands of `build.py` caused; they are omitted.
     """
 
     latest: tuple[Line, ...]
@@ -128,9 +128,9 @@ def find_errors(
     """Return the latest errors among the newest events of all units.
 
     Args:
-        lines: At most so many.
-        search: How many events to look at; a busy backend logs one for each request.
-        is_planned: Whether an error is left out, as a command caused it.
+        lines: Maximum number of errors.
+        search: Number of events to search; a busy backend logs one for each request.
+        is_planned: Returns whether a command caused the error, so that it is omitted.
     """
     found: list[Line] = []
     searched = planned = 0

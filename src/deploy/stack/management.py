@@ -60,9 +60,9 @@ class LoopLag:
     """Lag of the event loop since the start of the process.
 
     Attributes:
-        samples: How often it was measured.
-        p99_s: 99 % of them were at most so late; None where they were later than is measured.
-        mean_s: The mean.
+        samples: Number of measurements.
+        p99_s: 99th percentile; None if it exceeds the largest bucket.
+        mean_s: Mean.
     """
 
     samples: int
@@ -100,15 +100,15 @@ class Figures:
 
 
 def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int, bytes]:
-    """Request a path; returns the status code and the body.
+    """Send a GET request; returns the status code and the body.
 
     Args:
-        address: Where.
-        path: The path.
-        timeout_s: How long the answer may take.
+        address: Address of the server.
+        path: Path of the request.
+        timeout_s: Timeout of the response.
 
     Raises:
-        DeployError: There is no answer.
+        DeployError: The server did not respond.
     """
     if not (address.port or address.path):
         message = f"{address.text} is neither a TCP address nor a path"
@@ -130,10 +130,10 @@ def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
 
     Args:
         address: The address.
-        timeout_s: How long the answer may take.
+        timeout_s: Timeout of the response.
 
     Raises:
-        DeployError: It does not answer, or not with metrics.
+        DeployError: The server did not respond, or not with metrics.
     """
     status, body = get(address, "/metrics", timeout_s)
     if status != http.client.OK:

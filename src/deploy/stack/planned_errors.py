@@ -75,10 +75,10 @@ def noted(folder: Path) -> Iterator[None]:
 
 
 def find(folder: Path) -> PlannedErrors:
-    """Return the errors of the commands that were noted.
+    """Return the recorded errors of commands.
 
     Args:
-        folder: Where they were.
+        folder: Folder of the records.
     """
     return PlannedErrors(_read(folder))
 

@@ -35,15 +35,15 @@ _DEFAULT_UNPRIVILEGED = 1024
 
 
 def check(port: int, *, management: Collection[int], ours: Collection[Address] = ()) -> None:
-    """Refuse a public port that cannot be listened on.
+    """Reject a public port that the stack cannot use.
 
     Args:
         port: The port.
-        management: The management ports, which have to be other ones.
-        ours: Where the stack itself listens now.
+        management: Management ports, which must be different.
+        ours: Present listen addresses of the stack.
 
     Raises:
-        DeployError: It is a management port, needs root, or is taken.
+        DeployError: The port is a management port, needs root, or is in use.
     """
     if port in management:
         raise DeployError(
@@ -58,15 +58,16 @@ def check(port: int, *, management: Collection[int], ours: Collection[Address] =
 def check_defined(
     wanted: Sequence[Address], ours: Collection[Address], *, ipv6_only: bool = False
 ) -> None:
-    """Refuse addresses of the sockets' files that cannot be listened on.
+    """Reject addresses in socket units that the stack cannot use.
 
     Args:
-        wanted: The public one first.
-        ours: Where the stack itself listens now.
-        ipv6_only: Whether `[::]` leaves out IPv4, as with BindIPv6Only=ipv6-only.
+        wanted: Addresses, the public one first.
+        ours: Present listen addresses of the stack.
+        ipv6_only: Whether `[::]` excludes IPv4, as with BindIPv6Only=ipv6-only.
 
     Raises:
-        DeployError: One needs root, is taken or not of this machine, or excludes another one.
+        DeployError: An address needs root, is in use, does not belong to this machine, or
+            conflicts with another one.
     """
     for number, address in enumerate(wanted):
         where = _where(address, public=not number)

@@ -53,15 +53,15 @@ class Stack:
 
 
 def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -> str:
-    """Wait until the backend says that it can serve; returns the public URL.
+    """Wait until the backend reports that it is ready; returns the public URL.
 
     Args:
-        observer: Where to look; the real stack when None.
-        clock: The time; the machine's own when None.
+        observer: Source of the observations; None for the real stack.
+        clock: Clock; None for the machine's clock.
 
     Raises:
-        DeployError: A unit that it needs failed for good, or nothing new happened for a quarter of
-            an hour; the message is the reason that the backend gives.
+        DeployError: A required unit failed permanently, or there was no progress for 15 minutes;
+            the message is the backend's reason.
     """
     with progress.step("Waiting until the backend is ready") as step:
         return wait_instance(BACKEND, step, observer, clock)

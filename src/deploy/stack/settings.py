@@ -159,9 +159,9 @@ def render_options(
     """Yield the options with their values, sources, and how the running backend differs.
 
     Args:
-        defaults: Every option of the service -> its default as the documentation writes it.
-        set_here: As `read_environment` returns it.
-        running: The variables of the running backend; None when it does not run.
+        defaults: Option -> its default according to the documentation.
+        set_here: Result of `read_environment`.
+        running: Variables of the running backend; None if it is not running.
     """
     unknown = sorted(name for name in set_here if name not in defaults)
     for name in [*defaults, *unknown]:

@@ -61,16 +61,16 @@ class StartState(enum.Enum):
 
 
 class StartMonitor:
-    """Judges a start, from one observation of the unit to the next.
+    """Evaluates a start from successive observations of the unit.
 
     Args:
-        before: The unit's invocation before its job was queued; its end is not of this start.
-        most: How many restarts a unit without a start limit may have; None for any number.
+        before: Invocation of the unit before its job was queued, whose end does not count.
+        most: Maximum number of restarts of a unit without a start limit; None for no limit.
 
     Attributes:
-        failed: The invocation that failed last; empty when none did.
-        restarts: How often systemd started the unit again since the first observation.
-        within: The time that these took, where there were not too many of them.
+        failed: Last failed invocation; empty if none failed.
+        restarts: Number of restarts by systemd since the first observation.
+        within: Duration of these restarts, if the limit was not exceeded.
     """
 
     def __init__(self, before: str = "", most: int | None = None) -> None:
@@ -165,11 +165,11 @@ def run_job(verb: str, unit: str, step: Step, look: Callable[[], str] | None = N
     Args:
         verb: "start" or "restart".
         unit: The service.
-        step: Where the notes go.
+        step: Step that shows the notes.
         look: As for `wait_started`.
 
     Raises:
-        DeployError: It did not start; the message is the cause.
+        DeployError: The unit did not start; the message is the cause.
     """
     before = systemd.state(unit).invocation
     systemd.systemctl(verb, "--no-block", unit)
@@ -187,20 +187,20 @@ def wait_started(
     look: Callable[[], str] | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Wait until a unit that has a job is up, and note meanwhile what happens.
+    """Wait until a unit with a job is up, and show the progress.
 
     Args:
         unit: The service.
-        step: Where the notes go.
-        observer: Where to look.
-        before: The unit's invocation before its job was queued.
+        step: Step that shows the notes.
+        observer: Source of the observations.
+        before: Invocation of the unit before its job was queued.
         most: As for `StartMonitor`.
-        look: Called every two seconds; returns what is to be noted besides, and may end the wait by
-            an exception.
-        clock: The time; the machine's own when None.
+        look: Called every two seconds; returns an additional note, and may end the wait by an
+            exception.
+        clock: Clock; None for the machine's clock.
 
     Raises:
-        DeployError: systemd gave up, or nothing new happened for a quarter of an hour.
+        DeployError: systemd gave up, or there was no progress for 15 minutes.
     """
     clock = clock or Clock()
     watch = StartMonitor(before, most)

@@ -28,15 +28,15 @@ UNKNOWN = "unknown"
 
 @dataclasses.dataclass(frozen=True)
 class Readiness:
-    """Whether the stack serves.
+    """Readiness of the stack.
 
     Attributes:
-        url: Where the public API listens, or None when the socket is down.
-        ready: Whether the backend says that it can serve requests.
-        reason: Why it is not ready or does not exist; empty if it is ready.
-        management: Where health and metrics are, or None when no address leads there.
+        url: Address of the public API, or None if the socket is down.
+        ready: Whether the backend reports that it is ready.
+        reason: Why it is not ready or not installed; empty if it is ready.
+        management: Address of health checks and metrics, or None if there is none.
         state: "ready", "not ready", "stopped", "not installed" or "unknown".
-        answers: Whether the backend answers requests at all.
+        answers: Whether the backend responds to requests.
     """
 
     url: str | None

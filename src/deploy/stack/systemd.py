@@ -22,18 +22,18 @@ def systemctl(*arguments: str, check: bool = True) -> process.Completed:
 
 @dataclasses.dataclass(frozen=True)
 class UnitState:
-    """A unit as systemd shows it.
+    """State of a unit in systemd.
 
     Attributes:
         active: ActiveState.
         sub: SubState.
-        result: How it ended last ("success", "exit-code", "timeout", …).
-        restarts: How often systemd restarted it since it was last started by a command.
-        has_job: Whether a job is queued or runs for it.
-        signaled: Whether a signal ended its main process; `status` is then the signal.
-        status: Exit code or signal of its main process.
-        invocation: Id of its current or last start; empty before the first.
-        since: When it came into its state; None before the first start.
+        result: Result of its last run ("success", "exit-code", "timeout", …).
+        restarts: Number of restarts by systemd since a command last started the unit.
+        has_job: Whether a job of the unit is queued or running.
+        signaled: Whether a signal ended the main process; `status` is then the signal.
+        status: Exit code or signal of the main process.
+        invocation: ID of its current or last start; empty before the first.
+        since: Time of its last state change; None before the first start.
     """
 
     active: str = "inactive"

@@ -126,9 +126,9 @@ def unpack(
 
     Args:
         packages: Names of Debian packages.
-        lock: Name -> the version and sha256 to take; empty: what the archive holds now.
-        root: Where to unpack.
-        apt: Options by which apt finds them.
+        lock: Name -> version and sha256 to install; empty for the archive's present versions.
+        root: Target folder.
+        apt: Options of apt for these packages.
 
     Returns:
         For each package its name, version, architecture, source, sha256 and files.

@@ -51,12 +51,12 @@ def load_units(
     """Return every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
 
     Args:
-        folder: Where they are.
-        ai: Whether the units of the local model are part of it, and its drop-in.
-        instances: The same for several instances of the backend.
-        backup: Whether the units of backups are part of it.
-        update: Whether the timer of updates is.
-        major: Another major version of PostgreSQL than that of the units.
+        folder: Folder of the units.
+        ai: Whether to include the units and the drop-in of the local model.
+        instances: Whether to include those of several instances of the backend.
+        backup: Whether to include the units of backups.
+        update: Whether to include the update timer.
+        major: Major version of PostgreSQL, if it differs from that of the units.
 
     Raises:
         DeployError: A file is malformed, the folder has no units, or something below it is neither

@@ -30,14 +30,14 @@ BACKUP = tuple(f"{PREFIX}{name}" for name in ("backup", "drill", "drill-db", "wa
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
-    """A volume in a container, or a folder of the host.
+    """A mount of a volume or a host folder in a container.
 
     Attributes:
         volume: Stem of the volume's unit; empty for a folder of the host.
-        path: Where it is in the container.
-        read_only: Whether the container may not write to it.
-        owner: Whether the mount re-owns it (`:U`).
-        host: The folder of the host, below `%h`; empty for a volume.
+        path: Path in the container.
+        read_only: Whether the mount is read-only.
+        owner: Whether the mount changes the owner of the volume (`:U`).
+        host: Host folder, below `%h`; empty for a volume.
     """
 
     volume: str

@@ -33,12 +33,12 @@ class Options:
     """Options of an update.
 
     Attributes:
-        build: How the image of this checkout is built.
-        image: An image of this user's storage instead of that; None without one.
-        watch_s: How long the candidate is watched while it serves users.
-        retries_refused: Whether an image that was refused is tried again.
-        checks_backups: Whether a recent backup and drill are required.
-        scans: Whether an image with a critical flaw is refused.
+        build: Options of the image build.
+        image: Existing image to use instead of a build; None to build.
+        watch_s: Seconds for which the candidate is watched while it serves users.
+        retries_refused: Whether to try an image again that failed before.
+        checks_backups: Whether to require a recent backup and drill.
+        scans: Whether to reject an image with a critical vulnerability.
     """
 
     build: image_build.Options
@@ -102,7 +102,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
         watch_s: As for an update.
 
     Raises:
-        DeployError: As `update`.
+        DeployError: As for `update`.
     """
     recover()
     lifecycle.refuse_absent()

@@ -69,9 +69,9 @@ class StackMachine:
     """The stack of this user.
 
     Args:
-        image: The image that it is to run.
-        former: The image that it ran before.
-        start_s: How long a container of the candidate took to start and load its program.
+        image: Image to update to.
+        former: Image that it ran before.
+        start_s: Seconds that a container of the candidate took to start and load its program.
     """
 
     def __init__(self, image: Image, former: Image, start_s: float) -> None:
@@ -179,14 +179,14 @@ class StackMachine:
                 self._require_alive(CANDIDATE)
 
     def watch(self, unit: str, seconds: float | None = None) -> None:
-        """Watch an instance and the candidate beside the others while they serve.
+        """Watch an instance and the candidate, compared with the others, while they serve.
 
         Args:
             unit: The instance.
-            seconds: How long; a moment when None.
+            seconds: Duration; None for a short one.
 
         Raises:
-            FaultError: One of them does not behave as the others do.
+            FaultError: One of them behaves differently from the others.
         """
         with progress.step(f"Watching {unit}"):
             comparison = self._compare()

@@ -46,11 +46,11 @@ class Schemas:
     """Schemas that a program supports.
 
     Attributes:
-        expected: The revision that it makes.
-        known: The revisions that it can come from.
+        expected: Revision that its `migrate` produces.
+        known: Revisions that it can migrate from.
         oldest_program: The oldest program that works with `expected`.
-        seconds: How long its container took to say so, which is a measure of a start now.
-        oldest_contracted: The oldest program that works with the schema after its contract step.
+        seconds: Seconds that its container took to report this, as an estimate of a start.
+        oldest_contracted: The oldest program that works with the schema after its contracts.
     """
 
     expected: str

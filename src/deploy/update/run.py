@@ -124,13 +124,13 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
     Args:
         machine: The stack.
         record: Record of the update.
-        watch_s: How long the candidate is watched while it serves users.
-        migrates: Whether its migration runs first.
+        watch_s: Seconds for which the candidate is watched while it serves users.
+        migrates: Whether to run its migration first.
 
     Raises:
-        DeployError: The stack runs what it ran before: the image was refused before it served users
-            (`REFUSED`), or the update was rolled back (`ROLLED_BACK`). Or that failed as well
-            (`NOT_ROLLED_BACK`).
+        DeployError: The stack runs the former image: the new one was rejected before it served
+            users (`REFUSED`), or the update was rolled back (`ROLLED_BACK`). If the rollback
+            failed as well, the code is `NOT_ROLLED_BACK`.
     """
     _enter(record)
     # Before a rollback it may not, and then nobody has to wait until the candidate was watched.
@@ -186,16 +186,16 @@ def finish(machine: Machine, record: Record) -> None:
 def undo(
     machine: Machine, record: Record, *, candidate_serves: bool = True, must_start: bool = True
 ) -> None:
-    """Go back to what the stack ran before, from wherever the update is.
+    """Roll an update back from any of its steps.
 
     Args:
         machine: The stack.
-        record: How far the update is.
+        record: Record with the step of the update.
         candidate_serves: Whether the candidate may serve until the others do.
-        must_start: Whether it is a failure if an instance does not start.
+        must_start: Whether an instance that does not start is a failure.
 
     Raises:
-        DeployError: The former image does not start again; the record stays.
+        DeployError: The former image does not start; the record is kept.
     """
     candidate: Mapping[str, str | Link] = {}
     if candidate_serves and record.step in {SWITCH, FINISH}:
@@ -224,11 +224,11 @@ def undo(
 
 
 def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str:
-    """Finish an update that was interrupted, or go back; returns what was done, for the user.
+    """Finish an interrupted update or roll it back; returns the outcome for the user.
 
     Args:
         machine: The stack.
-        record: How far the update is.
+        record: Record with the step of the update.
         must_start: As for `undo`.
     """
     article = "An" if record.kind == UPDATE else "A"

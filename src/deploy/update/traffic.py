@@ -62,9 +62,9 @@ class Answer:
     """Outcome of a request.
 
     Attributes:
-        status: The status code; 0 without an answer.
-        seconds: How long it took.
-        reason: Why there is no answer.
+        status: Status code; 0 without a response.
+        seconds: Duration.
+        reason: Why there was no response.
     """
 
     status: int
@@ -96,13 +96,13 @@ def send(address: Address, call: Call, token: str, limit_s: float) -> Answer:
 
 
 class Comparison:
-    """Answers of the candidate beside those of an instance that runs.
+    """Comparison of the candidate's responses with those of a running instance.
 
     Args:
-        candidate: Sends a request to the candidate, within a limit of seconds.
-        running: The same for the others; None where none of them serves.
-        known: How long the others took so far, in seconds; it grows. It outlives a comparison,
-            because in a later one the candidate may get their requests as well.
+        candidate: Sends a request to the candidate, with a timeout in seconds.
+        running: Sends it to the running instances; None if none of them serves.
+        known: Durations of their earlier responses in seconds; it grows. It outlives a comparison,
+            because in a later one the candidate may accept their requests as well.
     """
 
     def __init__(
