@@ -80,7 +80,7 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            # Nothing for the start: it is asked for when somebody reads it.
+            # Imported on first use: a start does not need it.
             from todo.api.openapi import complete  # noqa: PLC0415
 
             self.openapi_schema = complete(super().openapi())

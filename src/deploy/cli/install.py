@@ -15,7 +15,7 @@ class Install(StartCommand):
     def main(self) -> int:
         """Install, and name what changed."""
         self.check_switches()
-        # A lab that nobody asked to run anything in would be a surprise: refuse.
+        # Refuse: `install` must not start a lab that the user did not request.
         in_lab.find(no_lab=True)
         options = build.Options(builder=self.builder)
         with update_state.hold():

@@ -46,9 +46,9 @@ LOCKS = (
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
     # After dev, so that its tests run what it serves.
     Lock("serve", ("serve",), project=True, agrees_with=("runtime", "build", "dev")),
-    # The same versions of what both sides of the measurement use.
+    # Both sides of the measurement must use the same versions.
     Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),
-    # What is added to an image with the runtime's, so where they meet they are the same.
+    # These packages are added to an image with the runtime's, so common ones must be the same.
     Lock("otel", ("otel",), project=False, agrees_with=("runtime", "dev")),
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),

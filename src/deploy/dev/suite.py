@@ -46,7 +46,7 @@ def _spread(tiers: Sequence[str]) -> list[str]:
     if not {"unit", "integration"} & set(tiers):
         # The tests in a lab share one machine. Arguments may name a single test.
         return []
-    # The tests in a lab wait for their machine most of the time: one more is no burden.
+    # Lab tests mostly wait for their machine, so one more process costs little.
     number = min(len(os.sched_getaffinity(0)) + bool(_IN_LABS & set(tiers)), _MAX_WORKERS)
     if number == 1:
         return []

@@ -234,7 +234,7 @@ def has_range(text: str, user: str, uid: int) -> bool:
     for line in text.splitlines():
         owner, _, rest = line.partition(":")
         count = rest.rpartition(":")[2]
-        # An image's own ids go up to nobody's, 65534.
+        # The highest ID in an image is that of the account `nobody`, 65534.
         if owner in (user, str(uid)) and count.isdigit() and int(count) >= 65536:  # noqa: PLR2004
             return True
     return False

@@ -79,11 +79,11 @@ def sweep() -> None:
     record = _read()
     listed = process.run(["podman", "images", "--all", "--no-trunc", "--format=json"], check=False)
     if listed.returncode != 0:
-        return  # of an image that is there, nobody is the worse
+        return  # an unused image that remains does no harm
     names = {one["Id"][:_SHORT]: one.get("Names") for one in json.loads(listed.stdout)}
     unused = record.find_unused(one for one, named in names.items() if not named)
     if unused:
-        # --no-prune: what an unused one was made from may still be in use.
+        # --no-prune: the parents of an unused image may still be in use.
         remove = ["podman", "image", "rm", "--no-prune", *unused]
         process.run(remove, check=False, timeout_s=_TIMEOUT_S)
     record.former = [one for one in record.former if one in names]

@@ -161,8 +161,8 @@ class Lab:
         """Return the command of this host that runs a program inside, as a user of the lab."""
         variables = {**_environment(user), **(env or {})}
         spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
-        # nsenter waits for a program in another PID namespace. Were it to end by the Ctrl-C that
-        # both get, nobody would wait for what the program does on its way out.
+        # nsenter waits for a program in another PID namespace. If the Ctrl-C that both get ended
+        # nsenter, no process would wait for the program's clean-up.
         return [
             "env",
             "--ignore-signal=INT,TERM",

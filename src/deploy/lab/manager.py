@@ -196,7 +196,7 @@ def _boot(
     """Start the keeper and wait until its machine is ready."""
     folder = Path(plan.folder)
     with (folder / "keeper.log").open("w+") as log:
-        # Interrupted in between, nobody would wait until it has removed the disk.
+        # After an interrupt in between, no process would wait until it has removed the disk.
         with interrupts_postponed():
             # Not through process.py: it outlives this process when the lab is to stay.
             keeper = life.keeper = subprocess.Popen(

@@ -20,8 +20,8 @@ async def forward(listening: socket.socket, port: int) -> None:
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # Without a timeout: a port where nobody listens refuses at once, and a queue that is
-            # full keeps a client waiting, as it would without a lab.
+            # Without a timeout: a port without a listener refuses at once, and a full queue keeps
+            # the client waiting, as it would without a lab.
             inner_reader, inner_writer = await asyncio.open_connection(
                 "127.0.0.1", port, limit=_CHUNK
             )

@@ -92,7 +92,7 @@ def push(
             code=ExitCode.CONFIG,
         )
     _read_records()  # damaged ones are reported before anything is sent
-    # By its id: a build that ends meanwhile moves the name.
+    # By ID, because a concurrent build can move the name.
     image_id = found.config_digest.removeprefix("sha256:")
     report = gate.require_clean(target, scanning, reference=image_id)
     with progress.step(f"Pushing the {target} image to {destination}"):

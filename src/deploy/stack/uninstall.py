@@ -183,7 +183,7 @@ def _find_volume(name: str) -> Volume | None:
     # Its files belong to users of the containers.
     measure = ["podman", "unshare", "du", "--summarize", "--block-size=1", found["Mountpoint"]]
     measured = process.run(measure, check=False, timeout_s=_MEASURE_TIMEOUT_S)
-    # du fails where a running server removes a file meanwhile, and has printed the sum.
+    # du fails if a running server removes a file at the same time, but still prints the sum.
     size = measured.stdout.partition("\t")[0]
     return parse_volume(shown.stdout, int(size) if size.isdigit() else 0)
 

@@ -133,7 +133,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             failed as well, the code is `NOT_ROLLED_BACK`.
     """
     _enter(record)
-    # Before a rollback it may not, and then nobody has to wait until the candidate was watched.
+    # Before a rollback the stack may be down; then the candidate is not watched, to save time.
     serves = machine.serves()
     try:
         # A build by hand may have moved it.
@@ -248,7 +248,7 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
     served = record.step in {WATCH, SWITCH}
     result = ROLLED_BACK if served else REFUSED
     try:
-        # First of all, so that it is known whatever happens on the way back.
+        # Before the rollback, so that the refusal is recorded even if the rollback fails.
         if fault.of_image and record.kind == UPDATE:
             refusal = Refusal(record.candidate, fault.reason, fault.log, now())
             update_state.refuse(refusal)

@@ -176,7 +176,7 @@ def complete(document: Document) -> Document:
         "contact": {"name": "The operator of this server"},
         "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     }
-    # The server that the document comes from, whatever address it has for its client.
+    # A relative URL: the client may know this server under any address.
     document["servers"] = [{"url": "/", "description": "This server."}]
     used = {
         tag for item in document["paths"].values() for each in item.values() for tag in each["tags"]

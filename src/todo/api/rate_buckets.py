@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from todo.core.exit import ExitCode, FatalError
 
-# The least recently used are forgotten; a bucket that nobody used for a minute is full anyway.
+# The least recently used buckets are dropped; after a minute without use a bucket is full anyway.
 MAX_KEYS = 10_000
 
 

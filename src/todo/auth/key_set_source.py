@@ -17,8 +17,8 @@ from todo.core.exit import ExitCode, FatalError
 _TIMEOUT_S = 5.0
 _MAX_HEADER_BYTES = 16 * 1024
 _CHUNK_BYTES = 16 * 1024
-# For how long keys are used that say nothing of it, and the bounds of what they may say: a key
-# that was withdrawn is accepted no longer than a day, and nobody is asked all the time.
+# How long keys are fresh without a Cache-Control header, and the bounds for such a header: a
+# withdrawn key is accepted for at most a day, and the source is not queried too often.
 _FRESH_S = 300.0
 _MIN_FRESH_S = 60.0
 _MAX_FRESH_S = 86_400.0

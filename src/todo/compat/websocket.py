@@ -48,7 +48,7 @@ SUBPROTOCOL = "bearer"
 _SEND_TIMEOUT_S = 20.0
 # For the client's answer to a close, so that the reason reaches it.
 _CLOSING_S = 2.0
-# How long a token that ended meanwhile keeps a quiet connection open.
+# How long an idle connection stays open after its token has expired or was revoked.
 _TIMEOUT_S = 30.0
 
 GOING_AWAY = 1001

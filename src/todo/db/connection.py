@@ -40,7 +40,7 @@ class Connection(AsyncConnection[Any]):
             # psycopg asks the server to cancel, and waits for that.
             rest: Operation = _InterruptedOperation(gen, error)
             self.abandoned = asyncio.create_task(super().wait(rest))
-            # Whatever comes of it, nobody waits for its result.
+            # Nothing awaits its result: this avoids asyncio's "exception was never retrieved".
             self.abandoned.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
 

@@ -15,8 +15,8 @@ from todo.db.session import checkin, checkout, is_idle
 
 # How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
 _WAITING_FOR_EACH = 20
-# Of the pool, what one account may have for its writes, which wait for the same row anyway, and
-# for its reads. The rest is for others, whatever the one waits for.
+# Shares of the pool that one account may use for its writes, which wait for the same row anyway,
+# and for its reads. The rest is reserved for other accounts.
 _SHARE_OF_WRITES = 3
 _SHARE_OF_READS = 2
 

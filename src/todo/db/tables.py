@@ -289,7 +289,7 @@ token_cutoff = Table(
     Index("ix_token_cutoff_at", "cutoff_at", "user_id"),
 )
 
-# Changes that somebody described and may apply later (`todo.plans`). Only `applied_at` changes.
+# Plans: described changes that can be applied later (`todo.plans`). Only `applied_at` changes.
 plan = Table(
     "plan",
     metadata,

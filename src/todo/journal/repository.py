@@ -361,7 +361,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
     if key == "at":
         return show_time(dialect, found.c.at)
     if key == "list_id" and in_list:
-        # Where a task went is no more this list's business than what it became there.
+        # Members of this list must not learn to which list a task was moved.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _SNAPSHOTS and in_list:
         # A task that moved from or to another list does not belong to this list there.

@@ -173,7 +173,7 @@ class Undo:
     async def _check_places(self, back: list[Restore], gone: list[Restore]) -> None:
         """Find tasks whose place has changed since: into another list, or too deep."""
         ids = {each.id for each in back}
-        # Those that are to go are still there, where they were; they are in nobody's way.
+        # Tasks that the undo deletes still exist in their place, but do not conflict.
         going = {each.id for each in gone}
         astray = await self._fetch(_ASTRAY_BELOW, ids) + await self._fetch(_ASTRAY_ABOVE, ids)
         pairs = [{str(task_id), str(parent_id)} for task_id, parent_id in astray]

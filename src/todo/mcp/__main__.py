@@ -145,8 +145,8 @@ class Bridge:
             connection = self._of_thread.connection = kind(self._address, timeout=_TIMEOUT_S)
             self._connections.append(connection)
         elif connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
-            # Nothing is expected: the service has closed it. A request that is sent in vain could
-            # not be repeated, because its outcome is unknown.
+            # No data is expected, so the service has closed it. A request that fails on it could
+            # not be repeated, because its outcome would be unknown.
             connection.close()
         return connection
 

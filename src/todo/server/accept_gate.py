@@ -9,7 +9,7 @@ from todo.observability.health import Health
 from todo.server.listener import Listener
 from todo.server.siblings import Siblings
 
-# Within it an instance notices that it, or the last of its siblings, is no longer ready.
+# Interval in which an instance detects that it, or its last ready sibling, is no longer ready.
 _POLL_S = 0.2
 
 _log = logging.getLogger("todo.server")

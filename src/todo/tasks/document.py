@@ -84,5 +84,5 @@ def find_fire_times(reminded: Task, account_zone: str, now: datetime) -> list[st
         return []
     day, at = read_due(reminded)
     times = fire_times(day, at, check_zone(account_zone), reminded["reminders"])
-    # What is past was delivered, or nobody asked for it in time.
+    # Past reminders were delivered, or were in the past when they were set.
     return [format_timestamp(each) for each in times if each > now]

@@ -26,8 +26,8 @@ WORDS_S = 2.0
 """Processor time for the words of all texts of a request; those of a full batch take a tenth."""
 # Words of a shorter text cost less than a change of threads.
 _MAX_SHORT_LENGTH = 500
-# One thread for all requests, one rule at a time: whatever waits in it, the event loop has to share
-# the interpreter with one thread only, and no request waits for all rules of another.
+# One thread for all requests, one rule at a time: the event loop shares the interpreter with only
+# one thread, and no request waits for all rules of another.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
 

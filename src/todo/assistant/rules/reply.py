@@ -52,7 +52,7 @@ def _compile_consent(*verbs: str) -> re.Pattern[str]:
 
 
 _CONFIRM = _compile_consent()
-# "complete it" is no consent to a plan that deletes it.
+# "complete it" does not confirm a plan that deletes it.
 _CONFIRM_ONLY = {
     frozenset({"delete"}): _compile_consent("delete", "remove"),
     frozenset({"complete"}): _compile_consent("complete"),
@@ -88,7 +88,7 @@ _ABOUT_PLAN = re.compile(
     rf"|are you sure(?: about {_IT})?|is (?:{_IT}|this) (?:all|everything)|why)"
     r"(?: (?:exactly|again|then|now|please))?"
 )
-# What is no answer, and still says that the plan is not what the person wants.
+# Words that are not an answer, but show that the person wants something other than the plan.
 _TURNS_AWAY = re.compile(
     r"\b(?:actually(?!,? (?:yes|yep|sure|ok))|instead|rather|i mean|meant|the others?|another"
     r"|different|wrong|but|except|only the)\b"

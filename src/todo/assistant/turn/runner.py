@@ -355,7 +355,7 @@ class _Turn:
             if not self._tools.changed:
                 raise
         except ProblemError:
-            # It was applied or deleted meanwhile, or the token made too many changes.
+            # It has been applied or deleted, or the token has used up its changes per hour.
             pass
 
     async def _repeat(self, plan: Json) -> None:

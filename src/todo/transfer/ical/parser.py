@@ -58,7 +58,7 @@ _BEGINS_PROPERTY = re.compile(rb"[ \t]*[A-Za-z0-9-]+[ \t]*[;:]")
 _SIMPLE = re.compile(r"([A-Za-z0-9-]+):(.*)", re.DOTALL)
 # Up to the first colon outside of quotes; a value may be megabytes long.
 _HEAD = re.compile(r'((?:[^":\\]|\\.|"[^"]*")*):(.*)', re.DOTALL)
-# A line this long that is followed by one without name was folded by somebody who forgot the blank.
+# A line this long, followed by one without a name, was folded without the required space.
 _FOLDED_LENGTH = 70
 _NAME_LENGTH = 60
 # Alarms are in tasks, and tasks in a calendar: anything deeper is not a calendar.
