@@ -342,7 +342,7 @@ def _end(process: subprocess.Popen[str]) -> None:
             _signal_group(process, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_TERM_GRACE_S)
-    # What the child started may ignore SIGINT, as background jobs of a shell do.
+    # Descendants of the child may ignore SIGINT, as background jobs of a shell do.
     deadline = time.monotonic() + _GROUP_GRACE_S
     while _signal_group(process, 0) and time.monotonic() < deadline:
         time.sleep(0.02)

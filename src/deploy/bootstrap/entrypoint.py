@@ -123,7 +123,7 @@ def _catch_signals() -> None:
     # Unchanged where nohup ignores it.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)
-    # Those that came while `venv.enter` started over were kept waiting.
+    # Signals that arrived while `venv.enter` started over are pending.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 

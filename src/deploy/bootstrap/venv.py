@@ -173,7 +173,7 @@ def _make(target: Path, lock: Path, current: Step) -> None:
         _run(
             [python, _unpack_pip(scratch), "install", *options, *quiet, "-r", str(lock)],
             current,
-            # What an interrupted pip leaves behind goes with the folder.
+            # Files of an interrupted pip are removed with the folder.
             env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(scratch)},
         )
         # Only saves time: a package may ship a file that no Python compiles.

@@ -31,7 +31,7 @@ _TIMESTAMP = 0
 """Seconds since 1970 of everything in an image. A commit's time would make every layer new with
 every commit, so that an update of one line would be pulled as a whole image."""
 
-# How the programs of src/deploy/stage, pip and apt begin to say what is wrong.
+# Prefixes of error lines of the programs in src/deploy/stage, of pip and of apt.
 _STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
 
 _BUILD_TIMEOUT_S = 3600.0
@@ -201,7 +201,7 @@ def build(
             timeout_s=_BUILD_TIMEOUT_S,
             env={"TMPDIR": str(scratch), **(env or {})},
         )
-    # Of a build under another name, nothing is used again, unless it takes that one's place.
+    # No later build uses the layers of a build under another name, unless it replaces the image.
     prune.note(done.stdout, None if tag and not keep_layers else target)
     built = find(target, name)
     if built is None:

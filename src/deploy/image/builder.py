@@ -106,7 +106,7 @@ def scratch() -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if folder.exists():
-            # What an interrupted build left belongs to subordinate users.
+            # Files of an interrupted build belong to subordinate users.
             process.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# What each target is made of; a change of any file makes the image stale.
+# Inputs of each target; a change of any file makes the image stale.
 _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
     "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),

@@ -160,7 +160,7 @@ def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
     listed = " ".join(f'"{name}";' for name in architectures)
     return "\n".join(
         [
-            # What apt would do as a user of its own, here without the right to become one.
+            # apt would switch to a separate user, which it has no privilege for here.
             'APT::Sandbox::User "root";',
             # An index that cannot be had is an error. By default it is a warning.
             'APT::Update::Error-Mode "any";',

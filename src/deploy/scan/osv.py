@@ -116,7 +116,7 @@ def read(content: bytes) -> list[dict[str, Any]]:
     """
     found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
     if not found:
-        # Of another ecosystem, or cut short: that no package is in it would mean nothing.
+        # Another ecosystem, or a truncated file: the absence of a package would prove nothing.
         raise ValueError("it has no advisories about Python packages")
     return found
 

@@ -127,7 +127,7 @@ def refuse_edited() -> None:
 def find_dropins() -> list[Path]:
     """Return the drop-ins for units of this checkout that `install` did not write."""
     record = _read_record()
-    # Of the optional parts as well, which may have been installed once.
+    # Optional parts too, because they may have been installed before.
     units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
     folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):

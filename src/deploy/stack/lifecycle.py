@@ -333,7 +333,7 @@ def stop() -> None:
     with progress.step("Stopping the services"):
         # A timer starts a backup, and with that the database.
         systemd.systemctl("stop", *find_timers(), *find_sockets(), check=False)
-        # Of an update that was interrupted.
+        # The units of an interrupted update.
         systemd.systemctl("stop", *CANDIDATE_SOCKETS, CANDIDATE, check=False)
         for unit in reversed(find_services()):
             systemd.systemctl("stop", unit, check=False)

@@ -251,7 +251,7 @@ def _where(address: Address, *, public: bool) -> str:
 def _check_free(address: Address, ours: Collection[Address], hint: str) -> None:
     error = 0 if address in ours else address.find_bind_error()
     if error == errno.EADDRINUSE:
-        # What is the stack's own is given up before the address is listened on.
+        # The stack closes its own sockets before it listens on the address.
         overlapping = [each for each in addresses.find_listening() if each.overlaps(address)]
         if not overlapping or not set(overlapping) <= set(ours):
             message = f"port {address.port} on {address.host} is taken by another program"
@@ -315,7 +315,7 @@ def _held_sockets() -> set[str]:
     """Return the inodes of the sockets that the monitors of the instances' containers inherited."""
     inspect = ["podman", "container", "inspect", "--format={{.State.ConmonPid}}"]
     names = [container_of(unit) for unit in find_instances()]
-    # Those that are there are shown, also where another one is not.
+    # Podman shows the existing containers even if another one does not exist.
     pids = process.run([*inspect, *names], check=False).stdout.split()
     found = set()
     for pid in filter(str.isdigit, pids):

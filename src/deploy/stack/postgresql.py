@@ -115,7 +115,7 @@ def render_hold(major: str, image: str, volume: str) -> str:
         volume: Volume of the server.
     """
     name = HOLD.partition("/")[2]
-    # Those that sort after this one still count by themselves.
+    # Drop-ins that sort after this one still apply.
     before = [path for path in definition.find_drop_ins(CONTAINER) if path.name < name]
     parts = [(str(path), path.read_text(encoding="utf-8")) for path in before]
     unit = parse_unit(CONTAINER, install.shipped()[CONTAINER], parts)

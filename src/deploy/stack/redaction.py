@@ -51,7 +51,7 @@ _URL_PASSWORD = re.compile(r"://[^\s/:@]*:([^\s/]+)@")
 _URL_PARAMETER = re.compile(
     r"[?&](?:password|passphrase|passwd|secret|token)=([^&\s]+)", re.IGNORECASE
 )
-# What PostgreSQL adds to an error of a session: rows and statements, of several lines.
+# Additions of PostgreSQL to an error of a session: rows and statements, on several lines.
 _ROWS = re.compile(r"^(\[\d+\] \S+@\S+ (?:DETAIL|CONTEXT|STATEMENT|QUERY):).*|^\t.*", re.DOTALL)
 # Where unit files hold secrets besides variables: in comments, options of Podman, credentials.
 _ASSIGNED = re.compile(

@@ -19,7 +19,7 @@ WHEELS = "usr/local/lib/python3.13/dist-packages"
 DEBIAN = "usr/lib/python3/dist-packages"
 PROGRAM = "opt/todo"
 
-# What the interpreter itself imports, without an import statement anywhere.
+# Modules that the interpreter itself imports, without any import statement.
 _INTERPRETER = ("_strptime", "codecs", "encodings", "runpy", "site", "traceback", "warnings")
 
 # Modules without a file: others put them where `import` looks, or the interpreter holds them.

@@ -139,7 +139,7 @@ PARTS = {
 }
 """Package -> patterns of the only files of it that an image takes, beside its copyright file."""
 
-# What no program in the image reads. copyright files stay: licenses ask for it.
+# Files that no program in the image reads. copyright files stay, as licenses require.
 UNUSED = (
     "usr/share/doc-base",
     "usr/share/gcc",
@@ -184,7 +184,7 @@ UNUSED = (
     *("usr/lib/python3.13/poplib.py", "usr/lib/python3.13/turtle.py"),
     *("usr/lib/python3.13/venv", "usr/lib/python3.13/wave.py"),
     *("usr/lib/python3.13/xml/dom", "usr/lib/python3.13/xml/sax"),
-    # What a person at a prompt would use, and what only that imports.
+    # Modules for interactive use, and modules that only these import.
     *("usr/lib/python3.13/_pyrepl", "usr/lib/python3.13/doctest.py"),
     *("usr/lib/python3.13/pdb.py", "usr/lib/python3.13/pickletools.py"),
     *("usr/lib/python3.13/pydoc.py", "usr/lib/python3.13/unittest"),

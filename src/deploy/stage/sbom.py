@@ -85,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
         record |= json.loads(path.read_text())
     root: pathlib.Path = options.root
     contents = {path: describe_content(root / path) for path in list_files(root)}
-    # Whose own hash cannot be in it.
+    # The SBOM cannot contain its own hash.
     contents[f"usr/share/sbom/todo-{options.target}.cdx.json"] = {}
     reasons, problems = find_reasons(root)
     owners = gather(options.target, options.version, record, find_release(root))

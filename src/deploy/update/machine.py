@@ -197,7 +197,7 @@ class StackMachine:
                 for each, found in looks.items():
                     found.append(self._look(each))
                 others = [found for each, found in looks.items() if each not in watched]
-                # What is wrong with all of them is not the image's fault.
+                # If all siblings have the same problem, the image is not the cause.
                 of_image = any(found[-1].ready for found in looks.values())
                 for each in watched:
                     self._require_alive(each)
@@ -345,7 +345,7 @@ class StackMachine:
         if unit == CANDIDATE:
             # Users may meet it, and to read its log takes a while.
             candidate.end()
-            # That it ended may be said already, and then with the program's own words.
+            # The reason may already state that it ended, with the program's own message.
             if not reason.startswith(candidate.ENDED):
                 reason = candidate.explain_end(self._invocations.get(unit, "")) or reason
         invocation = self._invocations.get(unit) or systemd.state(unit).invocation

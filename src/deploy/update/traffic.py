@@ -146,7 +146,7 @@ class Comparison:
     def _judge_status(self, call: Call, theirs: Answer, mine: Answer) -> str:
         if not _is_worse(mine, theirs):
             return ""
-        # What both need may have gone, or changed, since the other one was asked.
+        # A common dependency may have failed or changed since the request to the running instance.
         theirs = self._ask_running(call)
         if not _is_worse(mine, theirs):
             return ""

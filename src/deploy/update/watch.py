@@ -52,7 +52,7 @@ def _judge_readiness(mine: Sequence[Look], siblings: Sequence[Sequence[Look]]) -
     recent = mine[-_UNREADY:]
     if len(recent) < _UNREADY or any(look.ready for look in recent):
         return ""
-    # What is wrong with all of them is not the image's fault.
+    # If all siblings have the same problem, the image is not the cause.
     if siblings and not any(all(look.ready for look in each[-_UNREADY:]) for each in siblings):
         return ""
     return "it is not ready"

@@ -210,6 +210,6 @@ async def _canonicalize_body(request: Request) -> bytes:
     try:
         value = await request.json()
     except (ValueError, RecursionError):
-        # Of an operation without a body, which may come with anything.
+        # An operation without a body accepts any content.
         return body
     return _CANONICAL + json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

@@ -42,7 +42,7 @@ from todo.observability.trace_context import begin_trace
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNMATCHED = "unmatched"
 _REQUEST_ID = "todo.request_id"
-# What a refused token costs of its address's limit: guessing is slower than working.
+# A rejected token costs ten permits of the address's limit, which slows down guessing.
 _REFUSAL_PERMITS = 10
 _WITHOUT_CONTENT = {204, 304}
 _SECURE_SCHEMES = {"https", "wss"}
@@ -244,7 +244,7 @@ class _Response:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self.deadline is not None and not self.deadline.expired():
-                # What follows may be a stream, and take as long as it likes.
+                # The body may be a stream, which has no time limit.
                 self.deadline.reschedule(None)
             secure = self._scope["scheme"] == "https"
             headers = add_security(message.get("headers", ()), secure=secure)

@@ -113,7 +113,7 @@ _MEANINGS = {
     500: "Unexpected error, logged under the request ID.",
     503: "Temporarily unavailable; retry after the seconds in Retry-After.",
 }
-# What the errors of a status look like; rendered as the service renders them.
+# Example error of each status, rendered as the service renders it.
 _ERRORS = {
     400: MalformedRequestError("The request body is not valid JSON."),
     401: UnauthorizedError(),

@@ -129,7 +129,7 @@ def check_conditions(request: Request, caller: Caller, *, changes_existing: bool
     elif caller.require_match and (
         condition is None or condition.strip() == "*" or "," in condition
     ):
-        # What it has read has one version; several are a guess.
+        # The version that the client has read is one; several would be guesses.
         raise PreconditionRequiredError(
             "This token requires an If-Match with one entity tag on every change."
         )

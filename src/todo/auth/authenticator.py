@@ -15,7 +15,7 @@ from todo.core.errors import MalformedRequestError, UnauthorizedError
 from todo.core.label import LABEL_PATTERN
 
 _LABEL = re.compile(LABEL_PATTERN.encode())
-# What a program says of itself, for the journal.
+# Headers by which a program identifies itself, for the journal.
 _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 
 

@@ -156,7 +156,7 @@ class KeySet:
             self._loading = None
         if self._keys is None:
             return
-        # What is known stays in use while the source is down.
+        # Known keys stay in use while the source is down.
         self._fresh_until = self._clock() + fresh_s
         # Also without requests, so that none is verified with keys that are long withdrawn.
         if self._next is not None:

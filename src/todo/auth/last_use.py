@@ -39,7 +39,7 @@ class LastUse:
         """Store what was noted, until cancelled."""
         while True:
             await self._noted.wait()
-            # What comes together is stored together.
+            # Uses that arrive in quick succession are stored together.
             await asyncio.sleep(_DELAY_S)
             self._noted.clear()
             pending, self._pending = self._pending, {}

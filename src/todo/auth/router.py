@@ -39,7 +39,7 @@ async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -
             201,
             _with_text(made.document, made.text),
             {"etag": etag_for(VERSION)},
-            # What is kept for a repeated request must not let anybody in.
+            # The stored response must not contain the secret of the token.
             repeated=_with_text(made.document, None),
         )
 

@@ -184,7 +184,7 @@ async def _publish(settings: Settings, drill: Drill, outcome: dict[str, Any]) ->
             await session.fetch(_REMEMBER, {"outcome": json.dumps(outcome)})
             await session.fetch(_KEEP["drill" if outcome["ok"] else "drill_failure"], {})
     except UnavailableError:
-        # That it is old is what an alert will notice.
+        # An alert reports a stored outcome that is too old.
         pass
     finally:
         await live.dispose()

@@ -91,11 +91,11 @@ class ChangeFeed:
                     async with self._source.reading(user) as session:
                         read = await read_changes(session, view, since, limit)
                         found = _bound(read)
-                        # What a page has no room for should not be read again and again.
+                        # Avoids reading entries repeatedly that do not fit on a page.
                         limit = len(found.items) if found is not read else min(PAGE, 2 * limit)
                         del read
                 except UnavailableError:
-                    # Who follows waits for the database as well as for a change.
+                    # A follower waits for the database just as for a change.
                     await self._wait(wakeup, self._poll_s)
                     yield []
                     continue

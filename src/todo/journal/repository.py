@@ -53,7 +53,7 @@ _SNAPSHOTS = {"before", "after"}
 _OWNER = journal.c.owner == bindparam("owner")
 _LIST = bindparam("list_id", type_=Id)
 _TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
-# What a document says of its list. Nothing else in it reads like this: in a string, quotes are
+# The list field as it appears in a document. The text is unique: in a string, quotes are
 # escaped.
 _MARK: ColumnElement[str] = bindparam("list_mark")
 

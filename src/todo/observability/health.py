@@ -33,7 +33,7 @@ class Health:
         self.stopping = False
         # Other instances take the new connections.
         self.holding = False
-        # What `/readyz` answers where the database is well: an instance tries itself first.
+        # Result of `/readyz` while the database is available, set by the self-test of an instance.
         self.self_test_problem: ProblemError | None = None
 
     @property
@@ -44,7 +44,7 @@ class Health:
     async def find_problem(self, check: str) -> ProblemError | None:
         """Answer one of `livez`, `readyz`, `startupz`: None means well."""
         if check == "livez":
-            # That this line runs is the answer: the event loop turns.
+            # This line runs, so the event loop runs.
             return None
         if check == "readyz":
             return await self._find_database_problem() or self.self_test_problem

@@ -120,7 +120,7 @@ def set_up_logging(level: str) -> None:
     Args:
         level: Least severity of this program's events; libraries are heard from WARNING up.
     """
-    # What no line shows need not be found out: the caller's place, its thread, process and task.
+    # No log line contains source location, thread, process and task, so they are not collected.
     logging._srcfile = None  # noqa: SLF001 - as Python's manual says
     logging.logThreads = False
     logging.logProcesses = False

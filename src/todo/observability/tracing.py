@@ -93,7 +93,7 @@ class Spans:
             attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
         )
         scope[SCOPE_KEY] = Trace.of(span.get_span_context())
-        # What the server sends where the application sends nothing.
+        # The server sends this status if the application sends none.
         status = 500
 
         async def note(message: Message) -> None:

@@ -161,7 +161,7 @@ class PlanService:
             work.caller.require(scope)
         self._require_open(plan)
         run_id = work.caller.run_id or plan.run_id
-        # What was planned within a list is done within it.
+        # A plan made within a list is applied within that list.
         work.caller = replace(work.caller, run_id=run_id, list_id=plan.list_id)
         results = await self._run(plan, operations)
         work.before_commit(self._store.set_applied(plan.id, work.timestamp))

@@ -35,7 +35,7 @@ _OWN_FIELDS = {
         {b"upgrade", b"connection", b"sec-websocket-extensions"}
     ),
 }
-# What a web page sends is a token or a ping.
+# A web page sends only tokens and pings.
 _MAX_MESSAGE_BYTES = 16 * 1024
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 

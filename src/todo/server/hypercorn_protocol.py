@@ -20,7 +20,7 @@ from todo.server.websocket_frames import InvalidFramesError, check_frames
 # Below the idle timeout of any proxy. A client that vanished is noticed when what is sent to it is
 # never acknowledged.
 _PING_S = 20
-# Of a body that nobody reads. A chunk of one byte costs as much as a large one.
+# Limit for the unread rest of a body. A chunk of one byte costs as much as a large one.
 _MAX_SKIPPED_BYTES = 8 * 1024
 _CLOSE = (b"connection", b"close")
 

@@ -148,7 +148,7 @@ async def _gather(session: Session, shape: QueryShape, values: dict[str, Any]) -
     if rows:
         number = rows[0][1]
     else:
-        # What was deleted since would make too many look like few.
+        # One snapshot: concurrent deletions would make too many matches look like few.
         async with session.one_view():
             rows = await session.fetch(gather_statement(shape), values)
             counted = await session.find(count_statement(shape), values)
@@ -209,7 +209,7 @@ def _plan(query: Query, owner: str, caller: Caller) -> _Plan:
         QueryShape(
             sort=sort,
             descending=descending,
-            # What is done is not overdue.
+            # A completed task is not overdue.
             status="open" if query.due == "overdue" else query.status,
             in_list="any" if list_id is None else "none" if list_id == "none" else "one",
             parent=query.parent_id is not None,

@@ -255,7 +255,7 @@ class TurnStore:
         else:
             found = await self._get_own(messages, self._conversation_id)
             runs = await messages.find_runs(found.id)
-            # What a token may not read, the assistant does not read for it.
+            # The assistant reads only what the token may read.
             if "read" in self._caller.scopes:
                 history = await messages.find_history(found.id)
         first_ns = time.time_ns()

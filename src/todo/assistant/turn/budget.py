@@ -85,7 +85,7 @@ class _Limit:
 
     def charge(self, caller: Caller, permits: float) -> None:
         for buckets, key, _ in self._find_buckets(caller):
-            # What a model used is known afterwards.
+            # The usage of a model is known only afterwards.
             buckets.charge(key, permits, owe=True)
 
     def find_wait(self, caller: Caller) -> tuple[float, str]:

@@ -98,7 +98,7 @@ def _clean(code: str, detail: str) -> str:
     text = escape(detail).replace("`", "")
     if code == "insufficient-scope":
         return f"{text} Nothing was done. Use a token that has it."
-    # What follows names a header that an answer does not have.
+    # The second part names a header, which an answer of the assistant lacks.
     return f"{text.partition(';')[0]}." if code == "rate-limited" and ";" in text else text
 
 

@@ -186,7 +186,7 @@ def _describe(change: Json, names: _Names, length: int) -> str:
             shown.append(f"below {quote(names.above[task_id], length)}")
         shown += _describe_fields(change, names, length)
         if is_update and before["list_id"] is not None:
-            # What follows in parentheses is what changes.
+            # The changed fields follow in parentheses.
             name = f"{name} in list {names.show_list(before['list_id'], length)}"
     return f"{verb} {name} ({', '.join(shown)})" if shown else f"{verb} {name}"
 
