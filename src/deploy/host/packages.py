@@ -24,19 +24,19 @@ _FEDORA = {
 
 
 def ensure_stack_packages(*, assume_yes: bool) -> None:
-    """Install what building and running the stack here takes; no work when all is there.
+    """Install the missing Debian packages that the stack needs.
 
     Args:
-        assume_yes: Whether the user agreed to an installation.
+        assume_yes: Whether the user has agreed to the installation.
 
     Raises:
-        DeployError: Something is missing and cannot be installed from here.
+        DeployError: A package is missing and cannot be installed by this command.
     """
     _ensure(probe.STACK_TOOLS, assume_yes=assume_yes, minimum={"podman": probe.MINIMUM_PODMAN})
 
 
 def ensure_lab_packages(*, assume_yes: bool) -> None:
-    """Install what a lab takes; as `ensure_stack_packages`."""
+    """Install the missing packages that a lab needs; as `ensure_stack_packages`."""
     _ensure(probe.LAB_TOOLS, assume_yes=assume_yes)
 
 

@@ -169,7 +169,7 @@ class StackMachine:
         return copied
 
     def _copy(self, old: Cluster, volume: str, *, is_still: bool) -> Copied:
-        """Copy a cluster; compare every table, if nothing is written meanwhile."""
+        """Copy a cluster, and compare every table if no writes are possible (`is_still`)."""
         started = time.monotonic()
         image = build.reference("db", self._after)
         process.run(["podman", "volume", "create", volume], timeout_s=_TIMEOUT_S)

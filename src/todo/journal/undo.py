@@ -74,14 +74,15 @@ class Undo:
         self._documents: dict[tuple[str, str], bytes] = {}
 
     async def undo_change(self, seq: int, *, whole_request: bool = False) -> bytes:
-        """Undo a change with what it caused, or all of its request; return what was done as JSON.
+        """Undo a change with its effects, or its whole request; return the undone changes as JSON.
 
         Raises:
-            NotFoundError: There is no such change.
-            ReadOnlyError: The list is another's, and the caller may not change its tasks.
-            ForbiddenError: The token lacks a scope that what is to be done needs.
-            UndoConflictError: There is a conflict; nothing may be committed.
-            StateConflictError: It is too much at once.
+            NotFoundError: The change does not exist.
+            ReadOnlyError: The list belongs to another user, and the caller may not change its
+                tasks.
+            ForbiddenError: The token lacks a scope that the undo needs.
+            UndoConflictError: There are conflicts; the caller must not commit.
+            StateConflictError: The undo has too many changes.
         """
         account = await self._lock()
         session = self._work.session
@@ -89,7 +90,7 @@ class Undo:
         return await self._undo(account, chosen, [])
 
     async def undo_run(self, run: Run) -> bytes:
-        """Undo what a run did, without what cannot be undone; otherwise as `undo_change`."""
+        """Undo a run, except for changes that cannot be undone; otherwise as `undo_change`."""
         account = await self._lock()
         chosen = await find_run(self._work.session, self._view, run, self._work.caller)
         return await self._undo(account, *separate(chosen))

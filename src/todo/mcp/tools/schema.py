@@ -98,7 +98,7 @@ class _Check:
     errors: list[Json] = field(default_factory=list)
 
     def check(self, schema: Json, value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Return the value without nulls; what does not fit is added to the errors."""
+        """Return the value without nulls; violations of the schema are added to the errors."""
         if len(self.errors) >= _MAX_SHOWN:
             return value
         kind = schema["type"]
