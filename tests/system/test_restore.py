@@ -164,7 +164,7 @@ def test_the_moment_before_a_run_is_restored_and_the_former_data_stays(backed: S
     # Again, it would set the backups of the present volume aside.
     refused = backed.build("restore", f"--to-volume={former}", "--no-lab", check=False)
     assert refused.returncode == 2
-    assert f"the stack uses the volume {former} already" in refused.stderr
+    assert f"the stack already uses the volume {former}" in refused.stderr
 
 
 def test_a_restore_that_was_killed_is_finished_by_the_same_command(backed: Stack) -> None:

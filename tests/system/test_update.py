@@ -212,7 +212,7 @@ def test_an_image_that_does_not_fit_the_schema_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("late-errors", "answered with 500"), ("hangs", ""), ("crashes", "code 9")]
+    ("name", "reason"), [("late-errors", "returns 500"), ("hangs", ""), ("crashes", "code 9")]
 )
 def test_an_image_that_fails_while_it_serves_is_rolled_back(
     updated: Stack, name: str, reason: str
