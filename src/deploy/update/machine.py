@@ -143,8 +143,7 @@ class StackMachine:
                 of_image = self._is_of_image(units.MIGRATION)
                 raise self._fault(error.message, units.MIGRATION, of_image=of_image) from None
             finally:
-                # Its program handles no signal. What it did so far is one transaction.
-                systemd.systemctl("kill", "--signal=SIGKILL", units.MIGRATION, check=False)
+                migration.kill()
                 systemd.systemctl("stop", units.MIGRATION, check=False)
                 systemd.systemctl("reset-failed", units.MIGRATION, check=False)
                 migration.end_sessions()

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import time
 
+from deploy import process
 from deploy.errors import DeployError
 from deploy.stack import database
+from deploy.stack.services import container_of
 from deploy.units.loader import load_contract
 from deploy.units.spec import build_args
 from deploy.update.faults import FaultError
@@ -87,6 +89,16 @@ class _Wait:
             self._since = now
         self._last = now
         return now - self._since
+
+
+def kill() -> None:
+    """Kill the program in the container, which handles no signal; nothing if it has ended.
+
+    What it did so far is one transaction. A signal to the unit would also end what removes the
+    container.
+    """
+    podman = ["podman", "kill", "--signal=KILL", container_of(MIGRATION)]
+    process.run(podman, check=False)
 
 
 def end_sessions() -> None:

@@ -69,7 +69,7 @@ def test_an_account_holds_as_many_tasks_as_its_quota(alice: Person) -> None:
         ),
     ):
         assert code(answer) == REFUSED
-        assert "at most 40 tasks" in answer.json()["detail"]
+        assert "quota of 40 tasks" in answer.json()["detail"]
     read(alice.http.patch(f"{TASKS}/{last['id']}", json={"title": "changed"}))
     assert alice.http.delete(f"{TASKS}/{last['id']}").status_code == 204
     alice.create(TASKS, title="in its place")
@@ -98,7 +98,7 @@ def test_an_account_holds_as_many_bytes_as_its_quota(alice: Person) -> None:
 
     more = alice.http.post(TASKS, json={"title": "t", "description": LONG})
     assert code(more) == REFUSED
-    assert "at most 60000 bytes" in more.json()["detail"]
+    assert "quota of 60000 bytes" in more.json()["detail"]
     short = alice.create(TASKS, title="t", description="x" * 2_500)
     longer = alice.http.patch(f"{TASKS}/{short['id']}", json={"description": LONG})
     assert code(longer) == REFUSED

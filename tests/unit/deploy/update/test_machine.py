@@ -21,7 +21,7 @@ from deploy.update.machine import StackMachine
 from deploy.update.traffic import HANG_TIMEOUT_S, MIN_LIMIT_S, Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from deploy.update.traffic import Call
 
@@ -66,6 +66,10 @@ class FakeStack:
         self.ran.append(" ".join(words))
         return process.Completed(words, int(not check), "", "")
 
+    def run(self, argv: Sequence[str], *, check: bool) -> process.Completed:
+        self.ran.append(" ".join(argv))
+        return process.Completed(argv, int(not check), "", "")
+
     def find_reason(self, unit: str) -> str:
         if unit == CANDIDATE and self.candidate_serves:
             return ""
@@ -90,6 +94,7 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> FakeStack:
     monkeypatch.setattr(startup, "explain", lambda _unit, now: f"exit code {now.status}")
     monkeypatch.setattr(journal, "last_lines", lambda _unit, _number, found: [f"of {found}"])
     monkeypatch.setattr(journal, "find_end", lambda _invocation: stack.end)
+    monkeypatch.setattr("deploy.update.migration.process.run", stack.run)
     monkeypatch.setattr("deploy.update.machine.time.monotonic", lambda: stack.now)
     monkeypatch.setattr("deploy.update.machine.time.sleep", stack.sleep)
     return stack
@@ -191,7 +196,7 @@ def test_a_migration_that_is_given_up_ends_in_the_server_too(
         StackMachine(IMAGE, FORMER, 2.0).migrate()
     unit = units.MIGRATION
     assert stack.ran == [
-        *(f"kill --signal=SIGKILL {unit}", f"stop {unit}", f"reset-failed {unit}"),
+        *("podman kill --signal=KILL todo-update-migrate", f"stop {unit}", f"reset-failed {unit}"),
         "end sessions",
     ]
 
