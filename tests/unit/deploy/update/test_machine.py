@@ -68,7 +68,7 @@ class FakeStack:
 
     def run(self, argv: Sequence[str], *, check: bool) -> process.Completed:
         self.ran.append(" ".join(argv))
-        return process.Completed(argv, int(not check), "", "")
+        return process.Completed(tuple(argv), int(not check), "", "")
 
     def find_reason(self, unit: str) -> str:
         if unit == CANDIDATE and self.candidate_serves:
