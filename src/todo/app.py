@@ -12,7 +12,6 @@ from starlette.types import ASGIApp
 
 from todo import __version__
 from todo.account.router import router as account_router
-from todo.api.app_state import AppState
 from todo.api.body_limits import MCP_PATH
 from todo.api.cors import Cors
 from todo.api.exception_handlers import add_exception_handlers
@@ -25,6 +24,7 @@ from todo.api.root_page import NAME
 from todo.api.root_page import router as root_router
 from todo.api.schemas import Problem
 from todo.api.swagger_ui import router as docs_router
+from todo.app_state import AppState
 from todo.assistant.router import router as assistant_router
 from todo.assistant.service import close_assistant
 from todo.assistant.turns import ProcessTurns

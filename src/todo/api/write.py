@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
 
-from todo.api.app_state import AppState, get_state
 from todo.api.conditional import find_if_match
 from todo.api.idempotency import Repeatable, claim, identify_repeatable, store
 from todo.api.responses import StoredResponse
+from todo.app_state import AppState, get_state
 from todo.core.caller import Caller
 from todo.core.errors import (
     MalformedRequestError,

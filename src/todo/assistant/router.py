@@ -10,10 +10,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Request, Response
 
 from todo.api.accept import prefers
-from todo.api.app_state import get_state
 from todo.api.pagination import read_cursor
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.assistant.schemas import (
     EVENT_STREAM,
     AssistantAnswer,

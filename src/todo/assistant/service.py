@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from todo.api.app_state import AppState
+    from todo.app_state import AppState
     from todo.assistant.turn.runner import Assistant
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from todo.assistant.service import get_assistant
 
 if TYPE_CHECKING:
-    from todo.api.app_state import AppState
+    from todo.app_state import AppState
     from todo.assistant.turn.runner import Assistant
 
 T = TypeVar("T")

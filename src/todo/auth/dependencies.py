@@ -12,7 +12,7 @@ from todo.api.request_body import CALLER
 from todo.core.caller import Caller
 
 if TYPE_CHECKING:
-    from todo.api.app_state import AppState
+    from todo.app_state import AppState
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 

@@ -5,10 +5,10 @@ from uuid import UUID
 import orjson
 from fastapi import APIRouter, Request, Response, status
 
-from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.repository import ApiTokenRepository
 from todo.auth.route import ApiRoute

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
-from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, etag_for, read_if_match
 from todo.api.query import describe_query
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.auth.dependencies import CallerDep
 from todo.compat.field_aliases import read_parameters, read_tag, refuse_contradiction, refuse_state
 from todo.compat.mapping import read_changes, read_new, render

@@ -18,8 +18,8 @@ from typing import Any
 import orjson
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 
-from todo.api.app_state import get_state
 from todo.api.rate_limit import CLIENT_KEY, REFUSED_TOKEN_CODE
+from todo.app_state import get_state
 from todo.auth.dependencies import authenticate
 from todo.compat.mapping import show
 from todo.core.caller import Caller

@@ -5,7 +5,7 @@ import time
 
 from fastapi import APIRouter, WebSocket
 
-from todo.api.app_state import get_state
+from todo.app_state import get_state
 from todo.observability.logs import ACCESS_LOGGER
 
 PATH = "/ws/tasks/{user_id:path}"

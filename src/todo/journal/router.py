@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from todo.api.app_state import get_state
 from todo.api.conditional import IF_MATCH, read_if_match
 from todo.api.responses import StoredResponse, json_response
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.journal.repository import Filter, View, find_head, find_view, read_changes, read_history

@@ -9,8 +9,8 @@ import orjson
 from fastapi import Request, Response
 from starlette.types import Receive, Scope, Send
 
-from todo.api.app_state import get_state
 from todo.api.idempotency import find_key
+from todo.app_state import get_state
 from todo.auth.dependencies import authenticate
 from todo.core.errors import ForbiddenError, HttpError, ProblemError, UnauthorizedError
 from todo.mcp.dispatch import respond

@@ -15,7 +15,7 @@ from todo.core.problem_document import MAX_ERRORS
 from todo.mcp.quoting import escape, render_json
 
 if TYPE_CHECKING:
-    from todo.api.app_state import AppState
+    from todo.app_state import AppState
     from todo.writes.unit_of_work import UnitOfWork
 
 Json = dict[str, Any]

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.app_state import get_state
 from todo.api.body_limits import PLANS_PATH
 from todo.api.pagination import read_cursor, render_cursor, render_page
 from todo.api.responses import StoredResponse, declare_headers, json_response
 from todo.api.schemas import to_json_dict
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.auth.dependencies import CallerDep, requires
 from todo.auth.route import ApiRoute
 from todo.core.errors import NotFoundError

@@ -7,10 +7,10 @@ from typing import Annotated
 import orjson
 from fastapi import APIRouter, Query, Request, Response, status
 
-from todo.api.app_state import get_state
 from todo.api.idempotency import find_key
 from todo.api.responses import JSON, StoredResponse
 from todo.api.write import run_write
+from todo.app_state import get_state
 from todo.auth.dependencies import CallerDep
 from todo.auth.route import ApiRoute
 from todo.core.domain import NewTask

@@ -54,7 +54,7 @@ def test_a_misspelled_field_is_an_error(tmp_path: Path) -> None:
         "state.databases": "attr-defined",
     }
     code = [
-        "from todo.api.app_state import AppState",
+        "from todo.app_state import AppState",
         "from todo.core.domain import Share, Snapshot, Task, TaskChanges, TaskList",
         "def misuse(task: Task, task_list: TaskList, share: Share, snapshot: Snapshot,",
         "    state: AppState) -> None:",

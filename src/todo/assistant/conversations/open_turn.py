@@ -10,11 +10,11 @@ from uuid import UUID
 from fastapi import Request, Response
 from starlette.types import Receive
 
-from todo.api.app_state import AppState, get_state
 from todo.api.idempotency import REPLAYED, identify_repeatable
 from todo.api.request_body import ENDS_WITH_CLIENT
 from todo.api.responses import JSON
 from todo.api.write import check_conditions
+from todo.app_state import AppState, get_state
 from todo.assistant.conversations.turn_store import Begun, Finished, TurnStore
 from todo.assistant.service import get_assistant
 from todo.assistant.turn.answer import Events, ToolUse, TurnAnswer

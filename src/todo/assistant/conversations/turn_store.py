@@ -18,10 +18,10 @@ from uuid import UUID
 
 import orjson
 
-from todo.api.app_state import AppState
 from todo.api.idempotency import Repeatable, claim, release, store
 from todo.api.responses import StoredResponse
 from todo.api.write import WriteHandler, execute_write
+from todo.app_state import AppState
 from todo.assistant.conversations.message import (
     Conversation,
     Message,

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import orjson
 
-from todo.api.app_state import AppState
 from todo.api.idempotency import Repeatable
 from todo.api.responses import StoredResponse
 from todo.api.write import WriteHandler, execute_write
+from todo.app_state import AppState
 from todo.assistant.turn.planned_operations import join_operations
 from todo.core.caller import Caller
 from todo.core.errors import BatchFailedError, ProblemError

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from todo.api.app_state import AppState
+from todo.app_state import AppState
 from todo.assistant.model.client import ModelClient, ModelError
 from todo.assistant.rules.decision import Decision
 from todo.assistant.rules.reply import decide_reply, turns_away

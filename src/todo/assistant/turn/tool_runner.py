@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from todo.api.app_state import AppState
+from todo.app_state import AppState
 from todo.assistant.turn.answer import Events, ToolUse
 from todo.assistant.turn.budget import TurnBudget
 from todo.assistant.turn.change_text import Updates
