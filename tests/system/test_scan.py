@@ -222,7 +222,7 @@ def test_without_a_network_it_passes_when_told_and_says_what_it_left_out(scanned
 @pytest.mark.parametrize(
     ("content", "code", "message"),
     [
-        ("{}", 65, "advisories.bad cannot be read"),
+        ("{}", 65, "cannot read advisories.bad"),
         (None, 2, "advisories.bad does not exist"),
     ],
 )

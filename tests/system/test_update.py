@@ -285,7 +285,7 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
     try:
         refused = updated.build(*contract, check=False)
         assert refused.returncode == ExitCode.REFUSED, refused.stderr
-        assert "with a program for 0013 is kept for a rollback" in refused.stderr
+        assert "with a program for schema 0013 is kept for a rollback" in refused.stderr
         require_unchanged(updated, find_id(updated, image))
         with updated.load("fresh", 40, RATE) as load:
             done = updated.build(*contract, "--drop-images")

@@ -145,7 +145,7 @@ def render_unchecked(cause: str, scans: str = "tries again") -> str:
         scans: What the user's own scan does about it ("tries again").
     """
     more = command_hints.build(_MORE)
-    return f"The scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
+    return f"Warning: the scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
 
 
 def recall(text: str, now: float) -> dict[str, float]:

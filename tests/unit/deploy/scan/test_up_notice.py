@@ -26,8 +26,8 @@ def test_a_search_that_takes_too_long_ends_with_a_line() -> None:
     assert time.monotonic() - began < 30
     assert line is not None
     assert line == (
-        "The scan for known vulnerabilities is incomplete: it took longer than 0 s; python3 "
-        "build.py scan --target all scans without a limit"
+        "Warning: the scan for known vulnerabilities is incomplete: it took longer than 0 s; "
+        "python3 build.py scan --target all scans without a limit"
     )
 
 
@@ -45,7 +45,7 @@ def test_a_search_that_ends_early_is_a_line_and_no_error(error: BaseException, w
 
     line = up_notice.find_in_time(search=search)
     assert line is not None
-    assert line.startswith(f"The scan for known vulnerabilities is incomplete: {words}")
+    assert line.startswith(f"Warning: the scan for known vulnerabilities is incomplete: {words}")
     assert line.endswith("; python3 build.py scan --target all tries again")
 
 
@@ -57,8 +57,8 @@ def test_images_from_elsewhere_are_not_scanned_and_the_line_says_how_they_are(
     monkeypatch.setattr(build, "find", lambda target: image if target == "backend" else None)
     monkeypatch.setattr(builder, "find", lambda: None)
     assert up_notice.find_in_time() == (
-        "The scan for known vulnerabilities is incomplete: it needs the builder image, which is "
-        "not on this machine; python3 build.py scan --target all makes it, then scans"
+        "Warning: the scan for known vulnerabilities is incomplete: it needs the builder image, "
+        "which is not on this machine; python3 build.py scan --target all makes it, then scans"
     )
     # Once a day is enough.
     assert up_notice.find_in_time() is None
