@@ -1,5 +1,6 @@
 """Fixtures and hooks of all tests: time limits, reasons of failures, and Hypothesis."""
 
+import collections
 import contextlib
 import faulthandler
 import gc
@@ -184,6 +185,32 @@ def _find_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return crash.message if crash else report.longreprtext
 
 
+class Durations:
+    """Reports the seconds of each tier and of the slowest files, to show what to make faster."""
+
+    _MIN_S = 60.0
+    _MAX_FILES = 25
+
+    def __init__(self, reporter: Any) -> None:  # noqa: ANN401 - pytest does not export its type
+        self._reporter = reporter
+        self._files: dict[str, float] = collections.defaultdict(float)
+        self._tiers: dict[str, float] = collections.defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        file = report.nodeid.partition("::")[0]
+        self._files[file] += report.duration
+        self._tiers["/".join(file.split("/")[:2])] += report.duration
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_terminal_summary(self) -> None:
+        if sum(self._files.values()) < self._MIN_S:
+            return
+        self._reporter.write_sep("=", "seconds by tier and file")
+        slowest = sorted(self._files.items(), key=lambda each: -each[1])[: self._MAX_FILES]
+        for name, seconds in (*self._tiers.items(), *slowest):
+            self._reporter.write_line(f"{seconds:7.0f} {name}")
+
+
 class Reasons:
     """Shows why tests failed, at once and again at the end; in full where a set-up failed.
 
@@ -233,4 +260,5 @@ class Reasons:
 def pytest_sessionstart(session: pytest.Session) -> None:
     # The workers of xdist have none: their reports come to the process that has.
     if reporter := session.config.pluginmanager.get_plugin("terminalreporter"):
-        session.config.pluginmanager.register(Reasons(reporter))
+        for plugin in (Durations, Reasons):
+            session.config.pluginmanager.register(plugin(reporter))
