@@ -15,9 +15,7 @@ _DUE = (
     ),
     (re.compile(r"\b(?:for )?tomorrow(?:'s)?\b"), "tomorrow"),
     (
-        re.compile(
-            r"\b(?:for |in |during )?(?:this week|the week|(?:the )?next (?:7|seven) days)\b"
-        ),
+        re.compile(r"\b(?:for |in |during )?(?:the week|(?:the )?next (?:7|seven) days)\b"),
         "week",
     ),
     (re.compile(r"\b(?:without|with no|no) (?:a )?(?:due date|due|deadline|date)\b"), "none"),
@@ -31,8 +29,8 @@ _BOUND = re.compile(
     r"|starting) (?P<x>\S.*)\Z"
 )
 _ON_DAY = re.compile(r"\b(?:due |on |for |in )+(?P<x>\S.*)\Z")
-# All of its days, which a search for `month` has not.
-_MONTH = re.compile(r"\b(?:for |in |due )*(?:this|the) month\b")
+# All days of the week or month. A search for `week` or `month` starts today.
+_CALENDAR = re.compile(r"\b(?:for |in |during |due )*(?:this (?P<unit>week|month)|the month)\b")
 _PERIOD = re.compile(
     r"\b(?:next|last|this) (?:week|month|year|weekend|monday|tuesday|wednesday|thursday|friday"
     r"|saturday|sunday)\b|\byesterday\b"
@@ -54,7 +52,7 @@ def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
 
     A time stays in the rest where no search has it, such as what was completed before a day.
     """
-    for find in (_find_bounds, _find_name, _find_month, _find_day):
+    for find in (_find_bounds, _find_name, _find_calendar, _find_day):
         found = find(rest, context)
         if found is None:
             continue
@@ -110,10 +108,11 @@ def _find_name(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window
     return next(((found, {"due": due}) for found, due in places if found is not None), None)
 
 
-def _find_month(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    found = _MONTH.search(rest)
-    days = dict.fromkeys(("due_from", "due_to"), "this month")
-    return None if found is None else (found, days)
+def _find_calendar(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
+    found = _CALENDAR.search(rest)
+    if found is None:
+        return None
+    return found, dict.fromkeys(("due_from", "due_to"), f"this {found['unit'] or 'month'}")
 
 
 def _find_day(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:

@@ -41,7 +41,10 @@ def test_a_bound_is_not_the_day_itself(message: str, fields: dict[str, Any]) -> 
     [
         ("which work tasks are due today?", {"list": "Work", "due": "today"}),
         ("how many open work tasks are there?", {"limit": 50, "list": "Work"}),
-        ("what work stuff is due this week?", {"list": "Work", "due": "week"}),
+        (
+            "what work stuff is due this week?",
+            {"list": "Work", "due_from": "this week", "due_to": "this week"},
+        ),
         ("which tasks at work are overdue?", {"list": "Work", "due": "overdue"}),
         (
             "list my high priority work tasks due today",
