@@ -1,1 +1,1 @@
-"""Assistant: what a person writes in a chat becomes calls of the tools; see docs/assistant.md."""
+"""Assistant that turns chat messages into tool calls; see docs/assistant.md."""

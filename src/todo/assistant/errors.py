@@ -4,7 +4,7 @@ from todo.core.errors import ProblemError, ReadOnlyError, StateConflictError
 from todo.writes.storage_quota import QuotaExceededError
 
 MAX_BYTES = 64 * 1024 * 1024
-"""Maximum size of the conversations of one account."""
+"""Maximum size of one account's conversations, in bytes."""
 
 
 class ConversationsFullError(QuotaExceededError):
@@ -23,7 +23,7 @@ class ConversationsFullError(QuotaExceededError):
 
 
 class OtherTokensConversationError(ReadOnlyError):
-    """A token for one list and a token for all lists cannot continue each other's conversations."""
+    """The conversation was started with a token for other lists."""
 
     code = "other-conversation"
     default_detail = (
@@ -33,7 +33,7 @@ class OtherTokensConversationError(ReadOnlyError):
 
 
 class TurnRunningError(StateConflictError):
-    """The first request with this key is still running."""
+    """The first request with this idempotency key is still running."""
 
     code = "turn-running"
     default_detail = (

@@ -1,7 +1,7 @@
 """HTTP routes of the assistant and its conversations.
 
-The first request imports the modules behind them: many services never get one, and every start
-would take longer.
+Each route imports its implementation on first use: many services never need it, and it would slow
+down every start.
 """
 
 from typing import Annotated
@@ -46,7 +46,7 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     changes at once are only proposed, as a plan. Closing the connection
     cancels the turn; changes that were already committed stay, and can be undone.
     """
-    from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - not for the start
+    from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - see above
 
     turn = await open_turn(request, caller, body.message, body.conversation_id)
     if prefers(EVENT_STREAM, request.headers.getlist("accept")):

@@ -25,7 +25,7 @@ MessageText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MESSAGE_LENGTH),
     AfterValidator(refuse_nul),
-    # Runs first.
+    # A before-validator, so it runs first.
     nfc_validator(MESSAGE_LENGTH),
 ]
 

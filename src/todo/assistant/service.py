@@ -1,4 +1,4 @@
-"""The assistant of the process, made on its first use: most processes never need it."""
+"""Assistant of the process, created on first use because most processes never need it."""
 
 from typing import TYPE_CHECKING
 
@@ -8,9 +8,9 @@ if TYPE_CHECKING:
 
 
 def get_assistant(state: "AppState") -> "Assistant":
-    """Return the assistant of the process."""
+    """Return the assistant of the process, creating it on first use."""
     if state.assistant is None:
-        # They import for a tenth of a second.
+        # These imports take 0.1 s.
         from todo.assistant.model.client import open_model_client  # noqa: PLC0415
         from todo.assistant.turn.runner import Assistant  # noqa: PLC0415
 
@@ -19,6 +19,6 @@ def get_assistant(state: "AppState") -> "Assistant":
 
 
 async def close_assistant(state: "AppState") -> None:
-    """Close what the assistant has open, if it was used."""
+    """Close the assistant's connections if it was used."""
     if state.assistant is not None:
         await state.assistant.close()

@@ -1,4 +1,4 @@
-"""The running turns of this process: they end when it stops, and some tasks outlive them."""
+"""Running turns of the process, which end when it stops, and tasks that outlive their request."""
 
 import asyncio
 import contextlib
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 GRACE_S = 2.0
-"""Maximum time that a turn may continue when the process stops."""
+"""Time that turns may continue after the process was told to stop, in seconds."""
 
 
 class ProcessTurns:
-    """The turns of one process, and the making of its assistant."""
+    """Running turns of one process, and the creation of its assistant."""
 
     def __init__(self) -> None:
         self._stopping = asyncio.Event()
@@ -27,38 +27,38 @@ class ProcessTurns:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def stop(self) -> None:
-        """End all turns soon, because the process stops."""
+        """Signal all turns to end, because the process stops."""
         self._stopping.set()
 
     async def wait_for_stop(self) -> None:
-        """Return when a turn has to end because the process stops."""
+        """Return when turns must end: `GRACE_S` after `stop` was called."""
         await self._stopping.wait()
         await asyncio.sleep(GRACE_S)
 
     async def pause(self, seconds: float) -> bool:
-        """Wait, at most until the process stops; return whether it continues."""
+        """Sleep until the time has passed or the process stops; return False if it stops."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
         return not self._stopping.is_set()
 
     async def get_assistant(self, state: "AppState") -> "Assistant":
-        """Return the assistant of the process; the first call makes it."""
+        """Return the assistant of the process; the first call creates it."""
         if state.assistant is None:
             if self._making is None or self._making.done():
                 self._making = self.start(self._make(state))
-            # A client that leaves must not let the next one make a second assistant.
+            # Shielded, so that a canceled request does not lead to a second assistant.
             return await asyncio.shield(self._making)
         return get_assistant(state)
 
     async def _make(self, state: "AppState") -> "Assistant":
-        # It imports for a tenth of a second, in which other requests continue.
+        # The imports take 0.1 s; a thread keeps the event loop responsive.
         assistant = await asyncio.to_thread(get_assistant, state)
-        # The model server may need longer than the first message has.
+        # The probe of the model server may exceed the timeout of the first message.
         self._preparing = asyncio.create_task(assistant.prepare())
         return assistant
 
     async def close(self) -> None:
-        """Wait until the ends of turns are stored whose requests were given up."""
+        """Wait for background tasks, which store the ends of canceled turns."""
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._preparing is not None:
@@ -66,7 +66,7 @@ class ProcessTurns:
             await asyncio.wait({self._preparing})
 
     def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run a coroutine to its end, even if its caller stops waiting."""
+        """Run a coroutine to its end, even if its caller is canceled."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

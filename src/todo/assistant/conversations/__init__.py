@@ -1,1 +1,1 @@
-"""Conversations: what a message stores, and how its turn starts, streams and ends."""
+"""Conversations: stored messages, and the storage and streaming of their turns."""

@@ -1,4 +1,4 @@
-"""Server-sent events of a turn: what the assistant does and writes, while it does."""
+"""Stream of server-sent events for one turn of the assistant."""
 
 import asyncio
 import logging
@@ -17,15 +17,15 @@ from todo.core.problem_document import render_problem
 from todo.observability.logs import request_id_var
 
 HEARTBEAT_S = 15.0
-"""Below the idle timeout of any proxy."""
+"""Interval of keep-alive comments; shorter than the idle timeouts of common proxies."""
 _OPEN_AFTER_S = 1.0
-"""A turn that is refused at once is answered with the status of its error, not with a stream."""
+"""Delay before the stream opens, so that an early rejection gets its own status code."""
 
 _log = logging.getLogger("todo.assistant")
 
 
 class TurnStream(Response):
-    """The response: the events `start`, `text`, `tool`, and at the end `done` or `error`."""
+    """Streaming response with the events `start`, `text` and `tool`, then `done` or `error`."""
 
     media_type = EVENT_STREAM
 
@@ -34,15 +34,15 @@ class TurnStream(Response):
         if turn.replay is not None:
             headers[REPLAYED] = "true"
         super().__init__(None, headers=headers)
-        # It is not known before.
+        # Starlette sets it to 0, but the body is streamed.
         self.raw_headers = [field for field in self.raw_headers if field[0] != b"content-length"]
         self._turn = turn
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the turn, and send what happens.
+        """Run the turn and send its events.
 
         Raises:
-            ProblemError: The turn was refused before anything was sent.
+            ProblemError: The turn was rejected before the response started.
         """
         turn = self._turn
         events = _Stream(self, send, turn)
@@ -78,7 +78,7 @@ class TurnStream(Response):
 
 
 class _Stream:
-    """The events of one turn on their way to its client; the first one opens the stream."""
+    """Sender of one turn's events; the first event starts the response."""
 
     def __init__(self, response: Response, send: Send, turn: OpenTurn) -> None:
         self._response = response
@@ -88,21 +88,21 @@ class _Stream:
         self.is_open = False
 
     async def text(self, piece: str) -> None:
-        """Send a piece of the response."""
+        """Send a piece of the response as a `text` event."""
         if piece:
             await self._send_event("text", to_json({"delta": piece}))
 
     async def tool(self, use: ToolUse) -> None:
-        """Send a tool call with its result."""
+        """Send a tool call with its result as a `tool` event."""
         await self._send_event("tool", to_json(use.to_dict()))
 
     async def open(self) -> None:
-        """Start the response, and name the conversation and the run."""
+        """Start the response with a `start` event that names the conversation and the run."""
         async with self._sending:
             await self._open()
 
     async def send_comment(self) -> None:
-        """Send what no client shows: the connection is alive."""
+        """Send an SSE comment, which keeps the connection alive."""
         async with self._sending:
             await self._send_part(b":\n\n")
 
@@ -122,7 +122,7 @@ class _Stream:
             return
         self.is_open = True
         response = self._response
-        # The turn has already been counted.
+        # Computed now rather than in __init__, so that the budgets include this turn.
         left = [(k.lower().encode(), v.encode()) for k, v in self._turn.render_left().items()]
         await self._send(
             {
@@ -146,7 +146,7 @@ class _Stream:
 
 
 def _render_event(name: str, data: bytes) -> bytes:
-    # JSON of one line.
+    # The JSON contains no line breaks, so one data field is enough.
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 

@@ -1,4 +1,4 @@
-"""Conversations and messages as they are stored, and as JSON has them."""
+"""Stored conversations and messages, and their JSON representation."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -11,9 +11,9 @@ from todo.assistant.turn.answer import EarlierMessage
 from todo.db.tables import MESSAGE_ROW_BYTES
 
 HISTORY_CHARACTERS = 8000
-"""Maximum number of characters of earlier messages that the assistant gets with a new one."""
+"""Maximum number of characters of earlier messages in the assistant's context."""
 _STALE = timedelta(seconds=60)
-"""Time after its deadline when a turn that is still running must have ended with its process."""
+"""Grace period after its deadline before a running turn is considered crashed."""
 
 UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
 
@@ -32,26 +32,22 @@ class Conversation:
     updated_at: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the conversation as a JSON object."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message; a message of a person has only the first fields.
+    """A stored message; a user's message has no values in the fields after `content`.
 
     Attributes:
-        id: ID, sortable by time.
-        role: Author of the message.
-        status: Status; an answer is stored as running before the turn starts.
-        content: The text.
-        tool_calls: Tool calls as JSON.
-        run_id: The run of the turn's changes.
+        id: UUIDv7, so IDs sort by time.
+        status: State of the message; an answer is "running" until its turn ends.
+        tool_calls: Tool calls as a JSON array.
+        run_id: Run that groups the turn's changes.
         changed: Whether the run changed anything.
         plan_id: ID of the proposed plan.
-        degraded_reason: As for `TurnAnswer.degraded`.
-        prompt_tokens: As for `TurnAnswer`.
-        output_tokens: As for `TurnAnswer`.
+        degraded_reason: As for `TurnAnswer.degraded`; also "interrupted".
         created_at: Start of the turn.
     """
 
@@ -70,11 +66,11 @@ class Message:
 
     @property
     def size(self) -> int:
-        """Size in bytes that counts against the account's limit."""
+        """Number of bytes that count against the account's storage limit."""
         return MESSAGE_ROW_BYTES + len(self.content.encode()) + len(self.tool_calls.encode())
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the message as a JSON object."""
         return {
             "id": self.id,
             "role": self.role,
@@ -92,7 +88,7 @@ class Message:
 
 
 def limit_history(newest_first: Iterable[EarlierMessage]) -> tuple[EarlierMessage, ...]:
-    """Return messages, oldest first, within `HISTORY_CHARACTERS`; the oldest may be cut."""
+    """Return the newest messages, oldest first, cut to `HISTORY_CHARACTERS` in total."""
     kept: list[EarlierMessage] = []
     left = HISTORY_CHARACTERS
     for turn in newest_first:
@@ -104,13 +100,7 @@ def limit_history(newest_first: Iterable[EarlierMessage]) -> tuple[EarlierMessag
 
 
 def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Message:
-    """Return the message, marked as interrupted if its process ended during the turn.
-
-    Args:
-        message: Stored message.
-        now: Current time.
-        timeout_s: Maximum duration of a turn in seconds.
-    """
+    """Return the message, with status "interrupted" if its turn must have crashed."""
     began = datetime.fromisoformat(message.created_at)
     if message.status != "running" or is_running(message.status, began, now, timeout_s):
         return message
@@ -118,7 +108,7 @@ def mark_interrupted(message: Message, now: datetime, timeout_s: float) -> Messa
 
 
 def is_running(status: str, began: datetime, now: datetime, timeout_s: float) -> bool:
-    """Return whether an answer is being made; its process may have ended since."""
+    """Return whether a turn is running and within its deadline plus a grace period."""
     return status == "running" and now - began < timedelta(seconds=timeout_s) + _STALE
 
 
@@ -128,7 +118,7 @@ def render_answer(
     calls: list[dict[str, Any]],
     plan: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the answer of a turn as JSON has it."""
+    """Return a turn's answer as a JSON object."""
     shown = message.to_dict()
     return {
         "conversation_id": conversation_id,

@@ -1,4 +1,4 @@
-"""A turn: one message to the assistant and its answer, which ends when its client leaves."""
+"""A turn: one message to the assistant and its answer, canceled if the client disconnects."""
 
 import asyncio
 import logging
@@ -22,11 +22,11 @@ from todo.core.caller import Caller
 from todo.core.errors import ProblemError, UnavailableError
 
 CLIENT_LEFT = 499
-"""Status, for metrics and log, of a request whose client has left."""
+"""Status code in metrics and logs for a request whose client disconnected."""
 MARGIN_S = 5.0
-"""Part of the request deadline that is reserved for storing the answer."""
+"""Time at the end of the request deadline reserved for storing the answer, in seconds."""
 _OVERTIME_S = 2.0
-"""Time that the assistant may exceed its deadline before it is interrupted."""
+"""Time that the assistant may exceed its deadline before it is canceled, in seconds."""
 
 Show = Callable[[bytes], bytes]
 
@@ -38,7 +38,7 @@ class ClientLeftError(Exception):
 
 
 class Recorder:
-    """Passes events on, and keeps the tool calls for an answer that is interrupted."""
+    """Event sink that forwards events and records the tool calls in case of an interruption."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -46,31 +46,31 @@ class Recorder:
         self.is_silent = True
 
     async def text(self, piece: str) -> None:
-        """Pass a piece of the response on."""
+        """Forward a piece of the response."""
         self.is_silent = False
         await self._events.text(piece)
 
     async def tool(self, use: ToolUse) -> None:
-        """Keep a tool call and pass it on."""
+        """Record and forward a tool call."""
         self.uses.append(use)
         await self._events.tool(use)
 
 
 class Silence:
-    """The events of an answer that is sent as a whole."""
+    """Event sink that ignores all events, for an answer that is not streamed."""
 
     async def text(self, piece: str) -> None:
-        """Ignore a piece."""
+        """Ignore a piece of the response."""
 
     async def tool(self, use: ToolUse) -> None:
-        """Ignore a call."""
+        """Ignore a tool call."""
 
 
 class OpenTurn:
-    """A turn that has started: its question is stored, or it was answered before.
+    """A started turn: its question is stored, or its answer is a replay.
 
     Attributes:
-        replay: Answer to the first request with the same key.
+        replay: Answer to the first request with the same idempotency key.
         begun: Stored data of the turn; None for a replay.
     """
 
@@ -92,14 +92,14 @@ class OpenTurn:
         self._started_at = started_at
 
     async def answer(self, request: Request, show: Show = bytes) -> Response:
-        """Run the turn and return its answer as a whole.
+        """Run the turn and return the complete answer.
 
         Args:
-            request: The request, whose body has been read.
-            show: Returns the body of the response, from the answer as JSON.
+            request: Request whose body has been read.
+            show: Converts the JSON answer to the response body.
 
         Raises:
-            ProblemError: The turn was refused.
+            ProblemError: The turn was rejected.
         """
         try:
             request.scope.setdefault("extensions", {})[ENDS_WITH_CLIENT] = {}
@@ -111,22 +111,22 @@ class OpenTurn:
         return Response(show(finished.body), headers=headers, media_type=JSON)
 
     def render_left(self) -> dict[str, str]:
-        """Return the header fields with the remaining budgets."""
+        """Return the rate-limit headers with the remaining budgets."""
         return get_assistant(self.state).render_left(self._caller)
 
     def stream(self) -> Response:
-        """Return the response that runs the turn and sends what happens."""
-        from todo.assistant.conversations.event_stream import TurnStream  # noqa: PLC0415 - it imports this module
+        """Return a response that runs the turn and streams its events."""
+        from todo.assistant.conversations.event_stream import TurnStream  # noqa: PLC0415 - circular import
 
         return TurnStream(self)
 
     async def run(self, receive: Receive, events: Events, timeout_s: float) -> Finished:
-        """Run the turn to its end and return the answer, also if it was interrupted.
+        """Run the turn to its end and return the answer, even if it was interrupted.
 
         Args:
-            receive: `receive` callable of the request, whose body has been read.
-            events: Receives parts of the answer as they arrive.
-            timeout_s: Seconds that the turn may take since the request arrived.
+            receive: ASGI `receive` callable of the request, whose body has been read.
+            events: Sink for the parts of the answer.
+            timeout_s: Timeout in seconds, counted from the arrival of the request.
 
         Raises:
             ClientLeftError: The client disconnected, and the turn has ended.
@@ -152,7 +152,7 @@ class OpenTurn:
             if not done:
                 reason = "deadline"
         except asyncio.CancelledError:
-            # The request was given up: what was done is stored all the same.
+            # Store the result so far even though the request was canceled.
             work.cancel()
             turns.start(self._interrupt_later(begun, recorder, work))
             raise
@@ -171,7 +171,7 @@ class OpenTurn:
 
     async def _ask(self, begun: Begun, recorder: Recorder, timeout_s: float) -> TurnAnswer:
         assistant = await self.state.turns.get_assistant(self.state)
-        # The key of the request covers the writes of the turn.
+        # The request's idempotency key already covers the writes of the turn.
         caller = replace(self._caller, run_id=begun.run_id, require_key=False)
         answer: TurnAnswer = await assistant.run(
             caller,
@@ -213,17 +213,11 @@ class OpenTurn:
 async def open_turn(
     request: Request, caller: Caller, question: str, conversation_id: UUID | None
 ) -> OpenTurn:
-    """Check a request and store its question.
-
-    Args:
-        request: The request; its body has been read.
-        caller: Caller of the request.
-        question: The message.
-        conversation_id: ID of the conversation; None for a new one.
+    """Validate a request and store its question, in a new conversation if no ID is given.
 
     Raises:
-        MalformedRequestError: The request has a condition, or an invalid key.
-        ProblemError: As `TurnStore.begin`.
+        MalformedRequestError: The request has a precondition or an invalid idempotency key.
+        ProblemError: As for `TurnStore.begin`.
     """
     started_at = time.monotonic()
     repeatable = await identify_repeatable(request, caller)
@@ -236,7 +230,7 @@ async def open_turn(
 
 
 def get_timeout(state: AppState) -> float:
-    """Return the seconds that a turn has whose answer is sent as a whole."""
+    """Return the timeout of a turn whose answer is not streamed, in seconds."""
     settings = state.settings
     return min(settings.ai_run_timeout_s, max(1.0, settings.request_deadline_s - MARGIN_S))
 
@@ -247,13 +241,13 @@ async def _wait_until_gone(receive: Receive) -> None:
 
 
 async def _end(work: "asyncio.Task[TurnAnswer]") -> None:
-    """Cancel a task that is not done, and wait for its end."""
+    """Cancel a task and wait until it has ended."""
     work.cancel()
     await asyncio.wait({work})
 
 
 async def _attempt(storing: Awaitable[object]) -> None:
-    """Store what can be stored: the error that led here is the one to report."""
+    """Await a write; only log a database outage, because another error is being reported."""
     try:
         await storing
     except UnavailableError as error:

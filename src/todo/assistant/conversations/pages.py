@@ -1,4 +1,4 @@
-"""Pages of conversations and of their messages, as JSON."""
+"""Pages of conversations and of their messages as JSON."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,14 +14,7 @@ from todo.db.session import Session
 
 
 async def fetch_page(session: Session, caller: Caller, before: str | None, limit: int) -> bytes:
-    """Return a page of conversations, newest first.
-
-    Args:
-        session: Session for the reads.
-        caller: Caller of the request.
-        before: ID of the last conversation of the previous page; None for the first page.
-        limit: Maximum number of conversations.
-    """
+    """Return a page of conversations, newest first, starting after the ID `before`."""
     found = await ConversationRepository(session, caller).find_page(before, limit + 1)
     shown, cursor = _cut(found, limit)
     return render_page([orjson.dumps(each.to_dict()) for each in shown], cursor)
@@ -35,10 +28,10 @@ async def fetch_messages(
     limit: int,
     timeout_s: float,
 ) -> bytes:
-    """Return a conversation with a page of its messages, newest first; as `fetch_page`.
+    """Return a conversation and a page of its messages, newest first, starting after `before`.
 
     Raises:
-        NotFoundError: The conversation does not exist, or the caller cannot see it.
+        NotFoundError: The conversation does not exist or is not visible to the caller.
     """
     store = ConversationRepository(session, caller)
     conversation = await store.find(conversation_id)
@@ -51,6 +44,6 @@ async def fetch_messages(
 
 
 def _cut(found: list[Any], limit: int) -> tuple[list[Any], str | None]:
-    """Return what a page shows of one more that was read, and the cursor of the next page."""
+    """Split `limit + 1` rows into a page and the cursor of the next page."""
     shown = found[:limit]
     return shown, render_cursor(shown[-1].id) if len(found) > limit else None

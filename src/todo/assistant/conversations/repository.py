@@ -27,15 +27,15 @@ from todo.db.statement import BoundStatement, Row, Statement
 from todo.db.tables import MESSAGE_ROW_BYTES, Id, Time, conversation, message
 
 HISTORY_MESSAGES = 20
-"""Maximum number of earlier messages that the assistant gets with a new one."""
+"""Maximum number of earlier messages in the assistant's context."""
 MAX_RUNS = 20
-"""Maximum number of earlier runs among which an undo finds its target."""
+"""Maximum number of earlier runs considered as the target of an undo."""
 MAX_SEARCHED = 2000
-"""Maximum number of messages in which these runs are looked for, the latest ones."""
+"""Maximum number of latest messages searched for these runs."""
 
 _BY_OWNER = conversation.c.owner == bindparam("owner")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
-# A token for one list sees what was said with a token for that list only.
+# A single-list token sees only conversations that were started with a token for that list.
 _CAN_SEE = _BY_OWNER & or_(_TOKEN_LIST_ID.is_(None), conversation.c.list_id == _TOKEN_LIST_ID)
 _BY_ID = (conversation.c.id == bindparam("id", type_=Id)) & _CAN_SEE
 _OF_CONVERSATION: ColumnElement[bool] = message.c.conversation_id == bindparam("of", type_=Id)
@@ -48,7 +48,7 @@ _MESSAGE_COLUMNS = tuple(column for column in message.c if column.name != "conve
 
 
 def _page(table: Table, shown: tuple[Any, ...], mine: ColumnElement[bool]) -> list[Statement]:
-    """Return the statements for the first page and for those after it, newest first."""
+    """Return the statements for the first page and for later pages, newest first."""
     some: Select[Any] = select(*shown).where(mine).order_by(table.c.id.desc())
     some = some.limit(bindparam("limit"))
     return [Statement(some), Statement(some.where(table.c.id < bindparam("before", type_=Id)))]
@@ -130,7 +130,7 @@ _REMOVE = Statement(delete(conversation).where(_BY_ID).returning(conversation.c.
 
 
 class ConversationRepository:
-    """The conversations that a caller sees."""
+    """Repository of the conversations that a caller can see."""
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
@@ -139,29 +139,24 @@ class ConversationRepository:
         self._seen = {"owner": caller.user, "only_list": caller.list_id}
 
     async def find(self, conversation_id: str) -> Conversation | None:
-        """Return a conversation."""
+        """Return a conversation, or None if it does not exist or is not visible to the caller."""
         row = await self._session.find(_FIND, {**self._seen, "id": conversation_id})
         return None if row is None else Conversation(*map(_read, row))
 
     async def find_page(self, before: str | None, limit: int) -> list[Conversation]:
-        """Return conversations, newest first.
-
-        Args:
-            before: ID of the last conversation of the previous page; None for the first page.
-            limit: Maximum number of conversations.
-        """
+        """Return conversations, newest first, starting after the ID `before`."""
         rows = await self._fetch_page(_CONVERSATIONS, self._seen, before, limit)
         return [Conversation(*map(_read, row)) for row in rows]
 
     async def find_messages(
         self, conversation_id: str, before: str | None, limit: int
     ) -> list[Message]:
-        """Return messages of a conversation that the caller sees, newest first; as `find_page`."""
+        """Return messages of a visible conversation, newest first, starting after `before`."""
         rows = await self._fetch_page(_MESSAGES, {"of": conversation_id}, before, limit)
         return [_read_message(row) for row in rows]
 
     async def find_history(self, conversation_id: str) -> tuple[EarlierMessage, ...]:
-        """Return the latest messages, oldest first, as many as the assistant gets."""
+        """Return the latest messages, oldest first, within the assistant's context limits."""
         rows = await self._session.fetch(_HISTORY, {"of": conversation_id})
         return limit_history(
             EarlierMessage(
@@ -171,29 +166,22 @@ class ConversationRepository:
         )
 
     async def find_runs(self, conversation_id: str) -> tuple[str, ...]:
-        """Return the runs of answers that changed something, or may have, newest first.
+        """Return the runs of answers with changes or possible changes, newest first.
 
-        An answer that is still running may belong to a process that has ended, and a plan may have
-        been applied outside of the conversation.
+        A running answer may belong to a crashed process, and a plan may have been applied outside
+        the conversation.
         """
         rows = await self._session.fetch(_RUNS, {"of": conversation_id})
         return tuple(str(run_id) for (run_id,) in rows)
 
     def count_bytes(self) -> BoundStatement:
-        """Return the statement for how much all conversations of the user take."""
+        """Return the statement that sums the bytes of all the user's conversations."""
         return (_SIZE, {"owner": self._owner})
 
     async def begin_turn(
         self, found: Conversation, question: Message, answer: Message, *, is_new: bool
     ) -> None:
-        """Store the messages of a turn. A pending plan of the conversation is no longer pending.
-
-        Args:
-            found: The conversation.
-            question: Message of the person.
-            answer: The running answer.
-            is_new: Whether to store the conversation as well.
-        """
+        """Store a turn's messages, and create the conversation or clear its pending plan."""
         size = question.size + answer.size
         new = {**found.to_dict(), "owner": self._owner, "size": MESSAGE_ROW_BYTES + size}
         more = {"of": found.id, "more": size, "at": answer.created_at}
@@ -205,7 +193,7 @@ class ConversationRepository:
     async def answer(
         self, conversation_id: str, answer: Message, at: str, plan_id: str | None
     ) -> None:
-        """Store an answer in place of the running one, and the plan that waits now."""
+        """Replace a running answer by the final one, and store the pending plan."""
         changed = {f"new_{name}": getattr(answer, name) for name in _ANSWERED}
         counted = replace(answer, content="", tool_calls="[]").size
         more = {"of": conversation_id, "more": answer.size - counted, "at": at}
@@ -214,13 +202,13 @@ class ConversationRepository:
         await self.keep_plan(conversation_id, answer.id, plan_id)
 
     async def keep_plan(self, conversation_id: str, answer_id: str, plan_id: str | None) -> None:
-        """Store a plan as pending in a conversation, unless a later message has replaced it."""
+        """Store the pending plan of a conversation unless a later message exists."""
         if plan_id is not None:
             values = {"of": conversation_id, "message_id": answer_id, "plan": plan_id}
             await self._session.run((_KEEP_PLAN, values))
 
     async def find_status(self, message_id: str) -> tuple[Status, datetime] | None:
-        """Return the status of an answer, and when its turn began."""
+        """Return the status and start time of an answer, or None if it does not exist."""
         row = await self._session.find(_STATUS, {"message_id": message_id})
         if row is None:
             return None
@@ -228,13 +216,13 @@ class ConversationRepository:
         return status, datetime.fromisoformat(at) if isinstance(at, str) else at
 
     async def forget(self, conversation_id: str, *message_ids: str) -> None:
-        """Remove the two messages of a turn that was refused, and the conversation if empty."""
+        """Remove the question and answer of a rejected turn, and the conversation if empty."""
         question_id, answer_id = message_ids
         both = {"question_id": question_id, "message_id": answer_id}
         await self._session.run((_REMOVE_MESSAGES, both), (_REMOVE_EMPTY, {"of": conversation_id}))
 
     async def remove(self, conversation_id: str) -> bool:
-        """Remove a conversation with its messages; return whether there was one."""
+        """Remove a conversation with its messages; return whether it existed."""
         values = {**self._seen, "id": conversation_id}
         return bool(await self._session.fetch(_REMOVE, values))
 
@@ -247,8 +235,8 @@ class ConversationRepository:
         return await self._session.fetch(later, {**values, "limit": limit, "before": before})
 
 
-def _read(value: Any) -> Any:  # noqa: ANN401 - of any column
-    """Return times and ids as SQLite has them."""
+def _read(value: Any) -> Any:  # noqa: ANN401 - the type varies by column
+    """Return a datetime or UUID as the string that SQLite would return."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     return value if value is None else str(value)

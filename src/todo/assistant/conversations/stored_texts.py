@@ -1,4 +1,4 @@
-"""Texts of models and results of tools, made fit for the database and for JSON."""
+"""Sanitization of model output and tool results for the database and for JSON."""
 
 import json
 
@@ -7,16 +7,16 @@ import orjson
 from todo.assistant.turn.answer import Json
 
 _MAX_CALLS_BYTES = 64 * 1024
-"""Maximum size of the stored tool calls of an answer."""
+"""Maximum size of an answer's stored tool calls, in bytes."""
 
 
 def clean(text: str) -> str:
-    """Return a text without characters that cannot be stored: NUL and lone surrogates."""
+    """Replace NUL and lone surrogates, which the database cannot store."""
     return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
 def to_json(value: object) -> bytes:
-    """Return a value as JSON, also with invalid characters of a model."""
+    """Serialize a value as JSON; replace lone surrogates, which orjson rejects."""
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
@@ -24,7 +24,7 @@ def to_json(value: object) -> bytes:
 
 
 def shorten_calls(calls: list[Json]) -> list[Json]:
-    """Return tool calls as a conversation keeps them: without results if those are large."""
+    """Return tool calls for storage; omit results, then arguments, to stay within the size limit."""
     if len(to_json(calls)) <= _MAX_CALLS_BYTES:
         return calls
     kept = [{**each, "result": {"omitted": True}} for each in calls]

@@ -1,8 +1,8 @@
-"""Storage of a turn: one transaction before the assistant starts, and one at its end.
+"""Storage of a turn in two short transactions: before the assistant starts, and at its end.
 
-Both are short transactions; while the assistant works, none is open. The question and a running
-answer are stored first, with the run of all changes. So whatever ends the turn, also a crash, the
-conversation shows that there was one, and its changes can be found and undone.
+No transaction is open while the assistant works. The first one stores the question, a running
+answer and the run ID of all changes. So even after a crash, the conversation shows the turn, and
+its changes can be undone.
 """
 
 import asyncio
@@ -45,10 +45,10 @@ from todo.journal.undo_scope import Run, find_changed_views
 from todo.writes.unit_of_work import UnitOfWork
 
 _PENDING = HTTPStatus.PROCESSING
-"""Status of a stored response whose turn has no answer yet; its body names the turn."""
+"""Status of a stored response without an answer yet; its body identifies the turn."""
 _POLL_S = 0.25
 _PAUSES_S = (1, 2, 4, 8, 16)
-"""Before each further attempt to store an answer."""
+"""Back-off delays before retries of storing an answer, in seconds."""
 
 CHANGED = (
     'This answer was interrupted after it had changed something. Write "undo" to take it back.'
@@ -63,13 +63,12 @@ class Begun:
     """A turn whose question is stored.
 
     Attributes:
-        conversation_id: ID of the conversation.
-        question_id: ID of the person's message.
+        question_id: ID of the user's message.
         answer_id: ID of the running answer.
-        run_id: Run of the turn's changes.
-        since: Start of the turn, if the client chose the run, which can have earlier changes.
-        open_plan: Plan that was pending in the conversation before this turn.
-        history: Earlier messages.
+        run_id: Run that groups the turn's changes.
+        since: Start of the turn if the client chose the run, which may contain earlier changes;
+            otherwise None.
+        open_plan: ID of the plan that was pending in the conversation before this turn.
         runs: Earlier runs with changes or possible changes, newest first.
     """
 
@@ -85,11 +84,11 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a turn.
+    """Final answer of a turn.
 
     Attributes:
-        body: The answer as JSON.
-        is_replay: It is that of an earlier request with the same key.
+        body: Answer as JSON.
+        is_replay: Whether it answered an earlier request with the same idempotency key.
     """
 
     body: bytes
@@ -97,7 +96,13 @@ class Finished:
 
 
 class TurnStore:
-    """The messages of one request to the assistant."""
+    """Storage of one request's question and answer.
+
+    Args:
+        conversation_id: ID of the conversation; None for a new one.
+        repeatable: Identity of a repeated request; None without an idempotency key.
+        check: Raises `RateLimitedError` if a new message must be rejected.
+    """
 
     def __init__(
         self,
@@ -108,16 +113,6 @@ class TurnStore:
         repeatable: Repeatable | None,
         check: Callable[[Caller, str], None],
     ) -> None:
-        """Prepare.
-
-        Args:
-            state: State of the application.
-            caller: Caller of the request.
-            question: The message.
-            conversation_id: ID of the conversation; None for a new one.
-            repeatable: Identifies a repeated request; None without a key.
-            check: Raises `RateLimitedError` if a new message must be rejected.
-        """
         self._state = state
         self._caller = caller
         self._question = question
@@ -128,17 +123,17 @@ class TurnStore:
         self._timeout_s = state.settings.ai_run_timeout_s
 
     async def begin(self, until: float) -> Begun | Finished:
-        """Store the question; or return the answer of an earlier request with the same key.
+        """Store the question, or return the answer to an earlier request with the same key.
 
         Args:
-            until: Deadline, on the monotonic clock, for a running earlier request.
+            until: Deadline on the monotonic clock for an earlier request that is still running.
 
         Raises:
-            RateLimitedError: A budget is used up.
-            NotFoundError: The conversation does not exist, or the caller cannot see it.
-            ReadOnlyError: The conversation was started with another kind of token.
+            RateLimitedError: A budget is exhausted.
+            NotFoundError: The conversation does not exist or is not visible to the caller.
+            ReadOnlyError: The conversation was started with a token for other lists.
             QuotaExceededError: The conversations exceed their storage limit.
-            TurnRunningError: The earlier request is still running.
+            TurnRunningError: The earlier request is still running at the deadline.
             ProblemError: As for `execute_write`.
         """
         stored = await execute_write(self._state, self._caller, self._open, self._repeatable)
@@ -153,7 +148,7 @@ class TurnStore:
             stored = await self._write(partial(self._take_over, body))
 
     async def finish(self, begun: Begun, answer: TurnAnswer) -> Finished:
-        """Store the answer."""
+        """Store and return the answer; retry in the background during a database outage."""
         calls = [use.to_dict() for use in answer.tool_calls]
         plan_id = None if answer.plan is None else str(answer.plan["id"])
         message = self._compose(begun, clean(answer.response)[:MESSAGE_LENGTH], calls)
@@ -175,14 +170,13 @@ class TurnStore:
         try:
             await self._write(handle)
         except UnavailableError as error:
-            # It was done. Until then the conversation shows a running answer.
+            # The turn is done. Until a retry succeeds, the conversation shows a running answer.
             _log.warning("an answer is not stored yet: %s", error.reason)
             turns = self._state.turns
             turns.start(self._store_later(handle))
         return Finished(response.body or b"")
 
     async def _store_later(self, handler: WriteHandler) -> None:
-        """Store an answer after a short outage of the database."""
         turns = self._state.turns
         for pause_s in _PAUSES_S:
             may_continue = await turns.pause(pause_s)
@@ -198,12 +192,14 @@ class TurnStore:
     async def interrupt(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
     ) -> Finished:
-        """Store what was done until now as the answer; with a key, one without changes is free.
+        """Store the tool calls so far as an interrupted answer.
+
+        If nothing was changed, a repeated request with the same key runs the turn again.
 
         Args:
-            begun: The turn.
-            uses: Its tool calls.
-            reason: Why it was interrupted.
+            begun: Turn to interrupt.
+            uses: Completed tool calls.
+            reason: Value of `degraded_reason`.
             is_silent: Whether no part of the answer was shown, so that the previous plan can stay
                 pending.
         """
@@ -219,7 +215,7 @@ class TurnStore:
         return Finished((await self._write(handle)).body or b"")
 
     async def refuse(self, begun: Begun, uses: Sequence[ToolUse]) -> None:
-        """Take the question back: the turn was refused. If something was changed, `interrupt`."""
+        """Remove the question of a rejected turn, or store an interruption if it made changes."""
 
         async def handle(work: UnitOfWork) -> StoredResponse:
             run_id = await self._find_run(work, begun, uses)
@@ -236,14 +232,14 @@ class TurnStore:
         await self._write(handle)
 
     async def _write(self, handler: WriteHandler) -> StoredResponse:
-        # The key of the request covers them.
+        # The request's idempotency key already covers these writes.
         return await execute_write(self._state, replace(self._caller, require_key=False), handler)
 
     async def _open(self, work: UnitOfWork) -> StoredResponse:
         """Store the question and a running answer."""
-        # Before the account is locked: a client in a loop must not delay its writes.
+        # Checked before the account is locked: a client in a loop must not delay its other writes.
         self._check(self._caller, self._question)
-        # An export finds conversations by their account.
+        # The lock creates the account, through which an export finds the conversations.
         messages = ConversationRepository(work.session, self._caller)
         _, [[(size,)]] = await work.lock(self._caller.user, messages.count_bytes())
         if size >= MAX_BYTES:
@@ -255,7 +251,7 @@ class TurnStore:
         else:
             found = await self._get_own(messages, self._conversation_id)
             runs = await messages.find_runs(found.id)
-            # The assistant reads only what the token may read.
+            # Without the read scope, the assistant must not reveal earlier messages.
             if "read" in self._caller.scopes:
                 history = await messages.find_history(found.id)
         first_ns = time.time_ns()
@@ -284,14 +280,14 @@ class TurnStore:
         if found is None:
             raise NotFoundError
         if found.list_id != self._caller.list_id:
-            # Its token would see what this one may read.
+            # The other token would see data that only this token may read.
             raise OtherTokensConversationError
         return found
 
     async def _take_over(self, seen: bytes, work: UnitOfWork) -> StoredResponse:
-        """Answer a repeated request whose first turn has no answer, and runs no longer."""
+        """Handle a repeated request whose first turn crashed or is still running."""
         assert self._repeatable is not None  # noqa: S101 - narrows the type
-        # One at a time.
+        # Serializes concurrent repetitions.
         await work.lock(self._caller.user)
         stored = await claim(work, self._repeatable)
         if stored is not None:
@@ -311,11 +307,7 @@ class TurnStore:
         return opened
 
     async def _wait(self, answer_id: str, until: float) -> None:
-        """Wait for the end of a turn.
-
-        Raises:
-            TurnRunningError: It did not end in time.
-        """
+        """Wait for the end of a turn; raise TurnRunningError at the deadline."""
         while True:
             async with self._state.database.reading(self._caller.user) as session:
                 found = await ConversationRepository(session, self._caller).find_status(answer_id)
@@ -331,16 +323,12 @@ class TurnStore:
     async def _find_run(
         self, work: UnitOfWork, begun: Begun, uses: Sequence[ToolUse]
     ) -> str | None:
-        """Return the run in which a turn has changed something, None if it has not.
+        """Return the run in which the turn made changes, or None.
 
-        A write that was cancelled during its commit has no result, but the journal has it.
-
-        Args:
-            work: The transaction.
-            begun: The turn.
-            uses: The tool calls that are finished; an undo is a run of its own.
+        A write canceled during its commit has no tool result, so the journal is searched first. An
+        undo is a run of its own, which only `uses` contains.
         """
-        # A write that is being committed has locked the account.
+        # Wait for a write that is being committed: it holds the account lock.
         user = self._caller.user
         await work.lock(user)
         if await find_changed_views(work.session, Run(begun.run_id, user), begun.since):
@@ -355,7 +343,7 @@ class TurnStore:
     def _explain(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, run_id: str | None
     ) -> tuple[Message, StoredResponse]:
-        """Return the answer of a turn that was interrupted, with the run of its changes."""
+        """Return the message and the response for an interrupted turn."""
         calls = [use.to_dict() for use in uses]
         message = self._compose(begun, UNCHANGED if run_id is None else CHANGED, calls)
         message = replace(
@@ -387,6 +375,6 @@ def _render(
     begun: Begun, message: Message, calls: list[dict[str, Any]], plan: dict[str, Any] | None
 ) -> StoredResponse:
     answer = render_answer(begun.conversation_id, message, calls, plan)
-    # The key keeps it for a day, so it is bounded as the message is.
+    # The idempotency store keeps it for a day, so its size is limited like the message's.
     repeated = {**answer, "tool_calls": shorten_calls(calls)}
     return StoredResponse(HTTPStatus.OK, to_json(answer), repeated=to_json(repeated))

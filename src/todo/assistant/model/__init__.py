@@ -1,1 +1,1 @@
-"""Client of the model server; it knows no tasks."""
+"""Client of the model server, independent of tasks and conversations."""

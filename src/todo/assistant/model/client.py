@@ -1,4 +1,4 @@
-"""Interface of a client for a model server, independent of its library."""
+"""Interface of the model server's client, independent of the HTTP library."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from todo.observability.metrics import Metrics
 
 Mode = Literal["tools", "json_schema"]
-"""Mode of a request: with tools that the model may call, or with a schema for its answer."""
+"""Request mode: with tools that the model may call, or with a JSON Schema for its answer."""
 
 ModelFailure = Literal[
     "unreachable",
@@ -23,7 +23,7 @@ ModelFailure = Literal[
 ]
 
 OnText = Callable[[str], Awaitable[None]]
-"""Receives the text of an answer piece by piece."""
+"""Callback that receives the text of an answer piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ class ModelRequest:
     """A request to a model.
 
     Attributes:
-        messages: The conversation, in the form of Chat Completions.
-        tools: Tools that the model may call, in the same form.
+        messages: Conversation in Chat Completions format.
+        tools: Tools that the model may call, in the same format.
         schema: JSON Schema of the answer, for the mode `json_schema`.
-        max_tokens: Most tokens of the answer.
+        max_tokens: Maximum number of output tokens.
     """
 
     messages: Sequence[Mapping[str, Any]]
@@ -45,7 +45,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class ModelToolCall:
-    """A call that a model wants; its arguments are the text that the model wrote, not checked."""
+    """Tool call in a model's answer; its arguments are unvalidated text."""
 
     id: str
     name: str
@@ -54,7 +54,7 @@ class ModelToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """A complete answer; tokens are estimated where the server does not count them."""
+    """Complete answer; token counts that the server does not report are estimated."""
 
     text: str
     calls: tuple[ModelToolCall, ...]
@@ -64,19 +64,21 @@ class ModelAnswer:
 
 @dataclass(slots=True)
 class TokenCount:
-    """Tokens that a request has used so far. Servers charge for unanswered requests as well.
-
-    Attributes:
-        prompt: Tokens that the model has read.
-        output: Tokens that it has written.
-    """
+    """Tokens used by a request so far; servers charge for unanswered requests too."""
 
     prompt: int = 0
     output: int = 0
 
 
 class ModelError(Exception):
-    """No usable answer; the message is for the log and holds no text of users or servers."""
+    """Failure to get a usable answer; the message is for the log and contains no user data.
+
+    Attributes:
+        reason: Kind of failure.
+        retry_after_s: Delay in seconds before a retry may succeed; None if unknown.
+        status: Status code of the server's response; None without a response.
+        of_server: Whether the server caused the failure, not the caller or the model's output.
+    """
 
     def __init__(
         self,
@@ -87,15 +89,6 @@ class ModelError(Exception):
         status: int | None = None,
         of_server: bool = True,
     ) -> None:
-        """Create an error.
-
-        Args:
-            reason: Kind of failure.
-            message: Description for an operator.
-            retry_after_s: Seconds after which another attempt may succeed, if known.
-            status: Status code of the server's response, if there was one.
-            of_server: Whether the server caused it, and not the caller or the output of the model.
-        """
         super().__init__(message or reason)
         self.reason: ModelFailure = reason
         self.retry_after_s = retry_after_s
@@ -107,13 +100,10 @@ class ModelClient(Protocol):
     """Client of one model server, shared by all turns of the process."""
 
     async def get_mode(self, *, timeout_s: float | None = None) -> Mode:
-        """Return how the model is to be asked; with `TODO_AI_MODE=auto` a test shows it, once.
-
-        Args:
-            timeout_s: Seconds that the caller has.
+        """Return the request mode; with `TODO_AI_MODE=auto`, probe the server once.
 
         Raises:
-            ModelError: The test got no answer; the next call repeats it.
+            ModelError: The probe got no answer; the next call repeats it.
         """
         ...
 
@@ -125,33 +115,30 @@ class ModelClient(Protocol):
         timeout_s: float | None = None,
         used: TokenCount | None = None,
     ) -> ModelAnswer:
-        """Send a request to the model; cancelling the call closes its connection.
+        """Send a request to the model; canceling the call closes its connection.
 
-        Args:
-            request: Request to send.
-            on_text: Receives the text as it arrives.
-            timeout_s: Timeout of the caller in seconds; TODO_AI_RUN_TIMEOUT_S is the maximum.
-            used: Receives the token usage, even after a failure.
+        The timeout is at most TODO_AI_RUN_TIMEOUT_S. `used` receives the token usage even after a
+        failure.
 
         Raises:
-            ModelError: The model did not return a usable answer.
+            ModelError: The model returned no usable answer.
         """
         ...
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         ...
 
 
 def open_model_client(settings: "Settings", metrics: "Metrics") -> ModelClient | None:
-    """Return a client of the model server that the settings name, if any.
+    """Return a client of the configured model server, or None without a configured server.
 
     Raises:
-        FatalError: The file with its key is missing, unreadable or not a key.
+        FatalError: The key file is missing, unreadable or invalid.
     """
     if settings.ai_url is None:
         return None
-    # An import of 0.1 s and 10 MiB, for those who have a model server.
+    # Imported only if a model server is configured: it costs 0.1 s and 10 MiB.
     from todo.assistant.model.http_client import HttpModelClient  # noqa: PLC0415
 
     client = HttpModelClient(settings, metrics.assistant)

@@ -1,4 +1,4 @@
-"""Time limits of one answer, and the total time that the server was silent."""
+"""Timeouts of one answer, and the time that the model server has been silent."""
 
 import asyncio
 import contextlib
@@ -9,15 +9,14 @@ from todo.assistant.model.client import ModelError
 
 
 class AnswerClock:
-    """Ends the wait for an answer."""
+    """Timeouts of one answer.
+
+    Args:
+        whole_s: Timeout for the whole answer, in seconds.
+        gap_s: Timeout for the first token and between tokens, in seconds.
+    """
 
     def __init__(self, whole_s: float, gap_s: float) -> None:
-        """Start the clock.
-
-        Args:
-            whole_s: Seconds for the whole answer.
-            gap_s: Seconds to the first token, and from each token to the next.
-        """
         self._loop = asyncio.get_running_loop()
         self._started_s = self._loop.time()
         self._whole_at_s = self._started_s + whole_s
@@ -29,24 +28,20 @@ class AnswerClock:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the start."""
+        """Time since the creation of the clock, in seconds."""
         return self._loop.time() - self._started_s
 
     def _start_gap(self) -> float:
-        """Return when the wait for the next token ends."""
+        """Start the wait for the next token; return its deadline on the event loop's clock."""
         gap_at_s = self._loop.time() + self._gap_s
-        # The whole time can be short because of the caller: the server may be well.
+        # A caller may shorten the whole timeout, so only the gap timeout is the server's fault.
         self._is_gap = gap_at_s <= self._whole_at_s
         return min(self._whole_at_s, gap_at_s)
 
     @contextlib.asynccontextmanager
     async def limiting(self) -> AsyncIterator[None]:
-        """Limit the time of the block.
-
-        Raises:
-            ModelError: The time is over.
-        """
-        # One request may be sent again in other words; its time is still the same.
+        """Raise ModelError if the block exceeds a timeout."""
+        # A request may be repeated with other parameters, within the same total timeout.
         self._timeout = asyncio.timeout_at(self._start_gap())
         try:
             async with self._timeout:
@@ -68,27 +63,22 @@ class AnswerClock:
 
     @contextlib.contextmanager
     def with_caller(self) -> Iterator[None]:
-        """Exclude a block, in which the caller takes its time, from the time between tokens."""
+        """Exclude the block, in which the caller runs, from the timeout between tokens."""
         self._with_caller = True
         self._timeout.reschedule(self._whole_at_s)
-        # Stays set if the time is over: then the caller took it.
+        # Not reset if a timeout expires in the block: the caller used up the time.
         yield
         self._with_caller = False
         self._timeout.reschedule(self._start_gap())
 
 
 class Silence:
-    """The time in which requests waited and none of them got a token.
+    """Time in which requests were waiting and none of them received a token.
 
-    Requests that wait at the same time count once: some servers answer one after the other.
+    Concurrent requests count once, because some servers process one at a time.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start without any silence.
-
-        Args:
-            clock: Seconds that never go back.
-        """
         self._clock = clock
         self._waiting = 0
         self._counted_s = 0.0
@@ -96,12 +86,12 @@ class Silence:
 
     @property
     def length_s(self) -> float:
-        """Seconds of silence since the last token."""
+        """Silence since the last token, in seconds."""
         return self._counted_s + (self._clock() - self._since_s if self._waiting else 0.0)
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
-        """Count the time of the block."""
+        """Count the duration of the block as waiting time."""
         if not self._waiting:
             self._since_s = self._clock()
         self._waiting += 1
@@ -113,6 +103,6 @@ class Silence:
             self._waiting -= 1
 
     def end(self) -> None:
-        """Forget the silence: the server has answered."""
+        """Reset the silence, because the server has answered."""
         self._counted_s = 0.0
         self._since_s = self._clock()

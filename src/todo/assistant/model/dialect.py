@@ -1,8 +1,8 @@
-"""Requests of Chat Completions, in the words that a server knows.
+"""Chat Completions requests, adapted to the parameters that a server accepts.
 
-Some servers refuse what others need: newer models of OpenAI want `max_completion_tokens` and only
-their own temperature, and a few servers do not know `stream_options`. Their response names the
-parameter, and the request is sent again without it.
+Some servers reject what others need: newer models of OpenAI require `max_completion_tokens` and
+their default temperature, and a few servers do not support `stream_options`. Their error response
+names the parameter, and the request is repeated without it.
 """
 
 import dataclasses
@@ -23,22 +23,18 @@ class Dialect:
     stream_options: bool = True
 
     def adapt(self, response: bytes) -> Self | None:
-        """Return what remains after a response with status 400, or None if nothing changes."""
+        """Return the dialect without the parameter that an error response names, or None."""
         for name in (each.name for each in dataclasses.fields(self)):
             if getattr(self, name) and name.encode() in response:
                 return dataclasses.replace(self, **{name: False})
         return None
 
     def render(self, model: str, request: ModelRequest) -> bytes:
-        """Return the body of a request.
-
-        Raises:
-            ModelError: A text cannot be encoded.
-        """
+        """Return the request body; raise ModelError if a text cannot be encoded."""
         body: dict[str, Any] = {"model": model, "messages": request.messages, "stream": True}
         body["max_tokens" if self.max_tokens else "max_completion_tokens"] = request.max_tokens
         if self.temperature:
-            # The likeliest words: an intent is to be the same each time.
+            # Greedy sampling: the same message should always yield the same intent.
             body["temperature"] = 0
         if self.stream_options:
             body["stream_options"] = {"include_usage": True}
@@ -50,6 +46,6 @@ class Dialect:
         try:
             return orjson.dumps(body)
         except orjson.JSONEncodeError:
-            # Half of a surrogate pair, which a model may have written.
+            # A lone surrogate, which a model may have written.
             message = "the request cannot be encoded"
             raise ModelError("invalid", message, of_server=False) from None

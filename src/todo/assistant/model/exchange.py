@@ -1,4 +1,4 @@
-"""One request to a model server and its response, over httpx."""
+"""One HTTP request to a model server and its response, over httpx."""
 
 import contextlib
 import email.utils
@@ -21,14 +21,14 @@ from todo.assistant.model.stream import (
 )
 
 _MAX_ERROR_BYTES = 64 * 1024
-# Limits the Retry-After of a server, which may be wrong.
+# Default and maximum of the server's Retry-After, which may be missing or wrong.
 _RETRY_AFTER_S = 1.0
 _MAX_RETRY_AFTER_S = 300.0
 _ERROR_CODE = re.compile(rb'"(?:code|type)"\s*:\s*"([a-z_]{1,40})"')
 
 
 class BadRequestError(ModelError):
-    """The server rejects this form of the request; the response may name the parameter."""
+    """The server rejects a request parameter, which the response may name."""
 
     def __init__(self, error: ModelError, response: bytes) -> None:
         super().__init__(error.reason, str(error), status=error.status)
@@ -43,20 +43,12 @@ async def exchange(
     on_text: OnText | None,
     used: TokenCount,
 ) -> ModelAnswer:
-    """Send a request and return the answer.
-
-    Args:
-        http: Sends it.
-        url: The endpoint.
-        body: The request.
-        clock: Ends the wait.
-        on_text: Receives the text while it arrives.
-        used: Receives what the request uses, however it ends.
+    """Send a request and return the answer; `used` receives the token usage even on failure.
 
     Raises:
-        ModelError: The model gave no usable answer.
+        ModelError: The model returned no usable answer.
     """
-    # The server may have read it even if no answer arrives.
+    # The server may have processed the prompt even if no answer arrives.
     used.prompt, used.output = estimate_tokens(len(body)), 0
     try:
         return await _exchange(http, url, body, clock, on_text, used)
@@ -92,8 +84,6 @@ async def _exchange(
 
 
 class _Receiver:
-    """Receives one answer."""
-
     def __init__(self, request_bytes: int, clock: AnswerClock, on_text: OnText | None) -> None:
         self._builder = AnswerBuilder(request_bytes)
         self._clock = clock
@@ -140,7 +130,7 @@ class _Receiver:
 
 
 async def _read(response: httpx.Response, limit: int) -> bytes:
-    """Return the body, or more of it than the limit allows."""
+    """Return the body; stop reading as soon as it exceeds the limit."""
     body = bytearray()
     async for piece in response.aiter_raw():
         body += piece
@@ -150,7 +140,7 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
 
 
 def find_refusal(response: httpx.Response, body: bytes) -> ModelError:
-    """Return the error for a status code other than 200."""
+    """Return the error for a response whose status code is not 200."""
     status = response.status_code
     found = _ERROR_CODE.search(body)
     detail = f" ({found[1].decode()})" if found else ""
@@ -168,7 +158,7 @@ def find_refusal(response: httpx.Response, body: bytes) -> ModelError:
 
 
 def find_retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After header, or None without a valid one."""
+    """Return the seconds of a Retry-After header, or None if it is missing or invalid."""
     if value is None:
         return None
     value = value.strip()
@@ -184,7 +174,7 @@ def find_retry_after(value: str | None) -> float | None:
 
 @contextlib.contextmanager
 def _translating() -> Iterator[None]:
-    """Raise failures of the connection as ModelError."""
+    """Convert connection failures to ModelError."""
     try:
         yield
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
@@ -192,7 +182,7 @@ def _translating() -> Iterator[None]:
     except (httpx.InvalidURL, UnicodeError):
         raise ModelError("unreachable", "TODO_AI_URL is not a valid address") from None
     except httpx.RemoteProtocolError as error:
-        # httpx has one class for a server that leaves and for one that does not speak HTTP.
+        # httpx raises the same class for a closed connection and for a response that is not HTTP.
         if "without sending" in str(error):
             raise ModelError("interrupted", "the server has closed the connection") from None
         raise ModelError("invalid", "the response is not HTTP") from None

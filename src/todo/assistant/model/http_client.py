@@ -1,8 +1,8 @@
 """Client of a model server: Chat Completions over httpx, on TCP or a Unix socket.
 
-Each request has a connection of its own: a turn that is canceled closes it, and no request meets a
-connection that the server has closed in the meantime. Redirects are not followed and no proxy is
-used, since the messages hold texts of users.
+Each request uses its own connection: canceling a turn closes it, and no request reuses a connection
+that the server has closed. Redirects are not followed and no proxy is used, because the messages
+contain user data.
 """
 
 import asyncio
@@ -37,14 +37,13 @@ _log = logging.getLogger("todo.assistant")
 
 
 class HttpModelClient:
-    """Asks one model server."""
+    """Client of one model server, which connects on the first request.
+
+    Raises:
+        FatalError: The key file is missing, unreadable or invalid.
+    """
 
     def __init__(self, settings: Settings, metrics: AssistantMetrics) -> None:
-        """Create a client; it connects when it asks.
-
-        Raises:
-            FatalError: The file with the key is missing, unreadable or not a key.
-        """
         address = settings.ai_url or ""
         socket = address.removeprefix("unix:") if address.startswith("unix:") else None
         self._url = f"{'http://localhost/v1' if socket else address}/chat/completions"
@@ -79,7 +78,7 @@ class HttpModelClient:
         """Return the mode of requests; see `ModelClient`."""
         if self._mode is not None:
             return self._mode
-        # One test at a time; those who waited find its result.
+        # One probe at a time; concurrent callers use its result.
         try:
             async with asyncio.timeout(timeout_s):
                 await self._probing.acquire()
@@ -125,7 +124,7 @@ class HttpModelClient:
     ) -> ModelAnswer:
         self._raise_pause()
         try:
-            # Before the queue: while a probe has the only slot, the others must not wait for it.
+            # Checked before queueing, so that requests do not wait for the breaker's trial request.
             self.breaker.check()
             async with self._queue.admitting(ends_at):
                 self._raise_pause()
@@ -169,29 +168,25 @@ class HttpModelClient:
             self._metrics.observe_request(clock.elapsed_s, clock.first_token_s)
 
     def _blame(self, error: ModelError, clock: AnswerClock) -> None:
-        """Count an expired deadline as a server failure if the server was silent for long."""
+        """Blame the server for a timeout if it has been silent for the token timeout."""
         if error.reason != "timeout" or clock.first_token_s is not None:
             self._silence.end()
         elif self._silence.length_s >= self._token_timeout_s:
             error.of_server = True
 
     def _raise_pause(self) -> None:
-        """Do not ask before the time that the server has named.
-
-        Raises:
-            ModelError: It is not over; the reason is that of the response.
-        """
+        """Raise the server's last error again until its Retry-After has passed."""
         left_s = self._paused_until_s - time.monotonic()
         if self._pause is not None and left_s > 0:
             raise ModelError(self._pause.reason, "not asked yet", retry_after_s=left_s)
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close all connections."""
         await self._http.aclose()
 
 
 def _classify(error: BaseException) -> Outcome:
-    """Return whether a failure shows that the server does not answer."""
+    """Return whether an error counts as a server failure for the circuit breaker."""
     if not isinstance(error, ModelError) or not error.of_server:
         return Outcome.IGNORED
     if error.reason in {"refused", "rate-limited"}:
@@ -201,9 +196,9 @@ def _classify(error: BaseException) -> Outcome:
 
 def _open_trust(*, secure: bool) -> ssl.SSLContext:
     if not secure:
-        # It trusts no certificate, and is not used.
+        # Not used for plain HTTP, and trusts no certificates.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Reads the authorities that the system trusts; SSL_CERT_FILE names others.
+    # Loads the certificate authorities of the system; SSL_CERT_FILE overrides them.
     return ssl.create_default_context()
 
 

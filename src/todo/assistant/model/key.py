@@ -1,4 +1,4 @@
-"""The key of the model server, from its file."""
+"""API key of the model server, read from a file."""
 
 from todo.config.settings import Settings
 from todo.core.exit import ExitCode, FatalError
@@ -7,10 +7,10 @@ _MAX_BYTES = 16 * 1024
 
 
 def read_model_key(settings: Settings) -> str | None:
-    """Return the key that the settings name, if any.
+    """Return the API key of the model server, or None without a configured key file.
 
     Raises:
-        FatalError: Its file is missing, unreadable or not a key.
+        FatalError: The key file is missing, unreadable or invalid.
     """
     path = settings.ai_key_file
     if path is None:
@@ -21,7 +21,7 @@ def read_model_key(settings: Settings) -> str | None:
     except OSError as error:
         message = f"TODO_AI_KEY_FILE cannot be read ({error.strerror}: {path})"
         raise FatalError(ExitCode.SECRET, message) from None
-    # Anything else would not be valid in a header.
+    # Other characters are not allowed in the Authorization header.
     if not key or not key.isascii() or not key.isprintable() or " " in key:
         message = f"TODO_AI_KEY_FILE does not hold one key of printable ASCII characters ({path})"
         raise FatalError(ExitCode.SECRET, message)

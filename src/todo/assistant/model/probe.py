@@ -1,7 +1,7 @@
-"""Test whether the model of a server calls tools.
+"""Probe that determines whether a model calls tools.
 
-Small models write a call into their text, or ignore tools, and their servers do not enforce a call.
-They are asked with a JSON Schema, which servers do enforce.
+Small models ignore tools or write a call into their text, and their servers do not enforce calls.
+Such models get a JSON Schema instead, which servers do enforce.
 """
 
 import json
@@ -10,7 +10,7 @@ from todo.assistant.model.client import ModelAnswer, ModelClient, ModelError, Mo
 
 _NUMBER = 7
 _TOOL = "set_number"
-# Models that think first need room for it.
+# Reasoning models need the large max_tokens for their thoughts.
 _REQUEST = ModelRequest(
     messages=(
         {"role": "system", "content": "You work only by calling tools."},
@@ -40,12 +40,12 @@ async def calls_tools(client: ModelClient, timeout_s: float | None) -> bool:
     """Return whether the model calls a tool when the request clearly requires it.
 
     Raises:
-        ModelError: The server gave no answer.
+        ModelError: The server returned no usable answer.
     """
     try:
         return _is_call(await client.ask(_REQUEST, timeout_s=timeout_s))
     except ModelError as error:
-        # Servers without tools refuse them; a model that answers nothing calls nothing.
+        # A server without tool support rejects the request; an empty answer contains no call.
         if error.status in _BAD_REQUEST or (error.reason == "invalid" and not error.of_server):
             return False
         raise

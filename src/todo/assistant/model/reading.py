@@ -1,8 +1,8 @@
-"""Boundary around code that reads what a model or its server wrote.
+"""Error boundary around code that parses the output of a model or its server.
 
-Parsers of others have limits of their own, such as the depth of JSON, and no error class in common.
-Whatever they raise means that the answer is not valid, and never that the service fails. Nothing
-within this boundary does I/O, so errors of the database keep their meaning.
+Third-party parsers have limits of their own, such as the depth of JSON, and no common error class.
+Any error of theirs means that the answer is invalid, not that the service failed. The boundary
+contains no I/O, so it cannot hide database errors.
 """
 
 import contextlib
@@ -17,21 +17,18 @@ _log = logging.getLogger("todo.assistant")
 
 @contextlib.contextmanager
 def reading_answer(*expected: type[Exception]) -> Iterator[None]:
-    """Raise unexpected errors as ModelError.
-
-    Args:
-        expected: Errors that the caller handles.
+    """Convert errors to ModelError, except for the `expected` ones.
 
     Raises:
-        ModelError: The answer cannot be read.
+        ModelError: The answer is invalid.
     """
     known: tuple[type[Exception], ...] = (ModelError, *expected)
     try:
         yield
     except known:
         raise
-    except Exception as error:  # noqa: BLE001 - the boundary: the module's text
-        # Not the message of the error: it may have words of the model.
+    except Exception as error:  # noqa: BLE001 - see the module docstring
+        # Without the error's message, which may quote the model.
         place = traceback.extract_tb(error.__traceback__)[-1].name
         message = f"the answer cannot be read: {type(error).__name__} in {place}"
         _log.warning("model answer: %s", message)

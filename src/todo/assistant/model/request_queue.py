@@ -9,29 +9,24 @@ from todo.observability.assistant_metrics import AssistantMetrics
 
 
 class RequestQueue:
-    """The requests that wait for a model server.
+    """FIFO queue of requests to a model server.
 
-    A server that answers one request at a time has a queue of its own. There, a request that waits
-    looks as if the server were silent; here, its wait says nothing about the server.
+    A server that processes one request at a time would queue the others itself, and they would seem
+    to wait for a silent server.
+
+    Args:
+        parallel: Maximum number of concurrent requests; 0 for no limit.
+        metrics: Metrics that count the waiting requests.
     """
 
     def __init__(self, parallel: int, metrics: AssistantMetrics) -> None:
-        """Create an empty queue.
-
-        Args:
-            parallel: Maximum number of concurrent requests; 0 for no limit.
-            metrics: Counts those that wait.
-        """
-        # Its waiters are served in their order, and one that is canceled leaves.
+        # An asyncio.Semaphore is FIFO and removes canceled waiters.
         self._slots = asyncio.Semaphore(parallel) if parallel else None
         self._metrics = metrics
 
     @contextlib.asynccontextmanager
     async def admitting(self, until: float) -> AsyncIterator[None]:
-        """Wait for a slot, and hold it during the block.
-
-        Args:
-            until: Deadline on the clock of the event loop.
+        """Wait for a slot until the deadline on the event loop's clock; hold it during the block.
 
         Raises:
             ModelError: The deadline passed; the server did not cause it.

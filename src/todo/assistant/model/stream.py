@@ -1,8 +1,8 @@
-"""Parser of a model server's answer: server-sent events, chunks, tool calls in pieces.
+"""Parser of a model server's answer: server-sent events, chunks and tool calls in pieces.
 
-Servers differ: some send a call in one piece, some without an index or an id, some an empty
-`choices` beside the token counts, and some answer with one JSON object although a stream was
-requested. Nothing here does I/O.
+Servers differ: some send a call in one piece, some omit its index or ID, some send an empty
+`choices` with the token counts, and some return one JSON object although a stream was requested.
+The parser does no I/O.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,18 +19,18 @@ MAX_TEXT_CHARACTERS = 64 * 1024
 MAX_CALLS = 32
 DONE = b"[DONE]"
 
-# What the tokens of an English text come to, for servers that do not count them.
+# Average of English texts, for servers that do not report token counts.
 _BYTES_PER_TOKEN = 4
 _MAX_TOKENS = 100_000_000
 
 
 def estimate_tokens(size: int) -> int:
-    """Return how many tokens a text of a size in bytes has."""
+    """Return the estimated number of tokens of a text with `size` bytes."""
     return -(-size // _BYTES_PER_TOKEN)
 
 
 class EventLines:
-    """Splits a stream of server-sent events into the data of each."""
+    """Parser that splits a stream of server-sent events into their data."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -38,10 +38,10 @@ class EventLines:
         self._size = 0
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """Yield the data of the events that this piece completes.
+        """Yield the data of each event that the piece completes.
 
         Raises:
-            ModelError: The stream or a line is too long, or reports an error.
+            ModelError: The stream or a line is too long, or the server reports an error.
         """
         start = len(self._buffer)
         self._size += len(piece)
@@ -57,7 +57,7 @@ class EventLines:
             raise ModelError("invalid", "a line of the answer is too long")
 
     def end(self) -> Iterator[bytes]:
-        """Yield the data of an event that the end of the stream completes."""
+        """Yield the data of an event that ends with the stream."""
         yield from self._add(bytes(self._buffer).rstrip(b"\r"))
         yield from self._add(b"")
 
@@ -75,14 +75,13 @@ class EventLines:
 
 
 class AnswerBuilder:
-    """Joins the chunks of one answer."""
+    """Builder that joins the chunks of one answer.
+
+    Args:
+        request_bytes: Size of the request in bytes, from which its tokens are estimated.
+    """
 
     def __init__(self, request_bytes: int) -> None:
-        """Create an empty answer.
-
-        Args:
-            request_bytes: Size of the request, to estimate its tokens.
-        """
         self._request_bytes = request_bytes
         self._texts: list[str] = []
         self._text_characters = 0
@@ -94,13 +93,13 @@ class AnswerBuilder:
         self.finish_reason = ""
 
     def add(self, data: bytes) -> tuple[str, bool]:
-        """Add a chunk, or a whole answer.
+        """Add a chunk or a complete answer.
 
         Returns:
-            The text that it adds, and whether it has any token at all.
+            Text of the chunk, and whether it contains any token.
 
         Raises:
-            ModelError: It is not a chunk, or reports an error.
+            ModelError: The chunk is invalid or reports an error.
         """
         chunk = _object(data)
         self.has_chunks = True
@@ -113,30 +112,26 @@ class AnswerBuilder:
         if not isinstance(choices, list) or not all(isinstance(each, dict) for each in choices):
             raise ModelError("invalid", "the choices of the answer are not a list of objects")
         for choice in choices:
-            # A list cannot be looked up in a set.
+            # A tuple, because an invalid index may be unhashable.
             if choice.get("index") in (None, 0):
                 return self._add_choice(choice)
         return "", False
 
     def finish(self) -> ModelAnswer:
-        """Return the answer.
-
-        Raises:
-            ModelError: There is neither a text nor a call.
-        """
+        """Return the answer; raise ModelError if it contains neither text nor a call."""
         text = "".join(self._texts)
         calls = tuple(
             ModelToolCall(call.id or f"call_{number}", call.name, "".join(call.arguments))
             for number, call in enumerate(self._calls)
         )
         if not text.strip() and not calls:
-            # A model may return no text, but a response without a choice is invalid.
+            # An empty text is the model's fault, a missing choice the server's.
             raise ModelError("invalid", "the answer is empty", of_server=not self._has_choices)
         used = self.count()
         return ModelAnswer(text, calls, used.prompt, used.output)
 
     def count(self) -> TokenCount:
-        """Return what the request has used until now."""
+        """Return the tokens used so far."""
         size = self._thought_bytes + sum(len(text.encode()) for text in self._texts)
         size += sum(len(call.name) + sum(map(len, call.arguments)) for call in self._calls)
         return TokenCount(
@@ -148,7 +143,7 @@ class AnswerBuilder:
         count = self._usage.get(name)
         if not isinstance(count, int) or isinstance(count, bool):
             return estimate_tokens(size)
-        # More than any model reads is a mistake of the server, and no column could keep it.
+        # A higher count is a mistake of the server and would overflow the database column.
         return count if 0 <= count <= _MAX_TOKENS else estimate_tokens(size)
 
     def _add_choice(self, choice: Mapping[str, Any]) -> tuple[str, bool]:
@@ -161,7 +156,7 @@ class AnswerBuilder:
         delta = choice.get("delta") or choice.get("message") or {}
         if not isinstance(delta, dict):
             raise ModelError("invalid", "a piece of the answer is not an object")
-        # NUL is in no text that a database could keep.
+        # The database cannot store NUL.
         text = _text(delta, "content").replace("\0", "")
         thought = delta.get("reasoning_content") or delta.get("reasoning")
         if text:
@@ -195,8 +190,8 @@ class AnswerBuilder:
     def _find_call(self, index: object, identifier: str, name: str) -> "_Call":
         """Return the call that a piece continues, or a new one.
 
-        A piece without an id continues the call of its index. One with another id is another call,
-        since some servers number all with 0. Without either, a name starts another call.
+        A piece without an ID continues the call with its index. A piece with another ID starts a
+        call, because some servers number all with 0. Without ID and index, a name starts a call.
         """
         known = [each for each in self._calls if index is None or each.index == index]
         if known:
@@ -223,7 +218,7 @@ class _Call:
 def find_error(error: object) -> ModelError:
     """Return the error that a server reports within an answer.
 
-    Its own message stays out of the log: it may repeat the request, or a part of the key.
+    The server's message is not logged: it may quote the request or part of the key.
     """
     details = error if isinstance(error, dict) else {}
     kind = str(details.get("type") or details.get("code") or "")
@@ -236,7 +231,7 @@ def _render_arguments(arguments: Mapping[str, Any]) -> str:
     try:
         return orjson.dumps(arguments).decode()
     except orjson.JSONEncodeError:
-        # It reads deeper values than it writes. The server passes on what the model wrote.
+        # orjson parses deeper nesting than it serializes. The nesting is the model's output.
         message = "the arguments of a call are nested too deeply"
         raise ModelError("invalid", message, of_server=False) from None
 

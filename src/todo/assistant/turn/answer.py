@@ -1,4 +1,4 @@
-"""Answers of the assistant: the text and the effects of one turn, with or without a model."""
+"""Answers of the assistant: text and effects of one turn, with or without a model."""
 
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol
 Json = dict[str, Any]
 
 AGENT = "assistant"
-"""The agent of every change of the assistant in the journal."""
+"""Name of the agent in the journal for all changes by the assistant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,10 +14,8 @@ class EarlierMessage:
     """An earlier message of the conversation.
 
     Attributes:
-        role: Author of the message.
-        content: Text of the message.
-        run_id: Run of an answer that changed something; otherwise None.
-        has_failed: Whether it is an answer that reports only that no model answered.
+        run_id: Run of an answer that made changes; otherwise None.
+        has_failed: Whether it is an answer that only reports that no model answered.
     """
 
     role: Literal["user", "assistant"]
@@ -28,14 +26,14 @@ class EarlierMessage:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """A call of a tool, and its result."""
+    """A tool call with its result."""
 
     tool_name: str
     arguments: Json
     result: Json
 
     def to_dict(self) -> Json:
-        """Return it as callers of the API get it."""
+        """Return the tool call as a JSON object for API clients."""
         return {"tool_name": self.tool_name, "arguments": self.arguments, "result": self.result}
 
 
@@ -44,15 +42,12 @@ class TurnAnswer:
     """Result of one turn.
 
     Attributes:
-        response: The text for the person. It contains texts of users, so it is not HTML.
-        tool_calls: Tool calls, in order.
-        run_id: The run of all changes.
+        response: Text for the user. It may quote user data, so it is not HTML.
+        run_id: Run that groups all changes.
         changed: Whether the run has changes that can be undone.
-        plan: Plan that is pending: id, summary, changes, expires_at. None for no plan.
-        degraded: None, or why no model answered: the reason of a `ModelError`, "over-budget" or
-            "deadline".
-        prompt_tokens: Number of tokens that the model read.
-        output_tokens: Number of tokens that the model wrote.
+        plan: Pending plan with id, summary, changes and expires_at; None without a plan.
+        degraded: Why no model answered: the reason of a `ModelError`, "not-configured",
+            "over-budget" or "deadline"; otherwise None.
     """
 
     response: str
@@ -66,10 +61,10 @@ class TurnAnswer:
 
 
 class Events(Protocol):
-    """Receives the parts of an answer while they are made."""
+    """Sink for the parts of an answer as they are produced."""
 
     async def text(self, piece: str) -> None:
-        """Receive the next piece of the response; all pieces together are the response."""
+        """Receive the next piece of the response, which is the concatenation of all pieces."""
 
     async def tool(self, use: ToolUse) -> None:
-        """Receive a tool call that is finished."""
+        """Receive a completed tool call."""

@@ -1,4 +1,4 @@
-"""A model within the limits of one turn: its deadline, and the budgets of the person."""
+"""Model client within one turn's limits: its deadline, and the user's budgets."""
 
 import asyncio
 import time
@@ -17,24 +17,21 @@ from todo.assistant.turn.budget import TurnBudget
 from todo.assistant.turn.control_tokens import neutralize
 
 _GRACE_S = 1.0
-"""Reserve for the client's own timeout: its breaker does not count a canceled request."""
+"""Extra time, in seconds, in which the client's own timeout can expire and count as a failure."""
 
 
 class OverBudgetError(Exception):
-    """The person has no tokens left; the model got no request."""
+    """The user's token or cost budget is exhausted; no request was sent."""
 
 
 class BoundedModel:
-    """The model of one turn, with its token counts so far."""
+    """Model client of one turn, with its token counts so far.
+
+    Args:
+        ends_at: Deadline on the clock of `time.monotonic`.
+    """
 
     def __init__(self, model: ModelClient, budget: TurnBudget, ends_at: float) -> None:
-        """Limit a model.
-
-        Args:
-            model: The model.
-            budget: Budget of the turn.
-            ends_at: Deadline of the last answer, by `time.monotonic`.
-        """
         self._model = model
         self._budget = budget
         self._ends_at = ends_at
@@ -47,11 +44,7 @@ class BoundedModel:
         return time.monotonic() >= self._ends_at
 
     async def get_mode(self) -> Mode:
-        """Return how the model takes requests.
-
-        Raises:
-            ModelError: It does not answer.
-        """
+        """Return the request mode; raise ModelError if the server does not answer."""
         left_s = self._left_s()
         try:
             async with asyncio.timeout(left_s + _GRACE_S):
@@ -63,14 +56,14 @@ class BoundedModel:
         """Send a request to the model.
 
         Raises:
-            OverBudgetError: The person has no tokens left.
-            ModelError: The model gave no usable answer in time.
+            OverBudgetError: The user's token or cost budget is exhausted.
+            ModelError: The model returned no usable answer in time.
         """
         if not self._budget.has_model():
             raise OverBudgetError
         left_s = self._left_s()
         used = TokenCount()
-        # Here, since every text that a model reads comes through.
+        # Done here because every text for the model passes through this method.
         request = replace(request, messages=list(map(neutralize, request.messages)))
         try:
             async with asyncio.timeout(left_s + _GRACE_S):
@@ -78,7 +71,7 @@ class BoundedModel:
         except TimeoutError:
             raise ModelError("timeout") from None
         finally:
-            # Also of a request that fails, or whose client leaves: the server charges for it.
+            # Failed and canceled requests are charged too, as the server does.
             self.prompt_tokens += used.prompt
             self.output_tokens += used.output
             self._budget.charge_model(used.prompt, used.output)

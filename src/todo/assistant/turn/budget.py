@@ -1,8 +1,8 @@
-"""Budgets of the assistant: turns, tool calls, tokens and cost, by user and by API token.
+"""Budgets of the assistant: turns, tool calls, tokens and cost, per user and per API token.
 
-They are kept in bounded memory, or in the file that instances share, and refill evenly. A budget
-for a turn as a whole refuses it before anything is done; one for the model only makes the turn work
-by rules.
+They refill evenly, and are kept in bounded memory or in the file that instances share. Without
+turns or tool calls left, a message is rejected before anything is done. Without tokens or cost
+left, rules decide about it, but no model.
 """
 
 import contextlib
@@ -31,16 +31,16 @@ _Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Clock and named buckets of the limits."""
+    """Clock and bucket factory that all limits share."""
 
     clock: _Clock
     open_buckets: Callable[[str], Buckets]
 
 
 class _Limit:
-    """A budget of each user, of which an API token may use half.
+    """Budget of each user, of which one API token may use half.
 
-    So one agent that uses up its own leaves something to the person, and to other tokens.
+    An agent that exhausts its half leaves the other half to the user and to other tokens.
     """
 
     def __init__(
@@ -57,22 +57,14 @@ class _Limit:
         self._of_token = (half, f"{_describe(_halve(permits), unit)} with one API token")
 
     def take(self, caller: Caller) -> None:
-        """Take a permit.
-
-        Raises:
-            RateLimitedError: No permit is left.
-        """
-        # First of all: what one of them refuses is not taken from the other.
+        """Take a permit; raise RateLimitedError if none is left."""
+        # Check all buckets first: a rejection must not cost a permit of another bucket.
         self.require(caller)
         for buckets, key, _ in self._find_buckets(caller):
             buckets.take(key)
 
     def require(self, caller: Caller) -> None:
-        """Refuse where nothing is left; take nothing.
-
-        Raises:
-            RateLimitedError: Nothing is left.
-        """
+        """Raise RateLimitedError if no permit is left; take none."""
         for buckets, key, amount in self._find_buckets(caller):
             if buckets.find_left(key) < 1:
                 try:
@@ -85,11 +77,11 @@ class _Limit:
 
     def charge(self, caller: Caller, permits: float) -> None:
         for buckets, key, _ in self._find_buckets(caller):
-            # The usage of a model is known only afterwards.
+            # The usage of a model is only known afterwards, so it may exceed the budget.
             buckets.charge(key, permits, owe=True)
 
     def find_wait(self, caller: Caller) -> tuple[float, str]:
-        """Return the seconds until something is left, and what is used up."""
+        """Return the seconds until a permit is available, and the limit in words."""
         waits = [
             (buckets.find_wait_s(key), amount)
             for buckets, key, amount in self._find_buckets(caller)
@@ -97,7 +89,7 @@ class _Limit:
         return max(waits)
 
     def render_left(self, caller: Caller) -> tuple[Field, Field]:
-        """Return the header fields of the bucket that has less left."""
+        """Return the header fields of the bucket with the fewest permits left."""
         found = [
             (buckets.find_left(key), buckets, key) for buckets, key, _ in self._find_buckets(caller)
         ]
@@ -113,15 +105,9 @@ class _Limit:
 
 
 class Budgets:
-    """The budgets of users and their tokens; how many turns run at a time, by process."""
+    """Budgets of users and their tokens, and limits of concurrent turns in this process."""
 
     def __init__(self, settings: Settings, clock: _Clock = time.monotonic) -> None:
-        """Start with full budgets, unless other instances have used them.
-
-        Args:
-            settings: Size of the budgets, and whether there are other instances.
-            clock: Monotonic clock in seconds.
-        """
         places = _Places(clock, partial(open_buckets, settings.instance_file))
         turns, calls = settings.ai_turns_per_minute, settings.ai_tool_calls_per_hour
         tokens, cost = settings.ai_tokens_per_day, float(settings.ai_cost_per_day)
@@ -134,14 +120,9 @@ class Budgets:
         self._running: Counter[str] = Counter()
 
     def check(self, caller: Caller, *, needs_calls: bool = True) -> None:
-        """Refuse a turn that `spend` would refuse; count nothing.
+        """Raise RateLimitedError if `spend` would reject a turn; count nothing.
 
-        Args:
-            caller: The person.
-            needs_calls: Whether the turn is useless without tool calls.
-
-        Raises:
-            RateLimitedError: As `spend`.
+        Without `needs_calls`, the budget of tool calls may be exhausted.
         """
         for key, most in self._find_running(caller):
             if self._running[key] >= most:
@@ -152,10 +133,10 @@ class Budgets:
 
     @contextlib.contextmanager
     def spend(self, caller: Caller, *, needs_calls: bool = True) -> Iterator["TurnBudget"]:
-        """Count a turn, which is the block; the arguments are those of `check`.
+        """Count a turn, which lasts as long as the block; for `needs_calls`, see `check`.
 
         Raises:
-            RateLimitedError: A budget is used up, or too many turns are running.
+            RateLimitedError: A budget is exhausted, or too many turns are running.
         """
         self.check(caller, needs_calls=needs_calls)
         if self._turns is not None:
@@ -171,13 +152,13 @@ class Budgets:
                     del self._running[key]
 
     def _find_running(self, caller: Caller) -> Iterator[tuple[str, int]]:
-        """Yield by what turns at the same time are counted, and how many there may be."""
+        """Yield the counter keys of concurrent turns and their maximum values."""
         yield f"user {caller.user}", self._concurrency
         if caller.token_id is not None:
             yield f"token {caller.token_id}", math.ceil(self._concurrency / 2)
 
     def render_left(self, caller: Caller) -> dict[str, str]:
-        """Return the header fields that show what is left."""
+        """Return the rate-limit headers for turns, tool calls and tokens."""
         limits = (self._turns, self._calls, self._tokens)
         fields = [limit.render_left(caller) for limit in limits if limit is not None]
         policies = b", ".join(policy for (_, policy), _ in fields)
@@ -187,14 +168,10 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class TurnBudget:
-    """Budget of one turn.
+    """Budget of one turn, in which None means no limit.
 
     Attributes:
-        caller: User of the turn.
-        calls: Budget of tool calls; None for no limit.
-        tokens: Budget of tokens; None for no limit.
-        cost: Budget of cost; None for no limit.
-        prices: Prices of a million prompt tokens and of a million output tokens.
+        prices: Prices per million prompt tokens and per million output tokens.
     """
 
     caller: Caller
@@ -204,7 +181,7 @@ class TurnBudget:
     prices: tuple[Decimal, Decimal]
 
     def take_call(self) -> bool:
-        """Count a tool call; return whether it may be made."""
+        """Count a tool call; return False if the budget is exhausted."""
         if self.calls is None:
             return True
         try:
@@ -214,11 +191,11 @@ class TurnBudget:
         return True
 
     def has_model(self) -> bool:
-        """Return whether the model may be used."""
+        """Return whether the token and cost budgets allow a model request."""
         return all(limit.has(self.caller) for limit in self._find_model_limits())
 
     def charge_model(self, prompt_tokens: int, output_tokens: int) -> None:
-        """Count what a model read and wrote."""
+        """Charge the tokens of a model request, and their cost."""
         if self.tokens is not None:
             self.tokens.charge(self.caller, prompt_tokens + output_tokens)
         if self.cost is not None:
@@ -227,7 +204,7 @@ class TurnBudget:
             self.cost.charge(self.caller, float(cost / _MILLION))
 
     def find_wait(self) -> tuple[float, str]:
-        """Return the seconds until the model may be used, and which budget is used up."""
+        """Return the seconds until the model may be used again, and the limit in words."""
         return max(limit.find_wait(self.caller) for limit in self._find_model_limits())
 
     def _find_model_limits(self) -> list[_Limit]:
@@ -260,7 +237,7 @@ def _refuse_concurrent(most: int) -> RateLimitedError:
 
 
 def _halve(permits: float) -> float:
-    """Return half of a budget; of one that counts whole things, at least one."""
+    """Return half of a budget, rounded up if it is an integer."""
     return permits / 2 if isinstance(permits, float) else math.ceil(permits / 2)
 
 
