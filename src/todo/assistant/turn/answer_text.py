@@ -1,6 +1,6 @@
-"""Texts of the answers: short, plain, and with the way back.
+"""Texts of the answers: short, plain, and with a hint for undo.
 
-They have titles that users wrote, quoted, so a title cannot look like a sentence of the answer.
+Titles written by users are quoted, so that they cannot look like a sentence of the answer.
 """
 
 from collections.abc import Sequence
@@ -62,7 +62,7 @@ _DONE = {
 
 
 def say_degraded(reason: str) -> str:
-    """Return what to say to a message that needs a model which did not answer."""
+    """Return the text for a message that needs a model when no model answered."""
     causes = {
         "not-configured": "No language model is set up",
         "over-budget": "The budget for the language model is used up",
@@ -75,7 +75,7 @@ def say_degraded(reason: str) -> str:
 
 
 def say_over_budget(wait_s: float, amount: str) -> str:
-    """Return what is used up, and when the model is back."""
+    """Return which budget is exhausted, and when the model is available again."""
     units = (("hours", 3600), ("minutes", 60))
     waits = (f"{round(wait_s / length_s)} {noun}" for noun, length_s in units)
     wait = next((each for each in waits if int(each.split()[0]) > 1), "a minute")
@@ -83,14 +83,7 @@ def say_over_budget(wait_s: float, amount: str) -> str:
 
 
 def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -> str:
-    """Return the text about changed tasks, with a hint for undo.
-
-    Args:
-        verb: Verb of the change.
-        structured: Result of the tool.
-        updates: Updates of the turn.
-        caller: The user, who can undo the changes.
-    """
+    """Return the text for the result of a tool that changed tasks, with a hint for undo."""
     if "unchanged" in structured:
         return "It was like that already; nothing was changed."
     names = [_name_changed(verb, task, structured, updates) for task in structured["tasks"]]
@@ -99,20 +92,15 @@ def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -
 
 
 def hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
-    """Return how to take it back, nothing where the token cannot: what is new would be deleted."""
+    """Return the hint for undo if the token may undo; undoing an addition is a deletion."""
     needed = {"write", "delete"} if has_new else {"write"}
     return [UNDO_HINT] if needed <= caller.scopes and not caller.require_match else []
 
 
 def say_facts(uses: Sequence[ToolUse], updates: Updates, caller: Caller) -> str:
-    """Return the changes that a model's tool calls made, independent of its own text.
+    """Return the changes made by a model's tool calls, independent of the model's own text.
 
-    A task that was changed several times is one line.
-
-    Args:
-        uses: Tool calls.
-        updates: Updates of the turn.
-        caller: The user, who can undo the changes.
+    A task that was changed several times takes one line.
     """
     done: dict[str, dict[str, str]] = {}
     following = []
@@ -121,7 +109,7 @@ def say_facts(uses: Sequence[ToolUse], updates: Updates, caller: Caller) -> str:
     for use in made:
         verb = "Reopened" if use.arguments.get("reopen", False) else _DONE[use.tool_name]
         for task in use.result["tasks"]:
-            # The line about a change has the new due as well.
+            # The line about a change already contains the new due date.
             if verb != _MOVED or task["id"] not in changed:
                 name = _name_changed(verb, task, use.result, updates)
                 done.setdefault(verb, {})[task["id"]] = name
@@ -140,7 +128,7 @@ def _is_update(use: ToolUse) -> bool:
 
 
 def _name_changed(verb: str, task: Json, structured: Json, updates: Updates) -> str:
-    """Return a task as it is, or of a change what it was before as well."""
+    """Return the text of a task; after an update, it includes the previous values."""
     changed = updates.describe(task["id"], structured["zone"]) if verb in _UPDATED else None
     return changed or _name_task(task, (), structured)
 
@@ -157,13 +145,7 @@ def _list_next(structured: Json) -> list[str]:
 
 
 def say_found(structured: Json, *, of_any_state: bool = False) -> str:
-    """Return the tasks that were found.
-
-    Args:
-        structured: The result of the tool.
-        of_any_state: The search was for open and completed tasks, as in "did I call mum?", so the
-            answer has the state of each.
-    """
+    """Return the text for found tasks; `of_any_state` adds whether each is open or completed."""
     tasks = structured["tasks"]
     if not tasks:
         return "\n".join(["No tasks were found.", *_name_others(structured)])
@@ -177,13 +159,13 @@ def say_found(structured: Json, *, of_any_state: bool = False) -> str:
 
 
 def _name_others(structured: Json) -> list[str]:
-    """Return which lists a search omitted, if any."""
+    """Return a line that names the lists omitted by a search, if any."""
     names = ", ".join(quote(name, _TITLE_LENGTH) for name in structured.get("other_lists", ()))
     return [f"Not searched: the lists of others, {names}; name one to search it."] if names else []
 
 
 def say_undone(structured: Json) -> str:
-    """Return what an undo did."""
+    """Return the text for the result of an undo."""
     count = structured["undone_count"]
     lines = [f"Undone: {count} change{'s' * (count != 1)}."]
     for each in structured["undone"][:_MAX_SHOWN]:
@@ -194,11 +176,9 @@ def say_undone(structured: Json) -> str:
 
 
 def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
-    """Return the tasks that a message can mean, and how to choose one.
+    """Return the tasks that a message may refer to, and how to choose one.
 
-    Args:
-        tasks: The tasks.
-        by_model: A model decided about the message, so the next message does not continue it.
+    After a model's decision, they are not numbered, because the next message does not continue it.
     """
     lines = [QUESTION]
     for number, task in enumerate(tasks[:SHOWN_CANDIDATES], 1):
@@ -213,13 +193,13 @@ def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
 
 
 def quote_list(name: str, owner: str | None, length: int) -> str:
-    """Return the name of a list, with its owner if that is another user."""
+    """Return the quoted name of a list, with its owner if that is another user."""
     quoted = quote(name, length)
     return f"{quoted} of {quote(owner, length)}" if owner else quoted
 
 
 def _describe_candidate(task: TaskName) -> list[str]:
-    """Return the title of a task, and what can distinguish it from another one with this title."""
+    """Return the title of a task, and fields that distinguish it from others with this title."""
     due = f"due {task.due[:16].replace('T', ' ')}" if task.due else ""
     name = quote_list(task.list_name or "", task.owner, _TITLE_LENGTH)
     place = f"list {name}" if task.list_name else ""
@@ -231,7 +211,7 @@ def _describe_candidate(task: TaskName) -> list[str]:
 
 
 def _shorten(names: Sequence[str]) -> list[str]:
-    """Return a line for each of the first ones, and how many more there are."""
+    """Return one line for each of the first names, and one with the number of the others."""
     lines = [f"- {name}" for name in names[:_MAX_SHOWN]]
     more = len(names) - _MAX_SHOWN
     return [*lines, f"- … and {more} more"] if more > 0 else lines
@@ -250,6 +230,6 @@ def _name_task(task: Json, state: Sequence[str], structured: Json) -> str:
         parts.append(f"repeats {task['repeats']}")
     if "list" in task:
         parts.append(f"list {quote(task['list'], _TITLE_LENGTH)}")
-    # Quick add takes them out of the text, which may have meant something else.
+    # Shown because quick add removes them from the text, which may have been unintended.
     parts += describe_marks(task)
     return f"{name} ({', '.join(parts)})" if parts else name

@@ -1,6 +1,6 @@
-"""Texts about changed tasks: each changed field, before and after.
+"""Texts about changed tasks: each changed field with its old and new value.
 
-A person recognizes a wrong change only where the answer shows the old value.
+The old value lets a user recognize a wrong change.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -19,7 +19,7 @@ from todo.tasks.document import select_fields
 
 ARROW = " \u2192 "
 _Fields = Mapping[str, Any]
-"""Fields of a task, of which the documents of plans lack some."""
+"""Fields of a task; documents of plans lack some of them."""
 _NONE = "none"
 _LENGTH = 100
 """Maximum length of a title or a list of tags."""
@@ -28,25 +28,21 @@ _DESCRIPTION_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """The updates of a turn.
+    """Updates of a turn.
 
     Attributes:
-        tasks: ID of an updated task -> its state before and after all updates.
-        list_names: Names of the lists by id.
+        tasks: State of each updated task before and after all updates, by ID.
+        list_names: Names of the lists by ID.
     """
 
     tasks: Mapping[str, tuple[Task, Task]] = field(default_factory=dict)
     list_names: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, task_id: str, zone: str) -> str | None:
-        """Return the title and the updates of a task in one line of limited length.
+        """Return a task's title and updates in one line of limited length; None without an update.
 
-        Args:
-            task_id: The task.
-            zone: Zone of the account; other zones are shown.
-
-        Returns:
-            Such as `"old title" → "new title" (priority none → high)`; None without an update.
+        Example: `"old title" → "new title" (priority none → high)`. Time zones are only included
+        if they differ from `zone`, that of the account.
         """
         if task_id not in self.tasks:
             return None
@@ -62,12 +58,12 @@ class Updates:
 
 @dataclass(frozen=True, slots=True)
 class FieldTexts:
-    """Renders the fields of a task, except for its title.
+    """Renderer of a task's fields, except for its title.
 
     Attributes:
-        show_list: Returns the text of a list by its ID.
+        show_list: Function that returns the text of a list, given its ID.
         titles: Titles of tasks by ID, for the parent.
-        zone: Zone of the account; dues in other zones include theirs.
+        zone: Time zone of the account; due times in other zones include theirs.
         length: Maximum length of a title or a list of tags.
         description_length: Maximum length of the description.
     """
@@ -79,7 +75,7 @@ class FieldTexts:
     description_length: int = _DESCRIPTION_LENGTH
 
     def compare(self, before: _Fields, after: _Fields) -> list[str]:
-        """Return each field that is another one, with its value before and after."""
+        """Return each field that differs, with its old and new value."""
         return [
             _describe(label, show(before), show(after))
             for label, (names, show) in self._find_fields().items()
@@ -87,12 +83,7 @@ class FieldTexts:
         ]
 
     def name(self, task: _Fields, labels: Collection[str] | None = None) -> list[str]:
-        """Return the fields that have a value, with it.
-
-        Args:
-            task: The task.
-            labels: Names of the fields; None for all.
-        """
+        """Return the non-empty fields with their values; `labels` restricts them to some fields."""
         return [
             f"{label} {shown}"
             for label, (_, show) in self._find_fields().items()
@@ -100,7 +91,7 @@ class FieldTexts:
         ]
 
     def _find_fields(self) -> dict[str, tuple[tuple[str, ...], Callable[[_Fields], str]]]:
-        """Return by the label of each field its names in a document, and what shows its value."""
+        """Return, by label, each field's names in a document and the function that renders it."""
         return {
             "due": (("due_date", "due_at", "due_zone"), self._show_due),
             "repeats": (("recurrence", "recurrence_from"), _show_rule),
@@ -132,7 +123,7 @@ class FieldTexts:
 
 
 def describe_marks(task: Json) -> list[str]:
-    """Return priority, tags and reminders of a task that a tool shows, without what it lacks."""
+    """Return the priority, tags and reminders in a tool's result, if present."""
     parts = [f"priority {task['priority']}"] if "priority" in task else []
     if "tags" in task:
         parts.append(f"tags {_quote(', '.join(task['tags']))}")
@@ -142,12 +133,12 @@ def describe_marks(task: Json) -> list[str]:
 
 
 def _describe(label: str, old: str, new: str) -> str:
-    # What differs can be behind the part that is shown.
+    # The difference may be in the part that is cut off.
     return f"{label} {old}{ARROW}{new}" if old != new else f"{label} changed"
 
 
 def _show_due(task: TaskDue, zone: str = "") -> str:
-    """Return the due of a task in words; its zone is named where it is another one than `zone`."""
+    """Return a due date in words, with its time zone unless that is `zone`."""
     shown: Json = {}
     if task["due_date"] is not None:
         shown = {"due_date": task["due_date"]}
@@ -159,7 +150,7 @@ def _show_due(task: TaskDue, zone: str = "") -> str:
 
 
 def _show_rule(task: _Fields) -> str:
-    """Return in words how a task repeats."""
+    """Return the recurrence of a task in words."""
     if task["recurrence"] is None:
         return _NONE
     words = describe_rule(read_rule(task["recurrence"]), task["recurrence_from"])

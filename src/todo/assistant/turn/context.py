@@ -1,4 +1,4 @@
-"""The context of a turn: the clock, the lists and the tasks that a message can name."""
+"""Context of a turn: the current time, and the lists and tasks that a message can name."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -30,14 +30,13 @@ _FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class TurnContext:
-    """Data that is read at the start of a turn.
+    """Data read at the start of a turn.
 
     Attributes:
         time: Current time in the zone of the account.
-        rules: Context of the rules.
         list_names: Names of all lists that the token can see, by ID.
-        shared_lists: IDs of the lists that others can see.
-        list_owners: Owners of other users' lists, by ID.
+        shared_lists: IDs of the lists that other users can see.
+        list_owners: Owners of other users' lists, by ID of the list.
     """
 
     time: AccountTime
@@ -48,26 +47,17 @@ class TurnContext:
 
     @property
     def titles(self) -> Mapping[str, str]:
-        """Titles of the tasks by id."""
+        """Titles of the tasks by ID."""
         return {task.id: task.title for task in self.rules.tasks}
 
 
 async def read_context(
-    database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one
+    database: Any,  # noqa: ANN401 - a todo.db.database.Database or a test double
     caller: Caller,
     now: datetime,
     open_plan: frozenset[str] | None,
 ) -> TurnContext:
-    """Read the context of a turn.
-
-    A token that may not read sees no tasks and no lists, so it can name none either.
-
-    Args:
-        database: Database to read from.
-        caller: User of the turn.
-        now: Current time.
-        open_plan: As for `RuleContext`.
-    """
+    """Read the context of a turn, without tasks and lists if the token lacks the read scope."""
     async with database.reading(caller.user) as session:
         time = AccountTime(now, await fetch_zone(session, caller.user))
         tasks: list[TaskName] = []
@@ -95,7 +85,7 @@ async def _read_tasks(
 ) -> tuple[list[TaskName], Omitted]:
     """Return the open tasks, newest first, then those of shared lists, then completed ones.
 
-    Also which open tasks are left out.
+    The second value describes the open tasks that are left out.
     """
     own = Query(status="open", limit=_MAX_OPEN, fields=_FIELDS)
     done = Query(status="completed", sort="updated", limit=_MAX_COMPLETED, fields=_FIELDS)
@@ -103,17 +93,17 @@ async def _read_tasks(
     known = list(map(parse_task, page.items))
     omitted = Omitted(len(known) if page.next_cursor else 0, of_list=_MAX_OF_SHARED_LIST)
     if caller.list_id is None:
-        # A page of one's own tasks leaves them out.
+        # `read_page` leaves out the tasks in other users' lists.
         theirs = [each for each in lists.all if each.access != "owner"]
         read = theirs[:_MAX_SHARED_LISTS]
-        # One more shows whether there are others.
+        # One extra row shows whether a list has more tasks.
         items = await fetch_newest(session, read, _MAX_OF_SHARED_LIST + 1, _FIELDS)
         kept, cut = _keep_newest(list(map(parse_task, items)))
         known += kept
         longer = (*(each for each in read if each.id in cut), *theirs[_MAX_SHARED_LISTS:])
         omitted = replace(omitted, lists=tuple(each.name for each in longer))
     known += map(parse_task, (await read_page(session, caller, done, time.now)).items)
-    # A name of two lists means the own one, or none.
+    # An ambiguous name denotes no list; `by_name` already prefers the caller's own list.
     named = {each[0].id for each in lists.by_name.values() if len(each) == 1}
     read_only = {each.id for each in lists.all if each.access == "read"}
     found: dict[str, TaskName] = {}
@@ -130,7 +120,7 @@ async def _read_tasks(
 
 
 def _keep_newest(tasks: list[Task]) -> tuple[list[Task], set[str | None]]:
-    """Return the newest tasks of each list, and the lists that have others."""
+    """Return the newest tasks of each list, and the IDs of the lists that have more."""
     counts: Counter[str | None] = Counter()
     kept = []
     for task in tasks:
@@ -148,7 +138,7 @@ def _name(task: Task, lists: VisibleLists, time: AccountTime) -> TaskName:
         version=task["version"],
         list_name=None if list_id is None else lists.find_name(list_id),
         is_completed=task["is_completed"],
-        # In the zone of the account: in UTC it can be another day.
+        # In the zone of the account, because the date in UTC may differ.
         due=time.show(task["due_at"]) if task["due_at"] else task["due_date"],
         is_shared=False,
         reminders=tuple(task["reminders"]),

@@ -1,8 +1,8 @@
 """Neutralization of chat template control tokens, such as `<|im_start|>`, in a model's input.
 
-A model server may read them as tokens wherever they are, so a title could end the message that
-quotes it, and begin one of the system. An escaped bracket is part of no token, and a model that
-copies a title into the arguments of a tool, which are JSON, writes the same bracket.
+A model server may interpret them anywhere, so a title could end the message that quotes it and
+start a system message. Escaping the bracket breaks the token. A model that copies the escaped title
+into the JSON arguments of a tool still passes the original bracket.
 """
 
 import re
@@ -14,11 +14,7 @@ _OPENING = re.compile(r"<(?=[|\uff5c<]|/?\w[\w.|-]{0,40}>)|\[(?=/?[A-Za-z][A-Z0-
 
 
 def neutralize(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a message for a model without control tokens.
-
-    Args:
-        message: Message in the format of Chat Completions.
-    """
+    """Return a Chat Completions message with all control tokens escaped."""
     return {name: _escape(value) for name, value in message.items()}
 
 

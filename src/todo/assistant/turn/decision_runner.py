@@ -1,4 +1,4 @@
-"""Carries out a decision about a message, which rules or a model made."""
+"""Execution of a decision about a message, made by rules or by a model."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,15 +26,14 @@ from todo.tasks.schemas import MAX_BATCH
 _APPLY = "apply_plan"
 _DELETE = "delete_plan"
 DISCARD = Decision("decline", "undo")
-"""An undo of nothing but the plan that waits."""
+"""Decision of an undo that refers only to the pending plan."""
 
 
 class DecisionRunner:
-    """Carries out the decision of one turn.
+    """Runner of one turn's decision.
 
     Attributes:
-        leaves_plan: The answer to a plan was refused for what the token may do now, so the plan
-            continues to wait.
+        leaves_plan: Whether the plan stays pending because the token was forbidden or rate-limited.
     """
 
     def __init__(
@@ -44,14 +43,6 @@ class DecisionRunner:
         runs: Sequence[str],
         open_plan: str | None,
     ) -> None:
-        """Serve one turn.
-
-        Args:
-            tools: Runs the tools.
-            plans: The person's plans.
-            runs: Runs of the conversation that changed something, or may have, newest first.
-            open_plan: Id of the plan of the conversation that waits for the person.
-        """
         self._tools = tools
         self._plans = plans
         self._runs = runs
@@ -83,7 +74,7 @@ class DecisionRunner:
         return refusal or answer_text.SMALL_TALK.get(decision.text, answer_text.HELP)
 
     async def _add(self, decision: Decision) -> str:
-        # A quotation is an unchanged title; quick add would keep the quotation marks.
+        # A quotation is a literal title; quick add would keep the quotation marks.
         lines = [
             {"title": unquote(line)} if is_quotation(line.strip()) else {"text": line}
             for line in decision.text.split("\n")
@@ -114,12 +105,12 @@ class DecisionRunner:
         return "\n".join(filter(None, (said, omitted)))
 
     async def _change_all(self, tool: str, tasks: Sequence[Json], verb: str, **more: bool) -> str:
-        """Change tasks; more than a tool takes become one plan, for which it is called twice."""
+        """Change tasks; if they exceed the limit of one call, two calls propose one plan."""
         if len(tasks) > MAX_BATCH:
             return failure_text.PLAN_TOO_LONG
         if len(tasks) <= MAX_TASKS:
             return await self._change(tool, tasks, verb, **more)
-        # Neither part may be done at once because it is small.
+        # Neither half may be applied at once, although each is small enough.
         self._tools.guard.max_changed = 0
         half = len(tasks) // 2
         said = [
@@ -194,11 +185,7 @@ class DecisionRunner:
         return said
 
     async def _explain(self, action: Callable[[], Awaitable[str]], result: Json) -> str:
-        """Return what an action says, or why the services refuse it.
-
-        Args:
-            action: The action.
-            result: Gets the error, in the form that results of tools have.
+        """Run an action and return its text; on an error, return the reason and add it to `result`.
 
         Raises:
             UnavailableError: The database is not available.
@@ -214,7 +201,7 @@ class DecisionRunner:
             return said
 
     def _say_failure(self, result: ToolResult, tasks: Sequence[Json] = ()) -> str:
-        """Return why a call failed; what waits for the person is said with the plan."""
+        """Return why a call failed, or "" for a proposal, which the text of the plan covers."""
         if not result.is_error:
             return ""
         return failure_text.say_failed(result.structured, tasks, self._titles)

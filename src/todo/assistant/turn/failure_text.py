@@ -1,6 +1,6 @@
-"""Texts for what the services refuse: the cause and the remedy for a person, with the task's title.
+"""Texts for errors of the services: cause and remedy for a user, with the title of the task.
 
-The services write for programs: their texts name headers, fields, versions and instants in UTC.
+The services' own texts are for programs: they name headers, fields, versions and times in UTC.
 """
 
 import re
@@ -12,7 +12,7 @@ from todo.mcp.quoting import escape, quote
 from todo.mcp.tool import Json
 
 Titles = Mapping[str, str]
-"""Titles of tasks by id."""
+"""Titles of tasks by ID."""
 
 PLAN_APPLIED = 'The plan was applied already. To take it back, write "undo".'
 PLAN_TOO_LONG = "That changes too much for one plan, so nothing of it was done. Name fewer tasks."
@@ -34,7 +34,7 @@ _CAUSES = {
     "version-mismatch": f"It was changed meanwhile. {_NOT_DONE} {_AGAIN}",
 }
 _PLAN_GONE = f"The plan was discarded or is not there any more. {_NOT_DONE} {_AGAIN}"
-# Of one task; the others are about a field of it, and their texts are for people.
+# Errors about a whole task. Errors about one field already have texts for users.
 _OF_TASK = {
     "also-changed": "would be changed as well now",
     "in-use": "has tasks in it that were put there meanwhile",
@@ -56,25 +56,14 @@ _MAX_LINES = 20
 
 
 def say_refused(error: ProblemError, titles: Titles) -> str:
-    """Return why a plan was not made, not applied, or not deleted.
-
-    Args:
-        error: The error of the services.
-        titles: Titles of the tasks that the text can mention.
-    """
+    """Return why a plan was not created, applied or deleted."""
     if error.code == "not-found":
         return _PLAN_GONE
     return _say(error.code, error.detail, error.errors or (), (), titles)
 
 
 def say_failed(structured: Json, arguments: Sequence[Json], titles: Titles) -> str:
-    """Return why a tool call failed.
-
-    Args:
-        structured: Result of the call.
-        arguments: Task arguments of the call.
-        titles: Titles of the tasks that the text can mention.
-    """
+    """Return why a tool call failed, given its result and its task arguments."""
     error = structured["error"]
     return _say(error["code"], error["message"], error.get("errors", ()), arguments, titles)
 
@@ -94,16 +83,16 @@ def _say(
 
 
 def _clean(code: str, detail: str) -> str:
-    """Return a text of the services without what only programs can use."""
+    """Return a text of the services without the parts that only programs can use."""
     text = escape(detail).replace("`", "")
     if code == "insufficient-scope":
         return f"{text} Nothing was done. Use a token that has it."
-    # The second part names a header, which an answer of the assistant lacks.
+    # The second part names a header, which the assistant's answer does not have.
     return f"{text.partition(';')[0]}." if code == "rate-limited" and ";" in text else text
 
 
 def _describe(error: Mapping[str, Any], arguments: Sequence[Json], titles: Titles) -> str:
-    """Return one line: which task, which field of it, and what is wrong."""
+    """Return one line that names the task, its field and the problem."""
     field, message = str(error.get("field", "")), str(error["message"])
     name, subject = "", None
     if thing := _THING.fullmatch(field):

@@ -1,7 +1,7 @@
-"""Guard of the assistant: decides which changes need the user's confirmation.
+"""Guard that decides which changes of the assistant need the user's confirmation.
 
-It looks at what a write is about to record in the journal, in the transaction of that write, so it
-holds for every tool and whatever a model was made to say. See docs/adr/0069.
+It checks the journal entries of a write within the transaction of that write, so it covers every
+tool, and a manipulated model cannot bypass it. See docs/adr/0069.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from todo.writes.hash_chain import Entry
 from todo.writes.unit_of_work import UnitOfWork
 
 MAX_CHANGED = 5
-"""Things that one turn changes without the person's confirmation."""
+"""Maximum number of items that one turn changes without the user's confirmation."""
 
 DELETES = "it deletes something"
 MANY = f"it changes more than {MAX_CHANGED} tasks"
@@ -25,11 +25,11 @@ _Change = tuple[str, Entry]
 
 
 class ConfirmationNeededError(Exception):
-    """A write that the person has to confirm; nothing of it was committed.
+    """A write that the user has to confirm; nothing was committed.
 
     Attributes:
-        reasons: Why, for people.
-        operations: The same changes as operations of a plan.
+        reasons: Reasons for the confirmation, as texts for the user.
+        operations: Changes of the write as operations of a plan.
     """
 
     def __init__(self, reasons: Sequence[str], operations: Sequence[Operation]) -> None:
@@ -39,18 +39,18 @@ class ConfirmationNeededError(Exception):
 
 
 class ForbiddenChangeError(Exception):
-    """A write that the assistant never makes; nothing of it was committed."""
+    """A write that the assistant must not make; nothing was committed."""
 
 
 @dataclass(slots=True)
 class Guard:
-    """The guard of one turn.
+    """Guard of one turn.
 
     Attributes:
-        by_model: Whether a model decides. Rules may write to shared lists that the person names.
-        is_group: Whether the message denotes a group, and not each of the tasks that others see.
-        changed: IDs of all changed items of the turn.
-        updates: State of each updated task before and after.
+        by_model: Whether a model decides. Rules may write to shared lists that the user names.
+        is_group: Whether the message names a group that includes tasks visible to others.
+        changed: IDs of all items that the turn has changed.
+        updates: Each updated task before and after the turn, by ID.
         max_changed: Maximum number of changed items without a confirmation.
     """
 
@@ -61,11 +61,11 @@ class Guard:
     max_changed: int = MAX_CHANGED
 
     async def check(self, work: UnitOfWork) -> None:
-        """Refuse a write that needs more than the words of the turn.
+        """Reject a write that the user has to confirm or the assistant must not make.
 
         Raises:
-            ConfirmationNeededError: The person has to confirm it.
-            ForbiddenChangeError: It changes anything but tasks.
+            ConfirmationNeededError: The user has to confirm the write.
+            ForbiddenChangeError: The write changes anything but tasks.
         """
         recorded = list(work.recorded)
         if any(entry.kind != "task" for _, entry in recorded):
@@ -80,7 +80,7 @@ class Guard:
             reasons.append(OF_OTHERS)
         if reasons:
             raise ConfirmationNeededError(reasons, derive_operations(recorded))
-        # The write may be repeated after a conflict: what counts is what was committed.
+        # Only after the commit, because the write may be repeated after a conflict.
         work.after_commit(lambda: self._note(changed, recorded))
 
     def _note(self, changed: set[str], recorded: Iterable[_Change]) -> None:
@@ -94,13 +94,13 @@ class Guard:
 
 
 def _is_named(entry: Entry) -> bool:
-    """Whether an entry is a direct change, and not the next occurrence of a series."""
+    """Return whether an entry is a direct change, not the next occurrence of a series."""
     after = find_task(entry.after)
     return entry.operation != "create" or after is None or after["previous_id"] is None
 
 
 async def _concerns_others(work: UnitOfWork, recorded: Iterable[_Change]) -> bool:
-    """Return whether other users see a change, or it is in the journal of another account."""
+    """Return whether other users see a change, or another account's journal records it."""
     lists: set[str | None] = set()
     for owner, entry in recorded:
         if owner != work.caller.user:

@@ -1,6 +1,6 @@
-"""Decisions of a model: requested with a JSON schema, and checked.
+"""Decisions of a model, requested with a JSON Schema and validated.
 
-The model chooses intent and tasks. Everything else is cut out of the person's message.
+The model chooses the intent and the tasks. Everything else is extracted from the user's message.
 """
 
 import re
@@ -27,7 +27,7 @@ _FENCE = re.compile(r"\A\s*```(?:json)?\s*|\s*```\s*\Z")
 
 
 class _Choice(BaseModel):
-    """The answer of the model."""
+    """JSON answer of the model."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -41,8 +41,7 @@ class ModelDecision:
     """Decision of a model.
 
     Attributes:
-        decision: Decision; None if the model only replies, or the message does not support its
-            choice.
+        decision: None if the model only replies, or if the message does not support its choice.
         reply: Reply of the model, or "".
     """
 
@@ -55,15 +54,9 @@ async def ask_for_decision(
 ) -> ModelDecision:
     """Request the interpretation of a message from a model.
 
-    Args:
-        model: The model.
-        context: Tasks and lists of the person.
-        history: Earlier messages.
-        message: The message.
-
     Raises:
-        OverBudgetError: The person has no tokens left.
-        ModelError: The model did not return a valid answer.
+        OverBudgetError: The user's token or cost budget is exhausted.
+        ModelError: The model returned no valid answer.
     """
     tasks = choose_tasks(context.tasks)
     messages = render_decision_prompt(tasks, context.list_names, history, message)
@@ -86,11 +79,7 @@ async def ask_for_decision(
 
 
 def _read(answer: ModelAnswer, tasks: Sequence[TaskName]) -> _Choice:
-    """Return the choice of a model.
-
-    Raises:
-        ValueError: It is not valid; the message is for the model.
-    """
+    """Parse the choice of a model; raise ValueError with a message for the model if invalid."""
     try:
         choice = _Choice.model_validate_json(_FENCE.sub("", answer.text))
     except ValidationError as error:

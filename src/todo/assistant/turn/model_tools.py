@@ -1,7 +1,7 @@
-"""The tools that a model may call, as Chat Completions has them, and what it reads of results.
+"""Tools that a model may call, in Chat Completions format, and their results as text.
 
-A model sees neither runs nor plans nor keys, so it can neither confirm a plan, nor undo, nor write
-in a run of another conversation; arguments with such names are refused like unknown ones.
+A model sees no runs, plans or idempotency keys. So it can neither confirm a plan, nor undo, nor
+write in a run of another conversation; arguments with such names are rejected as unknown.
 """
 
 from collections.abc import Sequence
@@ -30,15 +30,14 @@ _MAX_NUMBER = 6
 
 
 class ModelTools:
-    """The tools of one turn."""
+    """Tools of one turn that the token may call.
+
+    Args:
+        caller: User of the turn.
+        tasks: Tasks in the prompt, which the model refers to by number.
+    """
 
     def __init__(self, caller: Caller, tasks: Sequence[TaskName]) -> None:
-        """Offer the tools that a token may call.
-
-        Args:
-            caller: User of the turn.
-            tasks: Tasks of the prompt, which the model refers to by number.
-        """
         self._tools: dict[str, Tool] = {
             tool.name: tool
             for tool in TOOLS
@@ -51,7 +50,7 @@ class ModelTools:
 
     @property
     def offered(self) -> list[Json]:
-        """The tools in the form of Chat Completions."""
+        """Tools in Chat Completions format."""
         return [
             {
                 "type": "function",
@@ -65,10 +64,10 @@ class ModelTools:
         ]
 
     def read_arguments(self, name: str, given: Any) -> Json:  # noqa: ANN401 - JSON of a model
-        """Return the arguments of a call, with ids in place of numbers.
+        """Return the validated arguments of a call, with task numbers replaced by IDs.
 
         Raises:
-            ToolError: The tool does not exist for the model, or the arguments do not fit.
+            ToolError: The tool is not offered to the model, or the arguments are invalid.
         """
         if name not in self._tools:
             names = ", ".join(self._tools)
@@ -82,14 +81,14 @@ class ModelTools:
         return arguments
 
     def render_result(self, result: ToolResult) -> str:
-        """Return a result as a model reads it: bounded, one line, with every text quoted."""
+        """Return a result for the model: one line of limited length, with every text quoted."""
         if not result.is_error:
             for task in result.structured.get("tasks", ()):
                 self._versions[task["id"]] = task["version"]
         return cut(render_json(_hide(result.structured)), _MAX_RESULT)
 
     def _resolve(self, key: str, value: Any) -> Any:  # noqa: ANN401 - JSON of a model
-        """Replace numbers of tasks by their ids."""
+        """Replace task numbers by IDs."""
         if key == "tasks" and isinstance(value, list):
             return [
                 {name: self._find_id(name, part) for name, part in each.items()}
@@ -118,7 +117,7 @@ class ModelTools:
 
 
 def _reduce(schema: Json) -> Json:
-    """Return a schema without what a model does not decide."""
+    """Return a schema without the arguments that are hidden from the model."""
     properties = schema.get("properties")
     if properties is not None:
         kept = {

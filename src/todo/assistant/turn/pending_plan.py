@@ -1,4 +1,4 @@
-"""The plan of a conversation that waits for the person: made, applied, or deleted."""
+"""Pending plan of a conversation: its creation, application and deletion."""
 
 import hashlib
 from collections.abc import Sequence
@@ -32,32 +32,29 @@ _OPERATIONS = "operations."
 
 
 class PlanTooLongError(Exception):
-    """More operations than a plan may have; no plan was made."""
+    """The operations exceed the limit of one plan; no plan was created."""
 
 
 class PendingPlans:
-    """The plans of one person."""
+    """Plans of one user.
+
+    Args:
+        key: Prefix of the idempotency keys, unique for the turn.
+    """
 
     def __init__(self, state: AppState, caller: Caller, key: str) -> None:
-        """Use a person's plans.
-
-        Args:
-            state: The application's.
-            caller: The person.
-            key: Prefix of the idempotency keys: unique for a turn.
-        """
         self._state = state
         self._caller = caller
         self._key = key
 
     async def make(self, parts: Sequence[Sequence[Operation]], reason: str) -> Json:
-        """Make one plan of the operations of several writes; return what the person decides by.
+        """Create one plan from the operations of several writes and return its fields for the user.
 
-        What cannot be done is left out: it must not keep the person from the rest.
+        Operations that fail are left out, so that the user can still confirm the others.
 
         Raises:
             PlanTooLongError: There are too many operations.
-            ProblemError: As `PlanService.create`.
+            ProblemError: As for `PlanService.create`.
         """
         operations = join_operations(parts)
         if len(operations) > MAX_BATCH:
@@ -86,14 +83,14 @@ class PendingPlans:
             return await self._write(act, key)
 
     async def find_operations(self, plan_id: str) -> frozenset[str]:
-        """Return what the operations of a plan do, such as "delete"; nothing without a plan."""
+        """Return the types of a plan's operations, such as "delete"; empty without a plan."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         operations = [] if plan is None else parse_operations(plan.operations)
         return frozenset(each["op"] for each in operations)
 
     async def show(self, plan_id: str, now: datetime) -> Json | None:
-        """Return the text of the pending plan, or None if it can no longer be decided."""
+        """Return the fields of a plan for the user, or None if the plan is no longer open."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         timestamp = format_timestamp(now)
@@ -103,16 +100,16 @@ class PendingPlans:
         return {name: shown[name] for name in (*_SHOWN, "reason")}
 
     async def is_applied(self, plan_id: str) -> bool:
-        """Return whether a plan was applied, here or by another request."""
+        """Return whether a plan was applied, by the assistant or by another client."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         return plan is not None and plan.applied_at is not None
 
     async def apply(self, plan_id: str) -> Json:
-        """Make the changes of a plan, and return their results.
+        """Apply a plan and return the results.
 
         Raises:
-            ProblemError: As `PlanService.apply`.
+            ProblemError: As for `PlanService.apply`.
         """
         rules = RuleEvaluation()
         async with self._state.database.reading(self._caller.user) as session:
@@ -132,7 +129,7 @@ class PendingPlans:
                 raise
 
     async def delete(self, plan_id: str) -> None:
-        """Delete a plan, which changes nothing else.
+        """Delete a plan without applying it.
 
         Raises:
             NotFoundError: The plan does not exist.
@@ -146,7 +143,7 @@ class PendingPlans:
 
     async def _write(self, act: WriteHandler, name: str) -> Json:
         key = f"{self._key}/{name}"
-        # An unused key, for a token that requires one.
+        # A unique key, for a token that requires one.
         repeatable = Repeatable(key, hashlib.sha256(key.encode()).digest())
         response = await execute_write(self._state, self._caller, act, repeatable)
         found: Json = orjson.loads(response.body or b"{}")
@@ -154,7 +151,7 @@ class PendingPlans:
 
 
 def _name_tasks(error: ProblemError, operations: Sequence[PlanOperation]) -> None:
-    """Name tasks in the fields of an error, instead of numbers of operations."""
+    """Replace operation numbers by task IDs in the fields of an error."""
     errors = [dict(each) for each in error.errors or ()]
     for each in errors:
         if str(each["field"]).startswith(_OPERATIONS):
@@ -164,5 +161,5 @@ def _name_tasks(error: ProblemError, operations: Sequence[PlanOperation]) -> Non
 
 
 def _read_index(field: str) -> int:
-    """Return the number of the operation that an error of a batch names."""
+    """Return the operation number in the field of a batch error."""
     return int(field.split(".")[1])

@@ -1,4 +1,4 @@
-"""Texts of plans: what waits for the person, and what was done after a "yes"."""
+"""Texts of plans: the proposed changes, and the result after a "yes"."""
 
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -14,10 +14,10 @@ _MAX_SHOWN = 20
 _TITLE_LENGTH = 255
 _SHORTER_TITLES = (60, 30, 15)
 _PLAN_LENGTH = 9_500
-"""Of the text of a plan: what a conversation stores of an answer is limited."""
+"""Maximum length of the text of a plan, because stored answers are limited."""
 _LOST_LENGTH = 60
-"""Of the description of a task that would be deleted."""
-# A person recognizes a task by them where another one has the same title.
+"""Maximum length of the description of a task that would be deleted."""
+# Fields that distinguish a task from others with the same title.
 _NAMING_FIELDS = {
     "delete": ("due", "repeats", "priority", "tags", "description", "list"),
     "complete": ("due", "list"),
@@ -44,11 +44,11 @@ class _Names:
     """Names of the items in a plan.
 
     Attributes:
-        lists: Names of the lists by ID, with the owner if that is another user.
-        titles: Titles of tasks by id.
-        old_titles: Titles before the message, by ID, which the person knows.
+        lists: Name of each list by ID, with the owner if that is another user.
+        titles: Titles of tasks by ID.
+        old_titles: Titles before the message, by ID, which the user knows.
         above: Titles of the tasks with which subtasks are deleted, by ID of the subtask.
-        subtasks: Number of subtasks that are deleted with a task, by its ID.
+        subtasks: Number of subtasks deleted with a task, such as "3 or more", by ID of the task.
     """
 
     lists: Mapping[str, tuple[str, str | None]]
@@ -58,7 +58,6 @@ class _Names:
     subtasks: Mapping[str, str]
 
     def show_list(self, list_id: str, length: int) -> str:
-        """Return the name of a list, with its owner if that is somebody else."""
         return quote_list(*self.lists.get(list_id, ("unknown", None)), length)
 
 
@@ -71,19 +70,19 @@ def say_plan(
     owners: Mapping[str, str] | None = None,
     titles: Mapping[str, str] | None = None,
 ) -> str:
-    """Return what waits for the person, and how to decide.
+    """Return the text of a plan, with the reasons for it and how to decide.
 
-    What happens to tasks that are there comes before additions, deletions first, and each of these
-    is shown: a long plan must not hide one. A task comes before the subtasks that go with it.
+    Deletions come first and additions last. Changes of existing tasks are all shown, because a
+    long plan must not hide one. A task precedes its subtasks.
 
     Args:
-        plan: The plan.
-        reasons: Why it waits.
-        list_names: Names of the lists by id.
-        shared_lists: Ids of the lists that others see.
-        old_titles: Titles that tasks had before the message, by id: the person knows these.
-        owners: Owners of the lists of others, by id.
-        titles: Titles of tasks by id, for the task above.
+        plan: Plan as JSON.
+        reasons: Reasons for the confirmation.
+        list_names: Names of the lists by ID.
+        shared_lists: IDs of the lists that other users see.
+        old_titles: Titles of tasks before the message, by ID, which the user knows.
+        owners: Owners of other users' lists, by ID of the list.
+        titles: Titles of tasks by ID, for the parents.
     """
     places = {key: (name, (owners or {}).get(key)) for key, name in list_names.items()}
     known = {**(titles or {}), **_find_titles(plan)}
@@ -150,12 +149,12 @@ def _find_root(task_id: str, parents: Mapping[str, str | None]) -> str:
 
 
 def _rank(operation: str) -> int:
-    """Return the place of an operation in a plan: first what loses most."""
+    """Return the sort key of an operation in a plan: the most destructive first."""
     return {"delete": 0, "create": 2}.get(operation, 1)
 
 
 def _count_planned(summary: Sequence[Json]) -> str:
-    """Return how many changes of each operation a plan has, in the order of the plan's text."""
+    """Return the number of changes by operation, in the order of the plan's text."""
     counts: Counter[str] = Counter()
     for each in summary:
         counts[each["operation"]] += each["count"]
@@ -167,7 +166,7 @@ def _count_planned(summary: Sequence[Json]) -> str:
 
 
 def _describe(change: Json, names: _Names, length: int) -> str:
-    """Return one change of a plan, with everything that a person has to know to confirm it."""
+    """Return the line for a change, with everything that a user must know to confirm it."""
     task_id = str(change.get("id"))
     before, after = change["before"] or {}, change["after"] or {}
     verb = _VERBS.get(change["operation"], change["operation"])
@@ -180,7 +179,7 @@ def _describe(change: Json, names: _Names, length: int) -> str:
     shown = []
     if count := names.subtasks.get(task_id):
         shown.append(f"with its {count} subtask{'s' * (count != '1')}")
-    # There can be so many changes that only their titles have room.
+    # With many changes, only their titles fit.
     if length:
         if task_id in names.above:
             shown.append(f"below {quote(names.above[task_id], length)}")
@@ -192,7 +191,7 @@ def _describe(change: Json, names: _Names, length: int) -> str:
 
 
 def _describe_fields(change: Json, names: _Names, length: int) -> list[str]:
-    """Return the fields that a change sets, or those by which a person recognizes the task."""
+    """Return the fields that a change sets, or those that identify the task."""
     operation, before, after = change["operation"], change["before"], change["after"]
 
     def show_list(list_id: str) -> str:
@@ -207,17 +206,12 @@ def _describe_fields(change: Json, names: _Names, length: int) -> list[str]:
     if before:
         lost = replace(texts, description_length=min(length, _LOST_LENGTH))
         return lost.name(before, labels)
-    # There was no room for the documents.
+    # The plan was too large to contain the documents.
     return texts.name({"list_id": change["list_id"], "parent_id": None}, ("list",))
 
 
 def say_applied(summary: Sequence[Json], caller: Caller) -> str:
-    """Return the message for an applied plan.
-
-    Args:
-        summary: Counts of the plan's changes, including subtasks that change with their task.
-        caller: The user, who can undo the plan.
-    """
+    """Return the text for an applied plan, given the counts of its changes."""
     count = sum(each["count"] for each in summary)
     has_new = any(each["operation"] == "create" for each in summary)
     done = f"Done: {count} change{'s' * (count != 1)}."
@@ -228,10 +222,6 @@ def add_old_titles(plan: Json, old_titles: Mapping[str, str]) -> None:
     """Add `old_title` to changes of a plan whose task had another title before the message.
 
     A model can rename a task and then propose to delete it.
-
-    Args:
-        plan: The plan as JSON.
-        old_titles: As for `say_plan`.
     """
     for change in plan["changes"]:
         title = old_titles.get(change["id"], change["title"])

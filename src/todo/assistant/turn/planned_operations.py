@@ -1,7 +1,7 @@
-"""Operations of a plan, derived from the changes that a refused write was about to record.
+"""Derivation of a plan's operations from the journal entries of a rejected write.
 
-The journal says what would have happened, whichever tool it was, so the plan describes the same. An
-effect, such as the next task of a series or a subtask that follows, comes out again by itself.
+The entries show what any tool would have changed. Side effects, such as the next task of a series
+or subtasks that move along, are left out: the operations cause them again.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ _EMPTY: tuple[object, ...] = (None, [], "none")
 
 
 def derive_operations(recorded: Sequence[tuple[str, Entry]]) -> list[Operation]:
-    """Return the operations that lead to the same changes, which are all of tasks."""
+    """Return the operations that lead to the recorded changes, all of which concern tasks."""
     entries = [entry for _, entry in recorded]
     deleted = {entry.entity_id for entry in entries if entry.operation == "delete"}
     moved = {entry.entity_id for entry in entries if _is_moved(entry)}
@@ -51,8 +51,8 @@ def derive_operations(recorded: Sequence[tuple[str, Entry]]) -> list[Operation]:
 def join_operations(parts: Iterable[Sequence[Operation]]) -> list[Operation]:
     """Return the operations of several writes as those of one plan.
 
-    A task that comes twice has another version after the first of its operations. An operation that
-    comes twice is meant once.
+    Duplicates are left out. Only the first operation on a task has an `if_match`, because it
+    changes the version.
     """
     joined: list[Operation] = []
     seen: set[str] = set()
@@ -78,7 +78,7 @@ def _describe_new(after: Task) -> NewTask:
 
 
 def _compare(before: Task, after: Task) -> TaskChanges:
-    """Return the fields of an update."""
+    """Return the changed fields of an update."""
     olds: Mapping[str, object] = before
     news: Mapping[str, object] = after
     names = [name for name in (*_PLAIN, *_RULE) if olds[name] != news[name]]
@@ -95,5 +95,5 @@ def _is_moved(entry: Entry) -> bool:
 
 
 def find_task(document: str | None) -> Task | None:
-    """Return the task of a document of the journal, None without one."""
+    """Return the task in a document of the journal; None without a document."""
     return None if document is None else parse_task(document)

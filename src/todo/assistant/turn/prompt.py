@@ -1,7 +1,7 @@
 """Prompts of the assistant: instructions, then the tasks, then the message.
 
-The order is that of change: a model server keeps what it has read of the same beginning. Texts that
-users wrote are data: each is quoted in one line (`todo.mcp.quoting`), at this one place.
+What changes least comes first, because a model server caches the beginning of a prompt. Only this
+module adds texts of users, each quoted as data in one line (`todo.mcp.quoting`).
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from todo.mcp.quoting import quote
 from todo.mcp.tool import Json
 
 MAX_TASKS = 300
-"""In a prompt."""
+"""Maximum number of tasks in a prompt."""
 _MAX_LISTED = 24_000
 _TITLE_LENGTH = 120
 _NAME_LENGTH = 60
@@ -72,10 +72,10 @@ DECISION_SCHEMA: Json = {
 
 
 def choose_tasks(tasks: Sequence[TaskName]) -> list[TaskName]:
-    """Return those tasks that a prompt has room for, in its order.
+    """Return the tasks that fit into a prompt, in the order of the prompt.
 
-    The first of the tasks have precedence. Among those, a new one comes last, and a completed one
-    moves to the end, so that the beginning of the prompt stays the same.
+    Earlier tasks have precedence. The result is sorted by completion and ID: new and completed
+    tasks come last, so the beginning of the prompt stays the same.
     """
     chosen: list[TaskName] = []
     size = 0
@@ -93,13 +93,10 @@ def render_decision_prompt(
     history: Sequence[EarlierMessage],
     message: str,
 ) -> list[Json]:
-    """Return the messages that request a decision from a model.
+    """Return the messages that request a decision about a message from a model.
 
-    Args:
-        tasks: Result of `choose_tasks`.
-        list_names: Names of the lists.
-        history: Earlier messages, quoted so that the model answers only the last one.
-        message: The message of the person.
+    The history is quoted, so that the model answers only the last message. `tasks` is the result of
+    `choose_tasks`.
     """
     before = [
         f"{turn.role} said before: {quote(turn.content, _TURN_LENGTH)}"
@@ -121,12 +118,7 @@ def render_tool_prompt(
 ) -> list[Json]:
     """Return the messages that start a conversation with tools.
 
-    Args:
-        tasks: Result of `choose_tasks`.
-        list_names: Names of the lists.
-        history: Earlier messages.
-        message: The message of the person.
-        today: Line with the current date.
+    `tasks` is the result of `choose_tasks`, and `today` a line with the current date.
     """
     return [
         _render_system(TOOL_INSTRUCTIONS, tasks, list_names),
@@ -147,7 +139,7 @@ def _render_system(instructions: str, tasks: Sequence[TaskName], list_names: Seq
 
 
 def _choose_turns(history: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]:
-    """Return the last messages without those that had no answer, which small models repeat."""
+    """Return the last messages without unanswered ones, which small models repeat."""
     kept: list[EarlierMessage] = []
     for turn in history:
         if not turn.has_failed:
@@ -158,7 +150,7 @@ def _choose_turns(history: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]
 
 
 def _start_with_user(turns: Sequence[EarlierMessage]) -> Sequence[EarlierMessage]:
-    """Leave out answers to messages that are not shown; templates of models require that."""
+    """Remove leading answers, because chat templates require a user message first."""
     for index, turn in enumerate(turns):
         if turn.role == "user":
             return turns[index:]

@@ -1,4 +1,4 @@
-"""Texts of answers to messages that rules understand, and that neither change nor find tasks."""
+"""Texts for messages that the rules understand, but that neither change nor find tasks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,26 +8,23 @@ from todo.assistant.rules.several_lines import MAX_LINES
 from todo.mcp.quoting import quote
 
 _LENGTH = 255
-"""Maximum length of a title or a name."""
+"""Maximum length of a title or a name, in characters."""
 _MAX_LISTS = 30
 
 
 def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
-    """Return why a message changes nothing.
+    """Return why a decision changes nothing; None if another text explains it.
 
     Args:
-        kind: Intent text of a decision.
+        kind: Text of the decision.
         fields: Fields of the decision.
-
-    Returns:
-        None for a decision that has another text.
     """
     say = _TEXTS.get(kind)
     return None if say is None else say(fields)
 
 
 def say_omitted(omitted: Omitted) -> str:
-    """Return which open tasks were searched, if there are others; "" otherwise."""
+    """Return which open tasks were searched if some were left out, otherwise ""."""
     own = f"your {omitted.own:,} newest open tasks" if omitted.own else ""
     names = ", ".join(quote(name, _LENGTH) for name in omitted.lists[:_MAX_LISTS])
     theirs = f"the {omitted.of_list} newest open tasks of {names}" if names else ""

@@ -1,4 +1,4 @@
-"""The response of a turn, sent piece by piece while it is written."""
+"""Response of a turn, sent piece by piece as it is written."""
 
 from todo.assistant.turn.answer import Events
 from todo.mcp.quoting import escape
@@ -7,7 +7,7 @@ _MAX_FROM_MODEL = 4000
 
 
 class Response:
-    """The text of an answer: all pieces together are the text."""
+    """Text of an answer, which is sent in pieces."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -17,7 +17,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The whole text."""
+        """Complete text so far."""
         return "".join(self._pieces)
 
     @property
@@ -26,16 +26,16 @@ class Response:
         return not self.text.strip()
 
     async def say(self, text: str) -> None:
-        """Add a text of the assistant, on a line of its own."""
+        """Add a text of the assistant on a line of its own."""
         if text:
             await self._add(text if self.is_empty else f"\n{text}")
 
     def start_text(self) -> None:
-        """Put further text of the model on a new line, after its tool calls."""
+        """Put the model's next text on a new line, after its tool calls."""
         self._is_new_text = True
 
     async def add_piece(self, piece: str) -> None:
-        """Add what a model writes: printable, and only so much."""
+        """Add a piece of the model's text, with control characters escaped, up to a limit."""
         left = _MAX_FROM_MODEL - self._from_model
         if left > 0 and piece:
             if self._is_new_text and not self.is_empty and not self.text[-1].isspace():

@@ -1,7 +1,7 @@
-"""Decision by rules about a message and the question before it ("which one do you mean?").
+"""Decision by rules about a message that may answer a question ("which one do you mean?").
 
-The candidates of a question are not stored: the message before it is decided once more, and its
-question must be the one that the person saw. So a number means the task that was shown with it.
+The candidates of a question are not stored. Instead, the rules decide the previous message again,
+and must arrive at the question that the user saw. So a number denotes the task shown with it.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from todo.assistant.turn.answer_text import QUESTION, say_candidates
 
 _MANY_TASKS = 300
 _POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
-"""A reply depends on what the plan does that waits."""
+"""Operations that a pending plan may have, because the meaning of a reply depends on them."""
 _CERTAIN = frozenset({"other-state"})
-"""Explanations that no model could better: the task is completed already."""
+"""Explanations that a model could not improve: the task is completed already."""
 _MAX_ROUNDS = 20
-"""A question has a limited number of tasks, however many fit."""
+"""Maximum number of rounds; a question shows only some of the tasks that match."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A message that fits several tasks.
+    """A message that matches several tasks.
 
     Attributes:
-        message: The message.
-        context: Context, without the tasks that later answers excluded.
+        message: Text of the message.
+        context: Context without the tasks that later answers excluded.
         decision: Decision with the candidates.
     """
 
@@ -43,14 +43,9 @@ class _Question:
 async def decide_by_rules(
     message: str, context: RuleContext, history: Sequence[EarlierMessage], *, explains: bool
 ) -> Decision | None:
-    """Return the decision of the rules; with many tasks it runs in a thread for up to 0.3 s.
+    """Return the decision of the rules; with many tasks, decide in a thread for up to 0.3 s.
 
-    Args:
-        message: Message of the person.
-        context: Context of the rules.
-        history: Earlier messages, oldest first.
-        explains: Whether the decision may explain why a command does nothing, because no model
-            follows.
+    With `explains`, that is if no model follows, explain why a command has no effect.
     """
     arguments = (message, context, history)
     if len(context.tasks) < _MANY_TASKS:
@@ -65,16 +60,16 @@ async def decide_by_rules(
 
 
 async def explain_command(message: str, context: RuleContext) -> Decision | None:
-    """Return why a command that nobody decides does nothing, such as a task that does not exist."""
+    """Explain why an undecided command has no effect, such as an unknown task; otherwise None."""
     if len(context.tasks) < _MANY_TASKS:
         return explain(message, context)
     return await asyncio.to_thread(explain, message, context)
 
 
 def needs_calls(message: str) -> bool:
-    """Return whether a message needs the budget of tool calls, which a model can use up.
+    """Return whether a message requires tool calls to be left in the budget.
 
-    With nothing left, a person can still confirm or discard a plan, and take back what was done.
+    Without them, a user can still confirm or discard a plan, and undo.
     """
     return all(decide_reply(message, plan) is None for plan in _POSSIBLE_PLANS)
 
@@ -92,7 +87,7 @@ def _decide(
 
 
 def _find_question(context: RuleContext, history: Sequence[EarlierMessage]) -> _Question | None:
-    """Return the question that the last answer asked."""
+    """Return the question that the last answer contains, if any."""
     if [each.role for each in history[-2:]] != ["user", "assistant"]:
         return None
     message, shown = history[-2].content, history[-1].content
@@ -101,7 +96,7 @@ def _find_question(context: RuleContext, history: Sequence[EarlierMessage]) -> _
     asked: _Question | None = _Question(message, context, Decision("help"))
     decision = decide(message, context)
     if decision is None:
-        # The message before answered another question.
+        # The previous message answered another question.
         earlier = _find_question(context, history[:-2])
         asked = None if earlier is None else _narrow(earlier, message)
         decision = None if asked is None else asked.decision
@@ -111,14 +106,14 @@ def _find_question(context: RuleContext, history: Sequence[EarlierMessage]) -> _
 
 
 def _narrow(asked: _Question, answer: str) -> _Question | None:
-    """Return what is left of a question after an answer."""
+    """Return the question that remains after an answer."""
     match = choose(answer, asked.decision.candidates)
     kept = match.found or match.candidates
     return _keep(asked, kept, is_sure=bool(match.found)) if match else None
 
 
 def _answer(asked: _Question, answer: str) -> Decision | None:
-    """Return the decision about the tasks that an answer chooses; None for another message."""
+    """Return the decision about the tasks that an answer chooses; None if it is not an answer."""
     match = choose(answer, asked.decision.candidates)
     if not match.found:
         left = _keep(asked, match.candidates, is_sure=False) if match else None
@@ -133,12 +128,10 @@ def _answer(asked: _Question, answer: str) -> Decision | None:
 
 
 def _keep(asked: _Question, kept: Sequence[TaskName], *, is_sure: bool) -> _Question | None:
-    """Return a question as if those of its candidates did not exist that an answer leaves out.
+    """Return a question without the candidates that an answer excludes.
 
-    Args:
-        asked: The question.
-        kept: Its candidates that are left.
-        is_sure: The answer chooses them, also where the question is about near words.
+    With `is_sure`, the answer chooses all `kept` candidates, even if the question is about
+    similar words.
     """
     ids = {task.id for task in kept}
     for _ in range(_MAX_ROUNDS):

@@ -1,7 +1,7 @@
-"""The runner of the assistant: one message becomes one answer, with a model or without.
+"""Runner of the assistant: one message becomes one answer, with or without a model.
 
-Rules decide first. A model decides what they leave open, and no database session is open
-meanwhile. Without a model, or when it fails, the answer says what can be said, marked as degraded.
+Rules decide first. A model decides what they leave open; no database session is open meanwhile.
+Without a model, or if it fails, the answer is marked as degraded.
 """
 
 import asyncio
@@ -38,21 +38,15 @@ from todo.mcp.tool import Json
 OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
 _ANSWERS = frozenset({"confirm", "decline"})
-"""To a plan, which then waits no longer."""
+"""Intents of answers to a plan, which is no longer pending afterwards."""
 _TALK = _ANSWERS | {"find", "help"}
-"""They change nothing, so a plan continues to wait."""
+"""Intents that keep a plan pending or answer it; any other intent drops the plan."""
 
 
 class Assistant:
     """The assistant of one process."""
 
     def __init__(self, state: AppState, model: ModelClient | None) -> None:
-        """Serve the persons of one process.
-
-        Args:
-            state: The application's.
-            model: The model, None for none.
-        """
         self._state = state
         self._model = model
         self._model_name = state.settings.ai_model[:_MODEL_LENGTH]
@@ -71,16 +65,16 @@ class Assistant:
         """Process a message and return the answer; a failing model is not an error.
 
         Args:
-            caller: User of the turn. Its run ID, or a new one, is the run of all changes.
-            message: Message of the person.
+            caller: User of the turn, whose run ID, or a new one, groups all changes.
+            message: Message of the user.
             history: Earlier messages, oldest first.
-            open_plan: ID of the pending plan of this conversation.
-            events: Receives parts of the answer as they arrive.
-            deadline_s: Seconds until the answer must be complete.
+            open_plan: ID of the conversation's pending plan; None without one.
+            events: Sink for the parts of the answer.
+            deadline_s: Timeout of the turn, in seconds.
             runs: Runs of this conversation with changes or possible changes, newest first.
 
         Raises:
-            RateLimitedError: The person or the token used up a budget; nothing was done.
+            RateLimitedError: A budget of the user or the token is exhausted; nothing was done.
             UnavailableError: The database is not available; nothing was changed.
         """
         metrics = self._state.metrics.assistant
@@ -115,21 +109,21 @@ class Assistant:
                 metrics.observe_turn(outcome, time.monotonic() - started_at)
 
     async def _decide(self, turn: "_Turn", caller: Caller, message: str, ends_at: float) -> None:
-        """Run the rules' decision; otherwise let a model decide, or explain the options."""
+        """Run the rules' decision; otherwise let a model decide, or answer without one."""
         open_plan = await turn.find_planned()
         reply = decide_reply(message, open_plan)
         has_asked = any(answer_text.QUESTION in each.content for each in turn.history[-1:])
         if reply is None and open_plan is None and self._model is None and not has_asked:
-            # A model may have asked; without one, a "yes" is about a plan that is gone.
+            # Only a model could have asked; without one, a "yes" refers to a plan that is gone.
             reply = decide_reply(message, frozenset())
         if reply is not None:
-            # It names no task: "help" and "yes" do not read a thousand of them.
+            # A reply such as "help" or "yes" names no task, so no tasks are read.
             await turn.carry_out(reply)
             return
         context = await read_context(self._state.database, caller, turn.now, open_plan)
         turn.use_context(context)
         can_read = "read" in caller.scopes
-        # Without the scope, no task is known: it may exist.
+        # Without the read scope, a task that is not known may exist.
         explains = self._model is None and can_read
         decision = await decide_by_rules(message, context.rules, turn.history, explains=explains)
         if (decision is None or decision.intent == "help") and turns_away(message):
@@ -139,7 +133,7 @@ class Assistant:
         elif not can_read and (
             self._model is None or await explain_command(message, context.rules) is not None
         ):
-            # A model cannot find the task either.
+            # Without the read scope, a model cannot find the task either.
             await turn.refuse(ForbiddenError("read"))
         elif self._model is None:
             await turn.degrade("not-configured", message)
@@ -150,21 +144,21 @@ class Assistant:
             await turn.use_model(model, self._model_name, message, context)
 
     def check(self, caller: Caller, message: str) -> None:
-        """Refuse a message for which `run` has no budget, before anything is stored.
+        """Reject a message that exceeds a budget of `run`, before anything is stored.
 
         Raises:
-            RateLimitedError: The person or the token used up a budget.
+            RateLimitedError: A budget of the user or the token is exhausted.
         """
         self._budgets.check(caller, needs_calls=needs_calls(message))
 
     def render_left(self, caller: Caller) -> dict[str, str]:
-        """Return the header fields with the remaining budgets."""
+        """Return the rate-limit headers with the remaining budgets."""
         return self._budgets.render_left(caller)
 
     async def prepare(self) -> None:
-        """Determine the request mode of the model early, so that fewer messages wait for it."""
+        """Determine the model's request mode early, so that fewer messages wait for it."""
         if self._model is not None:
-            # A message that needs the model tries again.
+            # The next message that needs the model retries.
             with contextlib.suppress(ModelError):
                 await self._model.get_mode()
 
@@ -175,7 +169,7 @@ class Assistant:
 
 
 class _Turn:
-    """One turn: its effects so far, and its answer."""
+    """State of one turn: its effects so far, and its answer."""
 
     def __init__(
         self,
@@ -193,7 +187,7 @@ class _Turn:
         self.context: TurnContext | None = None
         self.history = history
         self._response = Response(events)
-        # Runs of clients can have several turns; a key must not come twice.
+        # A client's run can span several turns, but an idempotency key must be unique.
         key = f"assistant/{new_uuid7()}"
         self._state = state
         self._key = key
@@ -205,16 +199,15 @@ class _Turn:
         self._tokens = (0, 0)
 
     def use_context(self, context: TurnContext) -> None:
-        """Remember what the person has."""
         self.context = context
         self._tools.list_names = context.list_names
 
     def drop_plan(self) -> None:
-        """Drop the pending plan, regardless of the result of the message."""
+        """Drop the pending plan even if the message has no effect."""
         self._is_instruction = True
 
     async def find_planned(self) -> frozenset[str] | None:
-        """Return the operations of the plan that waits, None without one."""
+        """Return the operations of the pending plan; None without one."""
         if self._open_plan is None:
             return None
         return await self._plans.find_operations(self._open_plan)
@@ -222,7 +215,7 @@ class _Turn:
     async def use_model(
         self, model: BoundedModel, name: str, message: str, context: TurnContext
     ) -> None:
-        """Let a model decide; if it cannot, answer without it."""
+        """Let a model decide; if it fails, answer without it."""
         self._tools.caller = replace(self._tools.caller, model=name)
         self._tools.guard = Guard(by_model=True)
         try:
@@ -240,17 +233,16 @@ class _Turn:
 
     @property
     def _plans(self) -> PendingPlans:
-        # The caller has the model from the moment that it decides.
+        # Created on each access, because the caller changes as soon as a model decides.
         return PendingPlans(self._state, self._tools.caller, self._key)
 
     def name_outcome(self) -> str:
-        """Return how the turn ended, for the metrics."""
+        """Return the outcome of the turn for the metrics."""
         if self._degraded is not None:
             return "degraded"
         return "rules" if self._tools.caller.model is None else "model"
 
     async def carry_out(self, decision: Decision) -> None:
-        """Do what was decided."""
         if decision.intent == "undo" and await self._means_plan(decision):
             decision = DISCARD
         runner = DecisionRunner(self._tools, self._plans, self._runs, self._open_plan)
@@ -261,7 +253,7 @@ class _Turn:
         await self._response.say(said)
 
     async def _means_plan(self, undo: Decision) -> bool:
-        """Return whether an undo refers to the pending plan: the last answer did nothing else."""
+        """Return whether an undo refers to the pending plan: the last answer changed nothing."""
         has_changed = any(each.run_id is not None for each in self.history[-1:])
         is_general = undo.run_id is None and not has_changed
         return is_general and await self._find_waiting() is not None
@@ -277,9 +269,9 @@ class _Turn:
             await self._response.say(answer_text.DECLINED)
 
     async def _explain(self, message: str) -> str | None:
-        """Return why a command does nothing, as without a model; None for another message."""
+        """Explain why a command has no effect; return None if the message is not a command."""
         if self.context is None or "read" not in self._tools.caller.scopes:
-            # Without the scope, no task is known: it may exist.
+            # Without the read scope, a task that is not known may exist.
             return None
         found = await explain_command(message, self.context.rules)
         return None if found is None else find_refusal(found.text, found.fields)
@@ -287,7 +279,7 @@ class _Turn:
     async def _loop(self, model: BoundedModel, message: str, context: TurnContext) -> None:
         loop = ToolLoop(model, self._tools)
         await loop.run(context, self.history, message, self._response)
-        # A model does not always describe its work correctly.
+        # The model's own description of its changes may be wrong.
         if self._tools.changed or not self._tools.proposed:
             await self._response.say(self._say_facts())
 
@@ -296,7 +288,6 @@ class _Turn:
         return answer_text.say_facts(tools.uses, tools.updates, tools.caller)
 
     async def refuse(self, error: ProblemError) -> None:
-        """Answer why nothing was done."""
         await self._response.say(failure_text.say_refused(error, {}))
 
     async def degrade(self, reason: str, message: str) -> None:
@@ -312,7 +303,7 @@ class _Turn:
             await self._response.say(answer_text.say_over_budget(*self.budget.find_wait()))
 
     async def finish(self) -> TurnAnswer:
-        """Make or repeat the plan of what waits for the person, and return the answer."""
+        """Create or repeat the pending plan, and return the answer."""
         plan = await self._find_waiting()
         if plan is not None and (self._is_instruction or self._tools.was_asked_to_change):
             await self._response.say(answer_text.PLAN_DROPPED)
@@ -337,7 +328,7 @@ class _Turn:
         )
 
     async def _find_waiting(self) -> Json | None:
-        """Return the plan that waited before this message, unless it was an answer to it."""
+        """Return the plan that was pending before this message, unless the message decided it."""
         if self._open_plan is None:
             return None
         try:
@@ -348,18 +339,18 @@ class _Turn:
             return None
 
     async def _drop(self, plan_id: str) -> None:
-        """Delete a plan that waits no longer: a front end may still show a button for it."""
+        """Delete a plan that is no longer pending: a client may still show a button for it."""
         try:
             await self._plans.delete(plan_id)
         except UnavailableError:
             if not self._tools.changed:
                 raise
         except ProblemError:
-            # It has been applied or deleted, or the token has used up its changes per hour.
+            # The plan was applied or deleted, or the token has exhausted its changes per hour.
             pass
 
     async def _repeat(self, plan: Json) -> None:
-        """Show a plan again: the next "yes" is about what was shown last."""
+        """Show a plan again, because a "yes" must refer to the text that was shown last."""
         if self.context is None:
             database, caller = self._state.database, self._tools.caller
             self.use_context(await read_context(database, caller, self.now, None))
@@ -376,7 +367,6 @@ class _Turn:
         return say_plan(plan, reasons, *lists, known.titles)
 
     def _find_titles(self) -> Mapping[str, str]:
-        """Return the titles of the tasks that the message could name."""
         return {} if self.context is None else self.context.titles
 
     async def _propose(self) -> Json | None:

@@ -1,4 +1,4 @@
-"""SQL statement for those of a user's own lists that others see."""
+"""SQL statement for a user's own lists that are shared with others."""
 
 from sqlalchemy import bindparam, select
 
@@ -15,5 +15,5 @@ _SHARED = Statement(
 
 
 async def fetch_shared_lists(session: Session, owner: str) -> frozenset[str]:
-    """Return the ids of those lists of a user that are shared with others."""
+    """Return the IDs of a user's own lists that are shared with others."""
     return frozenset(str(row[0]) for row in await session.fetch(_SHARED, {"owner": owner}))

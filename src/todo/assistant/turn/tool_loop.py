@@ -1,4 +1,4 @@
-"""The loop of a model that calls tools: at most a few rounds, each call checked and guarded."""
+"""Loop of a model that calls tools, with a limited number of rounds and guarded calls."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -26,26 +26,20 @@ from todo.mcp.tools.account_time import render_heading
 
 MAX_ROUNDS = 8
 _MAX_CALLS = 10
-"""Maximum number of calls in one round; further ones are refused."""
+"""Maximum number of calls in one round; further ones are rejected."""
 _MAX_TOKENS = 1024
 _NAME_LENGTH = 64
 _MAX_ARGUMENTS = 20_000
 _MAX_RESULTS = 64_000
-"""Characters of the results of one turn, all of which each further request repeats."""
+"""Maximum number of result characters in one turn; each further request repeats all results."""
 _TOO_MUCH = ToolError("The results are too long.", "answer with what is known.", code="too-much")
 _TOO_MANY = ToolError("There are too many calls at once.", "make fewer calls.", code="too-many")
 
 
 class ToolLoop:
-    """The rounds of one turn."""
+    """Rounds of tool calls in one turn."""
 
     def __init__(self, model: BoundedModel, runner: ToolRunner) -> None:
-        """Prepare a turn.
-
-        Args:
-            model: The model.
-            runner: Runs the tools.
-        """
         self._model = model
         self._runner = runner
         self._faults = 0
@@ -60,15 +54,9 @@ class ToolLoop:
     ) -> None:
         """Run the model and its tool calls until it answers without a call.
 
-        Args:
-            context: Tasks and lists of the person.
-            history: Earlier messages.
-            message: The message.
-            response: Receives the text of the model.
-
         Raises:
-            OverBudgetError: The person has no tokens left.
-            ModelError: The model failed, or exceeded its number of calls; earlier changes remain.
+            OverBudgetError: The user's token or cost budget is exhausted.
+            ModelError: The model failed or exceeded the limits; earlier changes remain.
             UnavailableError: The database is not available.
         """
         rules = context.rules
@@ -91,7 +79,6 @@ class ToolLoop:
         raise ModelError("invalid", "too many rounds")
 
     async def _call(self, call: ModelToolCall, tools: ModelTools, place: int) -> Json:
-        """Run a call and return its result as a message."""
         try:
             if place >= _MAX_CALLS:
                 raise _TOO_MANY

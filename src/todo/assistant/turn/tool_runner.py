@@ -1,4 +1,4 @@
-"""The tool calls of one turn: guarded, counted, and noted for the answer."""
+"""Runner of one turn's tool calls, which are guarded, counted and recorded for the answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,19 +41,17 @@ _NO_ID = ToolError("Something is not the id of a task.", "find the ids with find
 
 @dataclass(slots=True)
 class ToolRunner:
-    """Runs tools for one turn.
+    """Runner of one turn's tool calls.
 
     Attributes:
-        state: State of the application.
-        caller: User of the turn, with the agent, the model and the run.
+        caller: User of the turn, with the agent, the model and the run ID.
         now: Arrival time of the message.
         key: Prefix of the idempotency keys, unique for the turn.
-        guard: Decides which writes need a confirmation.
-        budget: Budget of the turn.
-        events: Receives each finished call.
-        uses: Calls so far.
+        guard: Guard that decides which writes need a confirmation.
+        events: Sink for completed calls.
+        uses: Completed calls.
         proposed: Operations of each rejected write, pending a confirmation.
-        reasons: Why they need a confirmation.
+        reasons: Reasons for the confirmation, as an ordered set.
         changed: Whether anything was changed.
         run_id: Run of the changes.
         list_names: Names of the lists that the token can see, by ID.
@@ -74,28 +72,24 @@ class ToolRunner:
     list_names: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Start with the run of the turn."""
         self.run_id = self.caller.run_id or ""
 
     @property
     def was_asked_to_change(self) -> bool:
-        """Whether a tool that changes something was called, even without success."""
+        """Whether a tool with write access was called, even without success."""
         called = (_TOOLS.get(use.tool_name) for use in self.uses)
         return any(tool is not None and not tool.read_only for tool in called)
 
     @property
     def updates(self) -> Updates:
-        """Changes of tasks so far."""
+        """Updates of tasks so far."""
         return Updates(self.guard.updates, self.list_names)
 
     async def call(self, name: str, arguments: Json, *, is_guarded: bool = True) -> ToolResult:
         """Run a tool and record the call; a write that needs a confirmation becomes a proposal.
 
-        Args:
-            name: Name of the tool.
-            arguments: Arguments of the call.
-            is_guarded: False only for an explicit command of the person that no model interprets;
-                such a call does not count against the budget.
+        Only an explicit command that no model interprets is run without the guard. It does not
+        count against the budget.
 
         Raises:
             UnavailableError: The database is not available, and nothing was changed yet.
@@ -109,11 +103,7 @@ class ToolRunner:
         return result
 
     async def propose_deletion(self, tasks: Sequence[Json]) -> ToolResult:
-        """Record a proposed deletion, which only the user can confirm.
-
-        Args:
-            tasks: Each with `id`, and `version` where it is known.
-        """
+        """Propose the deletion of tasks, given by `id` and, if known, `version`."""
         arguments: Json = {"tasks": list(tasks)}
         if not self.budget.take_call():
             result = render_failure(_NO_CALLS_LEFT)
@@ -125,7 +115,7 @@ class ToolRunner:
         return result
 
     async def note(self, name: str, arguments: Json, result: Json) -> None:
-        """Record a finished call."""
+        """Record a completed call."""
         if name in _TOOLS:
             self.state.metrics.assistant.count_call(name, _name_outcome(result))
         use = ToolUse(name, arguments, result)

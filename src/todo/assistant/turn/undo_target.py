@@ -1,4 +1,4 @@
-"""The run that "undo" means: the last one of the conversation that was not undone."""
+"""Run that "undo" refers to: the last one of the conversation that was not undone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,28 +21,23 @@ _RESTORE = "restore"
 
 
 async def find_run_to_undo(
-    database: Any,  # noqa: ANN401 - todo.db.database.Database, of which tests have another one
+    database: Any,  # noqa: ANN401 - a todo.db.database.Database or a test double
     caller: Caller,
     runs: Sequence[str],
 ) -> str | None:
-    """Return the last run that was not undone, None for none.
+    """Return the last run that was not undone, or None.
 
-    It is one of the conversation. Where that has none, it is the last one of the assistant in the
-    journal of the person, or in a list that is shared with the person: some front ends open a
-    conversation for each message. The journal says
-    what was undone, since an undo can come from anywhere.
-
-    Args:
-        database: Is read.
-        caller: The person.
-        runs: Runs of the conversation that may have changed something, newest first.
+    `runs` are the conversation's runs with possible changes, newest first. If the conversation has
+    none, the assistant's last run in the user's journal or in a shared list is returned, because
+    some clients start a conversation for each message. The journal shows what was undone, because
+    any client can undo.
     """
     async with database.reading(caller.user) as session:
         has_changed = False
         for run_id in runs[:_MAX_RUNS]:
             for view in await find_changed_views(session, Run(run_id, caller.user)):
                 found = await _find_in_view(session, caller, view, run_id)
-                # A conversation that only took something back continues with what was before.
+                # A conversation that contains only undos continues with earlier runs.
                 has_changed = has_changed or found is None or not _is_undo(found)
                 if found is not None and _can_undo(found):
                     return run_id
@@ -52,7 +47,7 @@ async def find_run_to_undo(
 async def _find_in_view(
     session: Session, caller: Caller, view: View, run_id: str
 ) -> dict[str, Any] | None:
-    """Return the state of a run in one journal."""
+    """Return the state of a run in one journal; None if it has no entries there."""
     wanted = Filter(run_id=run_id, actor=caller.user)
     entries, _ = await read_history(session, view, wanted, None, 1)
     if not entries:
@@ -63,7 +58,7 @@ async def _find_in_view(
 
 
 async def _find_recent(session: Session, caller: Caller) -> str | None:
-    """Return the last run of the assistant in the journal of the person, or in a shared list."""
+    """Return the assistant's last run in the user's journal or in a shared list."""
     views = [await find_view(session, caller, None)]
     if caller.list_id is None:
         lists = (await fetch_visible_lists(session, caller)).all
@@ -80,7 +75,7 @@ async def _find_recent(session: Session, caller: Caller) -> str | None:
 
 
 def _can_undo(run: dict[str, Any]) -> bool:
-    """Return whether a run has changes that still hold, and is not an undo itself."""
+    """Return whether a run has changes still in effect, and is not an undo itself."""
     return not run["is_undone"] and not _is_undo(run)
 
 
