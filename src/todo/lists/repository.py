@@ -74,7 +74,7 @@ _FIND = Statement(_find)
 
 
 def _page(dialect: str, *, after: bool) -> Select[Any]:
-    """Return the next lists of which the caller knows: as many own ones, as many shared ones."""
+    """Return the statement that reads a page out of `limit` own and `limit` shared lists."""
 
     def some(lists: Select[Any], key: ColumnElement[Any]) -> Select[Any]:
         lists = lists.where(or_(_TOKEN_LIST_ID.is_(None), key == _TOKEN_LIST_ID))
@@ -150,14 +150,7 @@ _UNSHARE = Statement(delete(list_share).where(_IS_SHARE))
 
 
 class FoundList(NamedTuple):
-    """A list that the caller sees.
-
-    Attributes:
-        owner: Owner of the list.
-        version: Version of the list.
-        access: Access of the caller to its tasks.
-        body: Document of the list, a `VisibleTaskList`.
-    """
+    """List that the caller can see, with the caller's `access`; `body` is a `VisibleTaskList`."""
 
     owner: str
     version: int
@@ -166,14 +159,14 @@ class FoundList(NamedTuple):
 
 
 class ListRepository:
-    """The lists that a caller may see, within one session."""
+    """Reads and writes of the lists that a caller can see, within one session."""
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
         self._sight = visibility_params(caller)
 
     async def find(self, list_id: str) -> FoundList | None:
-        """Return a list that the caller sees."""
+        """Return a list; None if the caller cannot see it."""
         row = await self._session.find(_FIND, {"id": list_id, **self._sight})
         if row is None:
             return None
@@ -181,7 +174,7 @@ class ListRepository:
         return FoundList(owner, version, access, as_bytes(body))
 
     async def find_owner(self, list_id: str) -> str | None:
-        """Return the owner of a list that the caller sees."""
+        """Return the owner of a list; None if the caller cannot see it."""
         row = await self._session.find(_FIND_OWNER, {"id": list_id, **self._sight})
         return None if row is None else row[0]
 
@@ -190,10 +183,7 @@ class ListRepository:
         return (_FIND_TO_WRITE, {"id": list_id, **self._sight})
 
     async def find_page(self, after: str | None, limit: int) -> list[tuple[bytes, str]]:
-        """Return the lists that the caller sees, oldest first.
-
-        Each as the document of a `VisibleTaskList`, with its id.
-        """
+        """Return a page of visible lists, oldest first: `VisibleTaskList` documents with IDs."""
         values = {"limit": limit, **self._sight}
         statement = _FIRST_PAGE if after is None else _NEXT_PAGE
         if after is not None:
@@ -202,32 +192,32 @@ class ListRepository:
         return [(as_bytes(document), str(list_id)) for document, list_id in rows]
 
     def add(self, new: TaskList) -> BoundStatement:
-        """Store a list, and return its document."""
+        """Return the statement that adds a list and returns its document."""
         return (_ADD, normalize_list(new))
 
     def change(self, after: TaskList) -> BoundStatement:
-        """Store a list that there is, and return its document."""
+        """Return the statement that updates a list and returns its document."""
         return (_CHANGE, {"of": after["id"], **normalize_list(after)})
 
     async def find_tasks(self, list_id: str) -> list[bytes]:
-        """Return the documents of a list's tasks; one more than MAX_SUBTREE means too many."""
+        """Return the documents of a list's tasks; more than MAX_SUBTREE are too many."""
         rows = await self._session.fetch(_TASKS, {"id": list_id})
         return [as_bytes(row[0]) for row in rows]
 
     def remove(self, list_id: str) -> list[BoundStatement]:
-        """Delete a list with its tasks and shares."""
+        """Return the statements that delete a list with its tasks and shares."""
         return [(_REMOVE_TASKS, {"id": list_id}), (_REMOVE, {"id": list_id})]
 
     async def find_shares(self, list_id: str, user: str | None = None) -> list[bytes]:
-        """Return the documents of a list's shares, or of the one with a user."""
+        """Return the documents of a list's shares, or only of its share with a user."""
         values = {"id": list_id} if user is None else {"id": list_id, "with": user}
         rows = await self._session.fetch(_ALL_SHARES if user is None else _ONE_SHARE, values)
         return [as_bytes(row[0]) for row in rows]
 
     def share(self, new: Share) -> BoundStatement:
-        """Store a share, new or changed, and return its document."""
+        """Return the statement that adds or updates a share and returns its document."""
         return (_SHARE, new)
 
     def unshare(self, list_id: str, user: str) -> BoundStatement:
-        """Delete a share."""
+        """Return the statement that deletes a share."""
         return (_UNSHARE, {"id": list_id, "with": user})

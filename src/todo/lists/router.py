@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 PATH = "/api/v1/lists"
 router = APIRouter(prefix=PATH, tags=["lists"], route_class=ApiRoute)
 
-# Ids of users are theirs who issue the tokens: a slash may be in one.
+# A user ID comes from the issuer of the tokens, and may contain a slash.
 _SHARE_PATH = "/{list_id}/shares/{user:path}"
 User = Annotated[UserId, Path(description="ID of a user, as in the `sub` claim of a token.")]
 
@@ -81,7 +81,7 @@ async def read_list(request: Request, caller: CallerDep, list_id: UUID) -> Respo
         found = await ListRepository(session, caller).find(str(list_id))
     if found is None:
         raise NotFoundError
-    # What others may do changes without a new version of the list.
+    # For other users, the document includes their access, which changes without a new version.
     tag = etag_for(found.version) if found.access == "owner" else None
     return json_response(request, found.body, tag)
 
@@ -130,7 +130,7 @@ async def list_shares(request: Request, caller: CallerDep, list_id: UUID) -> Res
         found = await lists.find(str(list_id))
         if found is None:
             raise NotFoundError
-        # Before what it tags: a tag that is too old only makes a change fail.
+        # Read before the shares: an outdated entity tag only makes a later change fail.
         tag = etag_for(await find_account_version(session, found.owner))
         user = None if found.access == "owner" else caller.user
         shares = await lists.find_shares(str(list_id), user)
@@ -177,7 +177,7 @@ async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user:
 def _changed(
     stored: StoredDocument, code: int = 200, headers: dict[str, str] | None = None
 ) -> StoredResponse:
-    """Return the response to a change of a list, which only its owner can make."""
+    """Return the response to a change of a list, which only the owner can make."""
     visible: VisibleTaskList = {**parse_list(stored.body), "access": "owner"}
     tag = etag_for(stored.version)
     return StoredResponse(code, orjson.dumps(visible), {"etag": tag, **(headers or {})})

@@ -163,6 +163,6 @@ class ShareRead(ResponseSchema):
 
 
 class Shares(ResponseSchema):
-    """The owner sees all of a list's shares, others their own."""
+    """All shares of a list for its owner, otherwise only the caller's own."""
 
     items: list[ShareRead]

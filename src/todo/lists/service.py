@@ -1,7 +1,7 @@
-"""List service: the rules for lists and shares, for all kinds of callers.
+"""List service: creates and changes lists and shares for HTTP and agents' tools.
 
-A list belongs to its owner. Users with whom it is shared see it, and change its tasks if the share
-allows it. Only the owner changes the list itself and its shares.
+A list belongs to its owner. Users with whom it is shared can see it, and change its tasks if the
+share allows it. Only the owner can change the list itself and its shares.
 """
 
 import time
@@ -25,7 +25,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class LockedList:
-    """A list whose owner's account is locked.
+    """List whose owner's account is locked.
 
     Attributes:
         access: Access of the caller.
@@ -39,7 +39,7 @@ class LockedList:
 
 
 class ListService:
-    """The rules for lists, within one write."""
+    """Creation, change, deletion and sharing of lists within one unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
@@ -47,14 +47,10 @@ class ListService:
         self._store = ListRepository(work.session, work.caller)
 
     async def create(self, fields: NewList, list_id: str | None = None) -> StoredDocument:
-        """Store a new list of the caller and return its document.
-
-        Args:
-            fields: Given fields.
-            list_id: Existing ID; None creates a new one.
+        """Store a new list of the caller, with a new ID by default, and return its document.
 
         Raises:
-            ReadOnlyError: The token is for one list.
+            ReadOnlyError: The token is restricted to one list.
         """
         if self._caller.list_id is not None:
             raise ReadOnlyError("This token is restricted to one list and cannot create lists.")
@@ -63,7 +59,7 @@ class ListService:
             "id": list_id or str(new_uuid7()),
             "owner": self._caller.user,
             "name": fields["name"],
-            # After all others: new ones are later.
+            # The current time sorts new lists after all others.
             "position": round(time.time(), 3) if position is None else position,
             "created_at": self._work.timestamp,
             "updated_at": self._work.timestamp,
@@ -77,12 +73,12 @@ class ListService:
     async def update(
         self, list_id: str, changes: ListChanges, expected: frozenset[int] | None = None
     ) -> StoredDocument:
-        """Change the fields that are given; return the list's document.
+        """Change the given fields of a list and return its document.
 
         Raises:
-            NotFoundError: There is no such list, or the caller does not see it.
-            ReadOnlyError: It is another's.
-            VersionMismatchError: It has none of the expected versions.
+            NotFoundError: The list does not exist, or the caller cannot see it.
+            ReadOnlyError: The list belongs to another user.
+            VersionMismatchError: The list's version is not one of `expected`.
         """
         found = await self._lock_own(list_id, expected)
         after: TaskList = {**found.task_list, **changes}
@@ -98,12 +94,12 @@ class ListService:
     async def delete(
         self, list_id: str, expected: frozenset[int] | None = None, *, with_tasks: bool = False
     ) -> None:
-        """Delete a list, with its tasks where that is asked for.
+        """Delete a list and, if `with_tasks`, its tasks.
 
         Raises:
-            ListNotEmptyError: There are tasks, and nothing was said about them.
-            StateConflictError: There are more than MAX_SUBTREE.
-            ProblemError: As `update`.
+            ListNotEmptyError: The list has tasks, and `with_tasks` is false.
+            StateConflictError: The list has more than MAX_SUBTREE tasks.
+            ProblemError: The list cannot be changed; see `update`.
         """
         found = await self._lock_own(list_id, expected)
         tasks = await self._store.find_tasks(list_id)
@@ -114,7 +110,7 @@ class ListService:
                 f"The list has more than {MAX_SUBTREE} tasks; delete some of them first."
             )
         owner = found.task_list["owner"]
-        # In reverse order each finds its place again: the list, its shares, parents, children.
+        # Undo runs in reverse order: it restores the list, its shares, parents, then subtasks.
         for task, document in _deepest_first(tasks):
             self._work.record(
                 owner, "delete", "task", task["id"], list_id=list_id, before=document, after=None
@@ -127,18 +123,14 @@ class ListService:
     async def share(
         self, list_id: str, user: str, access: ShareAccess, expected: frozenset[int] | None = None
     ) -> bytes:
-        """Share a list with a user, for reading or writing; return the share's document.
+        """Share a list with a user, or change the user's access; return the share's document.
 
-        Args:
-            list_id: ID of the list.
-            user: User to share with.
-            access: Access of that user.
-            expected: Accepted versions of the owner's account; None for any.
+        `expected` are the accepted versions of the owner's account; None accepts any.
 
         Raises:
             ValidationFailedError: The user is the owner.
             StateConflictError: The list is already shared with MAX_SHARES users.
-            ProblemError: As for `update`.
+            ProblemError: The list or account cannot be changed; see `update`.
         """
         owner = (await self._lock_own(list_id)).task_list["owner"]
         await self._require_version(owner, expected)
@@ -169,15 +161,12 @@ class ListService:
     ) -> None:
         """End a user's access to a list; all users may end their own access.
 
-        Args:
-            list_id: ID of the list.
-            user: User who loses access.
-            expected: As for `share`.
+        `expected` are the accepted versions of the owner's account; None accepts any.
 
         Raises:
             NotFoundError: The list or the share does not exist, or the caller cannot see it.
-            ReadOnlyError: Neither the list nor the share is the caller's.
-            VersionMismatchError: The owner's account has none of the expected versions.
+            ReadOnlyError: Neither the list nor the share belongs to the caller.
+            VersionMismatchError: The account's version is not one of `expected`.
         """
         found = await self._lock(list_id)
         owner = found.task_list["owner"]
@@ -195,11 +184,11 @@ class ListService:
         account.require_version(expected)
 
     async def _lock(self, list_id: str) -> LockedList:
-        """Find a list, and lock its owner's account."""
+        """Lock the account of a list's owner, and return the list."""
         owner = await self._store.find_owner(list_id)
         if owner is None:
             raise NotFoundError
-        # Read only now: until then, others could change it.
+        # Read after locking: before, others could still change the list.
         _, (rows,) = await self._work.lock(owner, self._store.find_to_write(list_id))
         if not rows:
             raise NotFoundError
@@ -244,7 +233,7 @@ class ListService:
 
 
 def _deepest_first(documents: list[bytes]) -> list[tuple[Task, bytes]]:
-    """Return the tasks of a list with their documents, those below before those above."""
+    """Return the tasks of a list with their documents, subtasks before their parents."""
     tasks = [(parse_task(document), document) for document in documents]
     by_id: dict[str | None, Task] = {task["id"]: task for task, _ in tasks}
 

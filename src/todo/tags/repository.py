@@ -1,4 +1,4 @@
-"""SQL statements for the tags of an owner's tasks."""
+"""SQL statements for the tags of a user's own tasks."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _OWN = task_tag.c.owner == bindparam("owner")
 
 
 def _names(*, after: bool) -> Select[Any]:
-    """Return the next names, each found by one look into the index: a loose index scan."""
+    """Return the statement that reads the next names with one index lookup each."""
 
     def least(*conditions: ColumnElement[bool]) -> Select[Any]:
         return select(func.min(task_tag.c.tag)).where(_OWN, *conditions)
@@ -51,14 +51,7 @@ _TAGGED = Statement(_tagged)
 
 
 async def find_names(session: Session, owner: str, after: str | None, limit: int) -> list[str]:
-    """Return the names of an owner's tags in the text order of the database.
-
-    Args:
-        session: Session for the reads.
-        owner: Owner of the tasks.
-        after: Name after which the page starts.
-        limit: Maximum number of names.
-    """
+    """Return up to `limit` names of an owner's tags after a name, in the database's text order."""
     values: dict[str, Any] = {"owner": owner, "limit": limit}
     if after is None:
         rows = await session.fetch(_FIRST_NAMES, values)
@@ -68,10 +61,10 @@ async def find_names(session: Session, owner: str, after: str | None, limit: int
 
 
 def find_tagged(owner: str, tag: str) -> BoundStatement:
-    """Read the documents of the tasks that have a tag; one more than MAX_TASKS means too many."""
+    """Return the statement that reads the tasks of a tag; more than MAX_TASKS rows are too many."""
     return (_TAGGED, {"owner": owner, "tag": tag})
 
 
 def read_documents(rows: list[tuple[Any, ...]]) -> list[bytes]:
-    """Return the documents that `find_tagged` found."""
+    """Return the documents in the result rows of `find_tagged`."""
     return [as_bytes(row[0]) for row in rows]

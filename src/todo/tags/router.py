@@ -24,7 +24,7 @@ from todo.writes.unit_of_work import UnitOfWork
 PATH = "/api/v1/tags"
 router = APIRouter(prefix=PATH, tags=["tags"], route_class=ApiRoute)
 
-# A slash may be in a tag.
+# A tag may contain a slash.
 _ONE = "/{name:path}"
 Name = Annotated[StoredTag, Path(description="The tag.")]
 _check: TypeAdapter[str] = TypeAdapter(StoredTag)
@@ -41,7 +41,7 @@ async def list_tags(
         )
     after = None if asked.cursor is None else read_cursor(asked.cursor, _check.validate_python)
     async with get_state(request).database.reading(caller.user) as session:
-        # Before what it tags: a tag that is too old only makes a change fail.
+        # Read before the tags: an outdated entity tag only makes a later change fail.
         tag = etag_for(await find_account_version(session, caller.user))
         found = await find_names(session, caller.user, after, asked.limit + 1)
     shown = found[: asked.limit]
@@ -54,7 +54,7 @@ async def list_tags(
 async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
     """Rename a tag on all tasks of the caller, at most 1000.
 
-    If the new name exists already, the two tags become one. `If-Match` takes the entity tag of the
+    If the new name already exists, the two tags become one. `If-Match` takes the entity tag of the
     list of tags.
     """
     expected = read_if_match(request)

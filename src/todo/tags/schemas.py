@@ -32,7 +32,7 @@ class TagQuery(BaseModel):
 
 
 class TagUpdate(BaseModel):
-    """The new name of a tag. If it exists already, the two tags become one."""
+    """The new name of a tag. If it already exists, the two tags become one."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra=show_examples({"Rename it": {"name": "household"}})

@@ -12,12 +12,12 @@ from todo.writes.unit_of_work import UnitOfWork
 if TYPE_CHECKING:
     from todo.db.statement import BoundStatement
 
-# In one round trip; the rest of the loop is never held up for long.
+# Number of tasks per round trip; a larger number would block the event loop for too long.
 _AT_ONCE = 50
 
 
 class TagService:
-    """The rules for tags, within one write."""
+    """Renaming and deletion of tags within one unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
@@ -27,23 +27,23 @@ class TagService:
         """Rename a tag; return the number of changed tasks.
 
         Args:
-            tag: Present name.
+            tag: Current name.
             name: New name.
-            expected: Accepted versions of the account; None for any.
+            expected: Accepted current versions of the account; None for any.
 
         Raises:
-            VersionMismatchError: The account has none of the expected versions.
+            VersionMismatchError: The account's version is not one of `expected`.
             NotFoundError: No task of the caller has the tag.
-            ReadOnlyError: The token is for one list, but tags belong to the whole account.
+            ReadOnlyError: The token is restricted to one list.
             StateConflictError: More than MAX_TASKS tasks have the tag.
         """
         return await self._replace(tag, name, expected)
 
     async def delete(self, tag: str, expected: frozenset[int] | None = None) -> int:
-        """Take a tag from all tasks; return how many there were.
+        """Remove a tag from all tasks; return the number of changed tasks.
 
         Raises:
-            ProblemError: As `rename`.
+            ProblemError: The tag cannot be changed; see `rename`.
         """
         return await self._replace(tag, None, expected)
 

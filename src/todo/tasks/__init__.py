@@ -1,1 +1,1 @@
-"""Tasks of one owner: create, list, read, change, complete, delete."""
+"""Tasks: endpoints, service, queries, recurrence, reminders and quick add."""

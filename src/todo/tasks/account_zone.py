@@ -1,4 +1,4 @@
-"""Time zone of an account, which decides what a day is."""
+"""Time zone of an account, in which its days start and end."""
 
 from sqlalchemy import bindparam, select
 
@@ -7,12 +7,12 @@ from todo.db.statement import Statement
 from todo.db.tables import account
 
 DEFAULT_ZONE = "UTC"
-"""Until the user changes it."""
+"""Time zone of an account whose user has not changed it."""
 
 _ZONE = Statement(select(account.c.zone).where(account.c.owner == bindparam("owner")))
 
 
 async def fetch_zone(session: Session, owner: str) -> str:
-    """Return the name of the zone of a user's account."""
+    """Return the IANA name of the time zone of a user's account."""
     row = await session.find(_ZONE, {"owner": owner})
     return DEFAULT_ZONE if row is None else row[0]

@@ -1,4 +1,4 @@
-"""Batches: several changes of tasks in one transaction, all or none."""
+"""Batches: several operations on tasks in one transaction, all or none."""
 
 import contextlib
 from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
@@ -15,7 +15,7 @@ T = TypeVar("T", bound=Mapping[str, object])
 
 @final
 class Creation(TypedDict):
-    """Create a task."""
+    """Operation that creates a task."""
 
     op: Literal["create"]
     task: NewTask
@@ -23,7 +23,7 @@ class Creation(TypedDict):
 
 @final
 class Update(TypedDict):
-    """Change a task, which must have the version `if_match` if there is one."""
+    """Operation that changes a task, provided that it has the version `if_match`, if given."""
 
     op: Literal["update"]
     id: str
@@ -33,7 +33,7 @@ class Update(TypedDict):
 
 @final
 class Action(TypedDict):
-    """Complete, reopen or delete a task; otherwise as `Update`."""
+    """Operation that completes, reopens or deletes a task; `if_match` as in `Update`."""
 
     op: Literal["complete", "reopen", "delete"]
     id: str
@@ -44,14 +44,9 @@ Operation = Creation | Update | Action
 
 
 async def prepare_batch(rules: RuleEvaluation, given: Iterable[NewTask | TaskChanges]) -> None:
-    """Evaluate the rules of a batch before its transaction starts.
+    """Evaluate the rules in the given fields before the transaction of the batch starts.
 
-    Those that are refused fail with all others in `run_batch`, which names every operation that
-    fails.
-
-    Args:
-        rules: Evaluation of the request's rules.
-        given: Fields that the operations set.
+    Invalid rules are reported by `run_batch`, together with all other failures.
     """
     for fields in given:
         with contextlib.suppress(ValidationFailedError):
@@ -59,14 +54,10 @@ async def prepare_batch(rules: RuleEvaluation, given: Iterable[NewTask | TaskCha
 
 
 async def run_batch(tasks: TaskService, operations: Sequence[Operation]) -> bytes:
-    """Do the operations in their order and return their results as JSON.
-
-    Args:
-        tasks: The tasks, within the one transaction.
-        operations: The operations.
+    """Run the operations in order and return their results as JSON.
 
     Raises:
-        BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
+        BatchFailedError: Operations failed; `errors` names each. The caller must not commit.
     """
     results = await run_each(operations, partial(run_operation, tasks))
     return b'{"results":[%b]}' % b",".join(results)
@@ -77,15 +68,15 @@ async def run_each(
     run_one: Callable[[T], Awaitable[bytes | None]],
     not_of_tasks: Container[str] = (),
 ) -> list[bytes]:
-    """Run operations in their order and return the result of each as JSON.
+    """Run operations in order and return the result of each as JSON.
 
     Args:
-        operations: Each with `op`.
+        operations: Operations, each with its name as `op`.
         run_one: Runs one operation; returns the task's document, or None.
-        not_of_tasks: Operations whose fields are their own, not those of a `task`.
+        not_of_tasks: Names of operations whose fields are not nested in `task`.
 
     Raises:
-        BatchFailedError: As `run_batch`.
+        BatchFailedError: Operations failed; `errors` names each. The caller must not commit.
     """
     results: list[bytes] = []
     errors: list[dict[str, object]] = []
@@ -103,10 +94,10 @@ async def run_each(
 
 
 async def run_operation(tasks: TaskService, operation: Operation) -> bytes | None:
-    """Run one operation and return the task's document, None when it was deleted.
+    """Run one operation and return the task's document; None if the task was deleted.
 
     Raises:
-        ProblemError: It cannot be done.
+        ProblemError: The operation failed.
     """
     if operation["op"] == "create":
         return (await tasks.create(operation["task"])).body
@@ -127,10 +118,7 @@ async def run_operation(tasks: TaskService, operation: Operation) -> bytes | Non
 def _explain_failure(index: int, error: ProblemError, *, of_task: bool) -> list[dict[str, object]]:
     """Return the entries of `errors` for a failed operation.
 
-    Args:
-        index: Index of the operation.
-        error: Cause of the failure.
-        of_task: Whether the fields in the error belong to the operation's `task`.
+    With `of_task`, the fields in the error are those of the operation's `task`.
     """
     located: dict[str, object] = {"in": "body", "field": f"operations.{index}"}
     if not error.errors:

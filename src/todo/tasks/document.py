@@ -1,4 +1,4 @@
-"""A task as a row: what the columns hold for a task."""
+"""Conversion of task documents to column values."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -13,7 +13,7 @@ from todo.schedule.due import check_zone, due_key, fire_times
 from todo.text.search_words import render_searched
 
 SEARCHED = ("owner", "title", "description")
-"""Fields that the words of a task are made of."""
+"""Fields from which the search words of a task are computed."""
 COLUMNS = tuple(column.name for column in task.columns)
 _RANKS = {word: rank for rank, word in enumerate(PRIORITIES)}
 _TIMES = ("due_at", "completed_at", "created_at", "updated_at")
@@ -21,19 +21,14 @@ _SAME = set(COLUMNS) - {"priority", "tags", "reminders", "due_key", "words", *_T
 
 
 def to_row(stored: Task, words: str | None = None) -> dict[str, Any]:
-    """Return the column values of a task.
-
-    Args:
-        stored: Task document.
-        words: Search words, if known.
-    """
+    """Return the column values of a task; `words` are its search words, if known."""
     if words is None:
         words = render_searched(stored["owner"], stored["title"], stored["description"])
     return {**to_row_without_words(stored), "words": words}
 
 
 def to_row_without_words(stored: Task) -> dict[str, Any]:
-    """Return the value of each column but `words`, which are costly to make."""
+    """Return the column values of a task except `words`, which is expensive to compute."""
     fields: Mapping[str, Any] = stored
     row = {name: fields[name] for name in _SAME}
     row |= {name: _in_one_form(fields[name]) for name in _TIMES}
@@ -46,7 +41,7 @@ def to_row_without_words(stored: Task) -> dict[str, Any]:
 
 
 def read_due(due: TaskDue) -> tuple[date | None, datetime | None]:
-    """Return the day and the instant at which a task is due; at most one is not None."""
+    """Return the due date and the due instant of a task; at most one is not None."""
     day, at = due["due_date"], due["due_at"]
     return (
         None if day is None else date.fromisoformat(day),
@@ -55,31 +50,31 @@ def read_due(due: TaskDue) -> tuple[date | None, datetime | None]:
 
 
 def _in_one_form(time: str | None) -> str | None:
-    """Write a time as SQLite compares it; old entries of a journal may have fewer digits."""
+    """Return a time in the form that SQLite compares; old journal entries may have fewer digits."""
     if time is None or is_timestamp(time):
         return time
     return format_timestamp(datetime.fromisoformat(time))
 
 
 def has_other(one: Task, other: Task, names: Iterable[str]) -> bool:
-    """Whether two tasks differ in one of the given fields."""
+    """Return whether two tasks differ in one of the given fields."""
     fields: Mapping[str, Any] = one
     others: Mapping[str, Any] = other
     return any(fields[name] != others[name] for name in names)
 
 
 def select_fields(source: Mapping[str, Any], names: Iterable[str]) -> Any:  # noqa: ANN401 - the caller names its TypedDict
-    """Return those fields of a task that have one of some names."""
+    """Return the named fields of a task, without those that are missing."""
     return {name: source[name] for name in names if name in source}
 
 
 def read_rank(priority: Priority) -> int:
-    """Return what the column holds for a priority's name."""
+    """Return the column value of a priority."""
     return _RANKS[priority]
 
 
 def find_fire_times(reminded: Task, account_zone: str, now: datetime) -> list[str]:
-    """Return when to remind of a task from now on; of one that is done, never."""
+    """Return the future reminder times of a task; none for a completed task."""
     if not reminded["reminders"] or reminded["is_completed"]:
         return []
     day, at = read_due(reminded)

@@ -10,21 +10,15 @@ from todo.tasks.page_sql import SCAN_BUDGET, newest_statement
 from todo.tasks.visible_lists import VisibleList
 
 _BUDGET = 5000
-"""Rows that are read of all lists together."""
+"""Maximum number of rows read for all lists together."""
 
 
 async def fetch_newest(
     session: Session, lists: Sequence[VisibleList], limit: int, fields: tuple[str, ...]
 ) -> list[bytes]:
-    """Return the documents of open tasks, newest first.
+    """Return the documents of the newest open tasks, up to `limit` for each list.
 
-    Open tasks that are older than many completed ones of their list are left out.
-
-    Args:
-        session: Runs the statement.
-        lists: The lists, which the caller sees.
-        limit: Maximum number of tasks of each list.
-        fields: Keys of the documents.
+    Open tasks that are older than many completed tasks of their list are left out.
     """
     if not lists:
         return []

@@ -1,4 +1,4 @@
-"""Numbers of open tasks by list, from one statement that reads a bounded number of rows."""
+"""Number of open tasks per list, counted by one statement that reads a bounded number of rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from todo.tasks.visible_lists import VisibleList
 MAX_ROWS = 1000
 """Maximum number of rows read for the user's open tasks, and for each list of another user."""
 MAX_SHARED = 10
-"""Lists of other users whose tasks are counted."""
+"""Maximum number of other users' lists whose tasks are counted."""
 
 _ENDS = [literal_column(f"'{UUID(int=end)}'", Id) for end in (0, 2**128 - 1)]
 _IS_OPEN = task.c.completed_at.is_(None)
 
 
 def _within(dialect: str, *leading: tuple[ColumnElement[Any], ColumnElement[Any]]) -> Any:  # noqa: ANN401 - conditions and order
-    """The rows of an index that ends with the id; see `todo.tasks.page_sql` for the range."""
+    """Return conditions and order for an index that ends with the ID, as `todo.tasks.page_sql`."""
     columns, values = [column for column, _ in leading], [value for _, value in leading]
     if dialect == SQLITE:
         return [column == value for column, value in leading], [*columns, task.c.id]
@@ -57,12 +57,12 @@ def _count(dialect: str, single: int) -> Select[Any]:
     return select(rows.c.list_id, func.count(), func.sum(is_open)).group_by(rows.c.list_id)
 
 
-# By the number of lists that are counted one by one.
+# The index is the number of lists that are counted separately.
 _COUNTS = [Statement(partial(_count, single=number)) for number in range(MAX_SHARED + 1)]
 
 
 class OpenCount(NamedTuple):
-    """Number of open tasks of a list, and whether there may be more."""
+    """Number of open tasks in a list, which may have more if `is_minimum`."""
 
     number: int
     is_minimum: bool
@@ -73,8 +73,8 @@ class OpenCounts:
     """Numbers of open tasks that a caller can see.
 
     Attributes:
-        by_list: ID of a list -> number; lists that were not counted are absent.
-        without_list: Number of the user's tasks without a list.
+        by_list: Count by list ID; lists that were not counted are missing.
+        without_list: Count of the user's tasks that are in no list.
     """
 
     by_list: dict[str, OpenCount]
@@ -84,17 +84,13 @@ class OpenCounts:
 async def count_open_tasks(
     session: Session, caller: Caller, lists: Sequence[VisibleList]
 ) -> OpenCounts:
-    """Count the open tasks of all own lists, and of the first MAX_SHARED others.
+    """Count the open tasks of the caller's own lists and of the first MAX_SHARED shared lists.
 
-    Args:
-        session: Session for the reads.
-        caller: Caller of the request; with a token for one list, that list is counted like a list
-            of others.
-        lists: Lists that the caller can see.
+    With a token for one list, only that list is counted, in the same way as a shared list.
     """
     is_bound = caller.list_id is not None
     single = [each for each in lists if is_bound or each.access != "owner"][:MAX_SHARED]
-    # Of the user: everything, unless the token is for one list.
+    # With a token for one list, the empty owner excludes the user's other tasks.
     values: dict[str, Any] = {"owner": "" if is_bound else caller.user}
     for number, one in enumerate(single):
         values |= {f"list_{number}": one.id, f"owner_{number}": one.owner}

@@ -1,15 +1,15 @@
-"""SQL of task pages: one bounded statement for each shape of a query.
+"""SQL statements of task pages: one for each query shape, with a bound on the rows read.
 
-A page scans one index in the requested order. The conditions that the index does not cover are a
-residual filter on at most SCAN_BUDGET of its rows (WORDS_BUDGET for words). A page whose budget is
-spent is short, and its cursor continues after the last row that was read. So no query reads more
-rows, however large an account is and however few tasks match.
+A page scans one index in the requested order. Conditions that the index does not cover become a
+residual filter on at most SCAN_BUDGET rows (WORDS_BUDGET for words). If the budget is used up, the
+page is short and its cursor continues after the last row read. This bounds every query, however
+large the account is and however few tasks match.
 
-A query with a selective condition (words, a parent, a tag, a list) whose index has another order
-first takes the opposite way: its matches are collected and sorted, if there are at most NARROW.
+If the index of a selective condition (words, a parent, a tag, a list) has another order, its
+matches are first collected and sorted, provided that there are at most NARROW.
 
-PostgreSQL must not choose another index. So each condition is either where the index answers it, or
-above the limit, where no plan can use it to read the table in another way.
+PostgreSQL must not choose another index. So each condition is either covered by the index or
+applied outside the LIMIT, where the planner cannot use it to read the table in another way.
 """
 
 from functools import lru_cache
@@ -41,13 +41,13 @@ from todo.tasks.search import has_words, may_match, rank
 
 SCAN_BUDGET = 2000
 WORDS_BUDGET = 500
-"""As SCAN_BUDGET, for words: a text is longer than what other conditions look at."""
+"""Scan budget of a search for words, which compares longer texts than other conditions do."""
 NARROW = 500
-"""Maximum number of matches of a selective condition that are sorted."""
+"""Maximum number of matches of a selective condition that are collected and sorted."""
 
 _CACHED_SHAPES = 512
 _ENDS = (0, 2**128 - 1)
-"""The first id and the last."""
+"""Lowest and highest ID, as integers."""
 
 
 @lru_cache(_CACHED_SHAPES)
@@ -58,22 +58,22 @@ def page_statement(shape: QueryShape) -> Statement:
 
 @lru_cache(_CACHED_SHAPES)
 def boundary_statement(shape: QueryShape) -> Statement:
-    """Return the statement that reads key and id of the last row within the scan budget."""
+    """Return the statement that reads sort key and ID of the last row within the scan budget."""
     return Statement(lambda dialect: _boundary(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
 def gather_statement(shape: QueryShape) -> Statement:
-    """Return the statement that reads a page out of the matches of the narrow condition.
+    """Return the statement that reads a page from the matches of the selective condition.
 
-    With each document it returns how many matches there are; above NARROW it saw not all of them.
+    Each row also has the number of matches; if it exceeds NARROW, there may be more.
     """
     return Statement(lambda dialect: _gather(shape, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
 def count_statement(shape: QueryShape) -> Statement:
-    """Return the statement that counts the matches of the narrow condition, up to NARROW + 1."""
+    """Return the statement that counts the matches of the selective condition, up to NARROW + 1."""
     return Statement(
         lambda dialect: select(func.count()).select_from(_matches(shape, dialect).subquery("m"))
     )
@@ -83,14 +83,14 @@ def count_statement(shape: QueryShape) -> Statement:
 def newest_statement(fields: tuple[str, ...]) -> Statement:
     """Return the statement that reads the newest open tasks of several `lists`.
 
-    For each list, `budget` limits the rows that are read, and `limit` the tasks that are returned.
+    For each list, `budget` limits the rows read, and `limit` the tasks returned.
     """
     return Statement(lambda dialect: _newest(fields, dialect))
 
 
 @lru_cache(_CACHED_SHAPES)
 def is_scanned(shape: QueryShape) -> bool:
-    """Return whether conditions are left that no index answers, so that the budget counts."""
+    """Return whether the query has a residual filter, so that the scan budget applies."""
     return shape.sort != "relevance" and bool(
         _residual_filter(shape, task, SQLITE, _indexed_conditions(shape))
     )
@@ -109,7 +109,7 @@ def find_selective_condition(shape: QueryShape) -> str | None:
 
 
 def _indexed_conditions(shape: QueryShape) -> frozenset[str]:
-    """Return the conditions that the index of the order answers."""
+    """Return the names of the conditions that the index of the sort order covers."""
     led = {"owner"}
     if shape.key == "id":
         if shape.tags:
@@ -156,7 +156,7 @@ def _chosen(
     led: frozenset[str],
     extra: list[ColumnElement[Any]],
 ) -> Select[Any]:
-    """Return the documents of a page out of rows that were read already."""
+    """Return the statement that filters and sorts the rows of `source` into a page."""
     rest = _residual_filter(shape, source, dialect, led)
     if shape.after and extra:
         rest.append(_after(shape, source.c[shape.key], source.c.id))
@@ -173,7 +173,7 @@ def _chosen(
 
 
 def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
-    """At most one more than NARROW of the tasks of the narrow condition, in no order."""
+    """Return the statement that reads up to NARROW + 1 matches of the selective condition."""
     narrow = find_selective_condition(shape)
     chosen = select(*(columns or (literal(1),)))
     if narrow == "tag_0":
@@ -187,7 +187,7 @@ def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # 
 
 
 def _newest(fields: tuple[str, ...], dialect: str) -> Select[Any]:
-    """Return the open tasks among the newest of each list, newest first."""
+    """Return the statement that reads the open tasks among the newest of each list."""
     known = select(task_list.c.id, task_list.c.owner)
     lists = known.where(task_list.c.id.in_(unnest_json(dialect, "lists", Id))).subquery("l")
     columns = [column for column in task.c if column.name in {*fields, "id", "completed_at"}]
@@ -199,7 +199,7 @@ def _newest(fields: tuple[str, ...], dialect: str) -> Select[Any]:
     newest: FromClause = found.lateral("m")
     is_newest: ColumnElement[bool] = true()
     if dialect == SQLITE:
-        # It has no LATERAL, and PostgreSQL would compare every task with a correlated IN.
+        # SQLite has no LATERAL; PostgreSQL would evaluate a correlated IN for every task.
         newest = task.alias("m")
         is_newest = newest.c.id.in_(found.with_only_columns(read.c.id))
     chosen = select(*(newest.c[column.name] for column in columns))
@@ -208,7 +208,7 @@ def _newest(fields: tuple[str, ...], dialect: str) -> Select[Any]:
 
 
 def _of_each(lists: FromClause, statement: Select[Any]) -> Select[Any]:
-    """Return a statement about one list as one about each of several."""
+    """Correlate a statement about one list with each row of `lists`."""
     columns = {"list_id": lists.c.id, "owner": lists.c.owner}
 
     def replace(element: ExternallyTraversible, **_: Any) -> ExternallyTraversible | None:  # noqa: ANN401 - of SQLAlchemy
@@ -226,7 +226,6 @@ def _boundary(shape: QueryShape, dialect: str) -> Select[Any]:
 
 
 def _budget(shape: QueryShape) -> int:
-    """Return the maximum number of rows for conditions without an index."""
     return WORDS_BUDGET if shape.search else SCAN_BUDGET
 
 
@@ -236,7 +235,7 @@ def _order(shape: QueryShape, source: FromClause) -> list[ColumnElement[Any]]:
 
 
 def _scan_index(shape: QueryShape, dialect: str, chosen: Select[Any]) -> Select[Any]:
-    """Follow the index that has the order, from the cursor on."""
+    """Scan the index of the sort order from the cursor on."""
     led = _indexed_conditions(shape)
     if shape.key == "id" and shape.in_list != "none" and dialect != SQLITE:
         return _range_scan(shape, led, chosen)
@@ -256,7 +255,7 @@ def _scan_index(shape: QueryShape, dialect: str, chosen: Select[Any]) -> Select[
         }
         chosen = chosen.where(*(conditions[name] for name in sorted(led & conditions.keys())))
     if "list" in led and shape.in_list == "none":
-        # PostgreSQL sees no constant in IS NULL: the index has this order all the same.
+        # PostgreSQL does not infer from IS NULL that the leading column of the index is constant.
         order.insert(0, _sorted(shape, task.c.list_id))
     if shape.sort == "due" and shape.due == "window":
         chosen = chosen.where(
@@ -270,11 +269,11 @@ def _scan_index(shape: QueryShape, dialect: str, chosen: Select[Any]) -> Select[
 
 
 def _range_scan(shape: QueryShape, led: frozenset[str], chosen: Select[Any]) -> Select[Any]:
-    """Follow an index that ends with the id, on PostgreSQL.
+    """Scan an index that ends with the ID, on PostgreSQL.
 
-    If the first columns are compared for equality, PostgreSQL sees an order by id only. It may then
-    scan the primary key and discard the rows of other owners: all rows, if the newest are theirs.
-    A range of the whole key selects the same rows, and only its own index has that order.
+    If the leading columns are compared for equality, PostgreSQL sorts by ID only. It may then scan
+    the primary key and discard the rows of other owners, in the worst case the whole table.
+    A range over the whole key selects the same rows, but only the intended index has its order.
     """
     last: ColumnElement[Any] = task.c.id
     leading: dict[ColumnElement[Any], ColumnElement[Any]] = {task.c.owner: bindparam("owner")}
@@ -286,10 +285,10 @@ def _range_scan(shape: QueryShape, led: frozenset[str], chosen: Select[Any]) -> 
         chosen = chosen.select_from(task)
     if "parent" in led:
         leading = {task.c.parent_id: bindparam("parent_id", type_=Id)}
-        # An expression has no index: nothing else is combined with the one that leads.
+        # An expression without an index, so that PostgreSQL does not combine two indexes.
         chosen = chosen.where(task.c.owner.op("||")(literal_column("''")) == bindparam("owner"))
     elif "list" in led:
-        # Only one of the indexes that start with the owner continues with the list and the id.
+        # Of the indexes that start with the owner, only one continues with the list and the ID.
         leading = {task.c.list_id: bindparam("list_id", type_=Id)}
         chosen = chosen.where(_is_owned(task))
     elif "status" in led:
@@ -327,7 +326,7 @@ def _after(
 def _residual_filter(
     shape: QueryShape, source: FromClause, dialect: str, led: frozenset[str]
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions that are tried on each row, since no index answers them."""
+    """Return the conditions that the index does not cover, to be checked for each row."""
     rest: list[ColumnElement[bool]] = []
     if "owner" not in led:
         rest.append(_is_owned(source))
@@ -351,7 +350,7 @@ def _residual_filter(
         if f"tag_{number}" not in led
     ]
     if shape.search:
-        # The index finds more than what matches.
+        # The index of terms only finds candidates.
         rest.append(has_words(dialect, source))
     return rest
 

@@ -1,4 +1,4 @@
-"""Task queries: the parameters of a list of tasks, and the page that it returns."""
+"""Task queries: the parameters of a task list, and the pages that match them."""
 
 import contextlib
 from dataclasses import dataclass, field, replace
@@ -38,7 +38,7 @@ from todo.text.search_words import parse_query
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# A day's midnight anywhere is within this of its midnight in UTC, by which days are sorted.
+# Maximum distance between a day's midnight in any zone and in UTC, by which days are sorted.
 _ZONES = timedelta(hours=15)
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
 _LAST = datetime(9999, 12, 30, tzinfo=UTC)
@@ -48,25 +48,25 @@ _Position = tuple[tuple[Any, Any, Any], Any, str]
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The parameters of a list of tasks.
+    """Parameters of a task list.
 
     Attributes:
         status: `open`, `completed`, or None for both.
-        priority: One priority, or None.
-        tags: Tags that a task must all have.
-        list_id: Tasks of one list, `none` for those in no list, None for all.
-        parent_id: Tasks right below one.
-        due: overdue, today, tomorrow, week, month, or none for tasks without.
-        due_from: Earliest due instant (a day counts from its midnight in the account's zone).
-        due_to: The instant before which they are due.
-        updated_since: Changed at or after this.
-        search: Words that must be in title or description; blank for none.
-        sort: The order; None takes what fits the question.
-        descending: Whether the largest comes first; None takes what fits the order.
-        limit: Most tasks on the page.
-        cursor: `next_cursor` of the page before.
-        fields: Keys of each task.
-        zone: Zone that decides what a day is; None for that of whose tasks they are.
+        priority: Required priority; None for any.
+        tags: Required tags.
+        list_id: ID of a list, `none` for tasks in no list, None for all tasks.
+        parent_id: ID of the direct parent; None for any.
+        due: Due window, or `none` for tasks without a due date or time.
+        due_from: Earliest due instant; a due date counts as its midnight in `zone`.
+        due_to: Exclusive latest due instant.
+        updated_since: Earliest time of the last change.
+        search: Words that title or description must contain; blank for no search.
+        sort: Sort key; None for `due` with a due window, otherwise `created`.
+        descending: Whether the largest value comes first; None for the default of `sort`.
+        limit: Maximum number of tasks on the page.
+        cursor: `next_cursor` of the previous page.
+        fields: Keys of the returned documents.
+        zone: Time zone in which days start and end; None for that of the owner's account.
     """
 
     status: Literal["open", "completed"] | None = None
@@ -89,7 +89,7 @@ class Query:
 
 @dataclass(slots=True)
 class Page:
-    """Some documents and the cursor of those that follow."""
+    """Page of task documents, and the cursor of the next page."""
 
     items: list[bytes]
     next_cursor: str | None = None
@@ -106,11 +106,11 @@ class _Plan:
 
 
 async def read_page(session: Session, caller: Caller, query: Query, now: datetime) -> Page:
-    """Answer a question.
+    """Return the page of tasks that match a query.
 
     Raises:
         NotFoundError: The list does not exist, or the caller cannot see it.
-        ValidationFailedError: The cursor is of another query, or the order does not fit.
+        ValidationFailedError: Parameters contradict each other, or the cursor has another order.
     """
     if query.search is not None and not query.search.strip():
         query = replace(query, search=None)
@@ -136,11 +136,11 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
 
 
 async def _gather(session: Session, shape: QueryShape, values: dict[str, Any]) -> Page | None:
-    """Answer out of all matches of a narrow condition, None where they are too many."""
+    """Return the page from all matches of the selective condition; None if there are too many."""
     if find_selective_condition(shape) is None:
         return None
     if shape.sort == "relevance":
-        # To rank matches costs more than to count them.
+        # Ranking matches costs more than counting them.
         counted = await session.find(count_statement(shape), values)
         if counted is None or counted[0] > NARROW:
             return None
@@ -148,7 +148,7 @@ async def _gather(session: Session, shape: QueryShape, values: dict[str, Any]) -
     if rows:
         number = rows[0][1]
     else:
-        # One snapshot: concurrent deletions would make too many matches look like few.
+        # One snapshot: concurrent deletions could make too many matches look like few.
         async with session.one_view():
             rows = await session.fetch(gather_statement(shape), values)
             counted = await session.find(count_statement(shape), values)
@@ -157,10 +157,10 @@ async def _gather(session: Session, shape: QueryShape, values: dict[str, Any]) -
 
 
 async def _scan(session: Session, shape: QueryShape, values: dict[str, Any]) -> Page:
-    """Answer along the index of the order, as far as the budget goes."""
+    """Return the page by scanning the index of the sort order, within the scan budget."""
     scanned = is_scanned(shape)
     boundary = None
-    # Rows deleted between the two statements would let the boundary skip as many.
+    # One snapshot: rows deleted between the two statements would make the boundary skip others.
     async with session.one_view() if scanned else contextlib.nullcontext():
         rows = await session.fetch(page_statement(shape), values)
         if scanned and len(rows) < values["limit"]:
@@ -172,7 +172,7 @@ async def _scan(session: Session, shape: QueryShape, values: dict[str, Any]) -> 
 
 
 def _make_page(shape: QueryShape, rows: list[Row], values: dict[str, Any]) -> Page:
-    """Make the page; the row beyond the limit shows whether another page follows."""
+    """Return the page; a row beyond the limit means that another page follows."""
     limit = values["limit"] - 1
     page = Page([as_bytes(row[0]) for row in rows[:limit]])
     if len(rows) > limit and shape.sort != "relevance":
@@ -289,7 +289,7 @@ _PLACE = {
 
 
 def _with_keys(shape: QueryShape) -> QueryShape:
-    """Return the shape with the fields from which its cursor continues."""
+    """Return the shape extended by the fields that its cursor needs."""
     missing = [name for name in _PLACE[shape.key] if name not in shape.fields]
     return replace(shape, fields=(*shape.fields, *missing)) if missing else shape
 
@@ -311,7 +311,7 @@ def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
 
 
 def render_due_cursor(item: bytes) -> str:
-    """Return the cursor after a task of a page in order of due."""
+    """Return the cursor that continues after a task in a page sorted by due."""
     last = parse_task(item)
     key = due_key(*read_due(last))
     place = NO_DUE if key is None else _render(key)
@@ -334,11 +334,11 @@ def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
 
 
 def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
-    """Return a cursor's key as its column is compared with it.
+    """Return a cursor's key in the form that is compared with its column.
 
     Raises:
-        ValueError: It is of another type.
-        OverflowError: It is a time that has no place in UTC.
+        ValueError: The key is not a value of the column.
+        OverflowError: The key is a time outside the range of UTC.
     """
     column = shape.key
     if column == "id":
@@ -346,7 +346,7 @@ def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a 
     elif column == "priority":
         fits = type(key) is int and 0 <= key < len(PRIORITIES)
     elif column == "position":
-        # SQLite has no larger whole numbers than of 64 bits.
+        # SQLite's integers are limited to 64 bits.
         fits = type(key) in {int, float} and abs(key) <= MAX_POSITION
     else:
         fits = isinstance(key, str) and "\0" not in key

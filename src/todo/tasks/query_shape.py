@@ -1,4 +1,4 @@
-"""The shape of a task query: its conditions without their values. Each shape has one statement."""
+"""Shape of a task query: its conditions without their values. Each shape has one statement."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,20 +20,20 @@ _KEYS = {
 
 @dataclass(frozen=True, slots=True)
 class QueryShape:
-    """Conditions of a query without their values; parameters are named after the fields.
+    """Conditions of a query without their values; names of SQL parameters are in parentheses.
 
     Attributes:
         sort: Sort order.
         descending: Whether the largest value comes first.
-        after: Whether it continues after a cursor (`after_key`, `after_id`).
+        after: Whether the page continues after a cursor (`after_key`, `after_id`).
         status: `open` or `completed`, None for both.
         in_list: `one` list (`list_id`), `none`, or `any`.
         parent: Whether only direct subtasks of one task match (`parent_id`).
         tags: Number of tags (`tag_0` ...) that a task must have.
         priority: Whether the priority must match.
         due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
-            for tasks without, or `any`.
-        updated: Whether the task must have changed since (`updated_since`).
+            for tasks without a due date or time, or `any`.
+        updated: Whether the time of the last change must match (`updated_since`).
         search: Whether the search words must match (`terms`, `pieces`).
         fields: Keys of the returned documents.
     """
@@ -53,5 +53,5 @@ class QueryShape:
 
     @property
     def key(self) -> str:
-        """The column that a page is sorted by, before the id."""
+        """Column by which pages are sorted; rows with equal values are sorted by ID."""
         return _KEYS[self.sort]

@@ -1,4 +1,4 @@
-"""Quick add: the fields of a new task from one line of text, in an account's zone and lists."""
+"""Quick add: parses one line of text into the fields of a new task."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from todo.tasks.account_zone import fetch_zone
 from todo.tasks.schemas import TaskCreate
 from todo.tasks.visible_lists import VisibleLists, fetch_visible_lists
 
-# Without one of them, no text names a list.
+# A text without any of these characters does not name a list.
 _MARKS = frozenset("#~^:")
 
 
@@ -28,9 +28,8 @@ class QuickAddContext:
     """Context in which a text is interpreted, besides the time.
 
     Attributes:
-        zone: IANA name of the zone of the caller's account, regardless of the owner of the lists: a
-            text means the same in all of them.
-        lists: The lists that a name can mean.
+        zone: IANA time zone of the caller's account, even for lists of other users.
+        lists: Lists that the text can name.
     """
 
     zone: str
@@ -46,11 +45,11 @@ class TaskPlace(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class QuickAddFields:
-    """The fields of a new task, and the result of the parser.
+    """Fields of a new task, and the parser's result.
 
     Attributes:
-        task: The fields that the text gives.
-        parsed: The spans and questions.
+        task: Fields from the text, not yet validated.
+        parsed: Spans and questions.
     """
 
     task: NewTask
@@ -60,12 +59,10 @@ class QuickAddFields:
 async def fetch_context(
     session: Session, caller: Caller, text: str | None = None
 ) -> QuickAddContext:
-    """Read what the meaning of texts depends on.
+    """Return the context in which texts of a caller are interpreted.
 
-    Args:
-        session: A session that reads.
-        caller: The user; with a token for one list, only that list has a name.
-        text: If it cannot name a list, no lists are read; None for any text.
+    No lists are fetched if `text` cannot name one; None stands for any text. With a token for one
+    list, only that list can be named.
     """
     zone = await fetch_zone(session, caller.user)
     if text is not None and _MARKS.isdisjoint(text):
@@ -80,20 +77,19 @@ def parse_fields(
     more: TaskPlace,
     list_argument: str = "`list_id`",
 ) -> QuickAddFields:
-    """Parse a text into the fields of a new task, which are not validated yet.
+    """Parse one line of text into the fields of a new task, without validating them.
 
     Args:
-        text: One line of text.
-        context: Context of the caller, from `fetch_context`.
-        now: The present instant.
+        text: Text of one line.
+        context: Context from `fetch_context`.
+        now: Current time.
         more: Fields that replace those of the text.
-        list_argument: Argument that accepts the ID of a list, for the error about an ambiguous
-            list name.
+        list_argument: Name of the argument for a list's ID, for the error about an ambiguous list.
 
     Raises:
-        ValidationFailedError: The text is too long, or the name of its list is ambiguous.
+        ValidationFailedError: The text is too long, or several lists have the name in it.
     """
-    # The grammar is loaded when it is first used: it is not needed at start.
+    # Loaded on first use: the grammar is not needed at startup.
     from todo.quickadd.parser import parse_quick_add  # noqa: PLC0415
 
     try:
@@ -132,14 +128,11 @@ def _choose_list(name: str, context: QuickAddContext, argument: str) -> str:
 
 
 def complete_fields(found: QuickAddFields) -> NewTask:
-    """Return the validated fields of a new task, as `TaskService.create` takes them.
-
-    Args:
-        found: From `parse_fields`.
+    """Return the validated fields of a new task, for `TaskService.create`.
 
     Raises:
-        AmbiguousTextError: The text has a part with more than one meaning.
-        ValidationFailedError: The text does not make a task.
+        AmbiguousTextError: A part of the text has more than one meaning.
+        ValidationFailedError: The text has no title, or a field is invalid.
     """
     errors = [{"in": "body", "field": "text", **fault} for fault in find_faults(found.parsed)]
     if errors:
@@ -164,9 +157,9 @@ def complete_fields(found: QuickAddFields) -> NewTask:
 
 
 def find_faults(parsed: QuickAdd) -> list[dict[str, Any]]:
-    """Return why a text makes no task, in words that fit every interface; nothing if it does.
+    """Return the faults of a text that prevent a task, in words that fit every interface.
 
-    Each fault has `code` and `message`, and the other keys of `describe_question` where it is one.
+    Each has a `code` and a `message`, a question also the other keys of `describe_question`.
     """
     if parsed.questions:
         return [describe_question(each) for each in parsed.questions]
@@ -177,7 +170,7 @@ def find_faults(parsed: QuickAdd) -> list[dict[str, Any]]:
 
 
 def describe_question(question: Question) -> dict[str, Any]:
-    """Return a question as JSON has it."""
+    """Return a question as a JSON object."""
     return {
         "start": question.start,
         "end": question.end,
@@ -188,7 +181,7 @@ def describe_question(question: Question) -> dict[str, Any]:
 
 
 def describe_recurrence(parsed: QuickAdd) -> dict[str, str]:
-    """Return the field `recurrence_text`, if the task repeats."""
+    """Return the field `recurrence_text`, or no field if the task does not repeat."""
     if parsed.recurrence is None:
         return {}
     from todo.quickadd.words import describe_rule  # noqa: PLC0415 - loaded with the grammar

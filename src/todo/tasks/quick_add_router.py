@@ -49,8 +49,8 @@ async def quick_add(
 ) -> Response:
     """Create a task from one line of English: title, due, priority, tags, list, recurrence.
 
-    Dates are those of the account's time zone. If a part of the text has more than one meaning,
-    nothing is created: the error is 422 and lists choices.
+    Dates are in the account's time zone. If a part of the text has more than one meaning, no task
+    is created: the error is 422 and lists choices.
     """
     now = datetime.now(UTC)
     async with get_state(request).database.reading(caller.user) as session:
@@ -61,15 +61,15 @@ async def quick_add(
     if body.parent_id is not None:
         place["parent_id"] = str(body.parent_id)
     if preview:
-        # A key without a meaning here must still be one, as for the creation that follows.
+        # A preview does not use the Idempotency-Key, but rejects an invalid one as a creation does.
         find_key(request)
         return _render_preview(parse_fields(body.text, context, now, place), context)
     rules = RuleEvaluation()
     meaning = await _find_meaning(body.text, context, now, place, rules)
 
     async def create(work: UnitOfWork) -> StoredResponse:
-        # Only now is it known that no earlier request with this key got through: the text may have
-        # been clear then, because a time had not passed or a list had the only name of its kind.
+        # Not raised before: an earlier request with this key may have succeeded, when a time had
+        # not yet passed or a list name was still unique.
         if isinstance(meaning, ProblemError):
             raise meaning
         fields, spans = meaning
@@ -86,7 +86,7 @@ async def _find_meaning(
     place: TaskPlace,
     rules: RuleEvaluation,
 ) -> tuple[NewTask, bytes] | ProblemError:
-    """Return the fields of the new task and the spans as JSON, or why there are none."""
+    """Return the fields of the new task and the spans as JSON, or the error in the text."""
     try:
         found = parse_fields(text, context, now, place)
         fields = complete_fields(found)

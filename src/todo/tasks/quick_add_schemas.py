@@ -14,7 +14,7 @@ from todo.tasks.schemas import TaskRead
 
 
 class QuickAddRequest(BaseModel):
-    """One line of English. Fields sent beside it replace those of the text."""
+    """One line of English. Other fields of the request replace those in the text."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -80,7 +80,7 @@ _SPANS: list[dict[str, Any]] = [
 
 
 class QuickAddPreview(ResponseSchema):
-    """The meaning of a text; nothing was created."""
+    """The interpretation of a text; no task was created."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example(

@@ -1,4 +1,4 @@
-"""Recurring tasks: applies the rules of `todo.schedule` to the documents of tasks."""
+"""Recurring tasks: applies the rules of `todo.schedule` to task documents."""
 
 import asyncio
 import contextlib
@@ -21,18 +21,18 @@ _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
 
 EVALUATION_S = 0.5
-"""Processor time for all rules of a request; those of a full batch take a tenth."""
+"""CPU time limit for all rules of a request, in seconds; a full batch uses a tenth."""
 WORDS_S = 2.0
-"""Processor time for the words of all texts of a request; those of a full batch take a tenth."""
-# Words of a shorter text cost less than a change of threads.
+"""CPU time limit for the search words of a request, in seconds; a full batch uses a tenth."""
+# Computing the words of a shorter text costs less than a thread switch.
 _MAX_SHORT_LENGTH = 500
-# One thread for all requests, one rule at a time: the event loop shares the interpreter with only
-# one thread, and no request waits for all rules of another.
+# One thread for all requests, so that only one competes with the event loop for the GIL. It runs
+# one rule at a time, so that no request waits for all rules of another.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="rules")
 
 
 class NextOccurrence(TypedDict):
-    """The fields that distinguish the next task of a series from the completed one."""
+    """Fields in which the next task of a series differs from the completed one."""
 
     due_date: str | None
     due_at: str | None
@@ -40,10 +40,9 @@ class NextOccurrence(TypedDict):
 
 
 class RuleEvaluation:
-    """Evaluates the rules of one request and makes the words of its texts, within budgets."""
+    """Evaluates the rules and computes the search words of one request, within time limits."""
 
     def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
-        """Limit the processor time of a request for its rules, and for the words of its texts."""
         self._budget = TimeBudget(limit_s)
         self._words_budget = TimeBudget(words_s)
         # Text -> words.
@@ -52,19 +51,19 @@ class RuleEvaluation:
     async def run(
         self, function: Callable[[*_Arguments], _Result], *arguments: *_Arguments
     ) -> _Result:
-        """Call a function that evaluates a rule.
+        """Call a function that evaluates a rule, in the thread for rules.
 
         Raises:
-            ValidationFailedError: The request has spent its budget.
+            ValidationFailedError: The CPU time limit of the request is exceeded.
         """
         message = "the rules of this request take too long to evaluate; send fewer at once"
         return await self._spend(self._budget, "recurrence", message, function, *arguments)
 
     async def render_searched(self, task: Task) -> str:
-        """Return the text by which a task is found.
+        """Return the search words of a task.
 
         Raises:
-            ValidationFailedError: The request has spent its budget.
+            ValidationFailedError: The CPU time limit of the request is exceeded.
         """
         title = await self._render_words("title", task["title"])
         description = await self._render_words("description", task["description"] or "")
@@ -99,15 +98,12 @@ class RuleEvaluation:
             raise field_error(field, message, code="too-costly") from None
 
     async def prepare(self, fields: NewTask | TaskChanges) -> None:
-        """Evaluate rule and texts of a body before the write starts and takes locks.
+        """Evaluate the rule and the texts of a request body before the write takes locks.
 
-        The results are remembered, so the write finds them at once.
-
-        Args:
-            fields: Fields in the body.
+        The results are cached for the write.
 
         Raises:
-            ValidationFailedError: The rule is invalid or never occurs, or the budget is used up.
+            ValidationFailedError: The rule is invalid or never occurs, or a time limit is exceeded.
         """
         await self._render_words("title", fields.get("title") or "")
         await self._render_words("description", fields.get("description") or "")
@@ -130,20 +126,16 @@ class RuleEvaluation:
 
 def _evaluate(recurrence: str, rule: TaskRule) -> None:
     parse_rule(recurrence)
-    # With the account's zone it may be another day: then the write evaluates that one.
+    # The day may differ in the account's time zone; the write evaluates that day.
     with contextlib.suppress(ValueError):
         normalize_rule(recurrence, rule)
 
 
 def normalize_rule(recurrence: str, rule: TaskRule) -> str:
-    """Return a task's rule as it is stored with its due.
-
-    Args:
-        recurrence: The rule.
-        rule: The task, or its due and what its rule counts from.
+    """Return a recurrence rule in the form that is stored with a task's due date or time.
 
     Raises:
-        ValueError: It is not a rule, or never occurs.
+        ValueError: The rule is invalid or never occurs.
     """
     day, at = read_due(rule)
     normal = normalize(
@@ -159,14 +151,7 @@ def normalize_rule(recurrence: str, rule: TaskRule) -> str:
 def find_next(
     done: Task, recurrence: str, completed_at: datetime, account_zone: tzinfo
 ) -> NextOccurrence | None:
-    """Return the changed fields of the task that follows a completed one; None ends the series.
-
-    Args:
-        done: Completed task.
-        recurrence: Rule of the task.
-        completed_at: Time of the completion.
-        account_zone: Time zone of the owner's account.
-    """
+    """Return the fields in which the next task differs; None if the series ends."""
     day, at = read_due(done)
     following = next_due(
         read_rule(recurrence),
@@ -188,7 +173,7 @@ def find_next(
 
 
 def forget_start_days(recurrence: str, start: TaskDue) -> str:
-    """Return a rule without the days that its start had written into it."""
+    """Return a rule without the days that were derived from its start."""
     day, at = read_due(start)
     rule = read_rule(recurrence)
     return str(forget_start(rule, due_date=day, due_at=at, due_zone=_zone(start)))

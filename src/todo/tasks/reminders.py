@@ -1,6 +1,6 @@
-"""Reminder delivery: each due reminder becomes a journal entry of its owner, and so an event.
+"""Reminder delivery: each due reminder becomes an entry in its owner's journal, and so an event.
 
-Every process looks for due reminders. It locks the owner's account before it takes them, so only
+Every process looks for due reminders. It locks the owner's account before it deletes them, so only
 one process delivers each. Reminders that became due while no process ran are delivered late, once.
 """
 
@@ -28,7 +28,7 @@ from todo.db.tables import Id, Time, reminder, task
 from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "reminders"
-"""Agent of the reminders in the journal."""
+"""Agent of reminders in the journal."""
 
 BATCH = 500
 _MAX_WAIT_S = 5.0
@@ -68,7 +68,7 @@ class ReminderSource(Protocol):
 
 
 class Reminders:
-    """Delivers; one for the process."""
+    """Delivery of due reminders; one instance per process."""
 
     def __init__(
         self,
@@ -76,12 +76,12 @@ class Reminders:
         notify: Callable[[Iterable[str]], None],
         count: Callable[[str, int], None],
     ) -> None:
-        """Prepare.
+        """Create the delivery, which starts with `run`.
 
         Args:
-            source: Reads the tasks.
-            notify: Notifies the followers of the owners' journals.
-            count: Counts journal entries by operation.
+            source: Database of the reminders.
+            notify: Wakes the followers of the given owners' journals.
+            count: Adds a number of journal entries to the metric of an operation.
         """
         self._source = source
         self._notify = notify
@@ -94,14 +94,14 @@ class Reminders:
             try:
                 wait_s = await self._deliver_and_look()
             except (UnavailableError, ConflictError):
-                # They are still there when the database is.
+                # The reminders are still stored when the database is available again.
                 pass
             except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
                 _log.exception("cannot deliver reminders")
             await asyncio.sleep(wait_s)
 
     async def _deliver_and_look(self) -> float:
-        """Deliver what is due; return how long nothing more will be."""
+        """Deliver due reminders and return the time to wait for the next one, in seconds."""
         now = datetime.now(UTC)
         if await self.deliver(now) == BATCH:
             return _MIN_WAIT_S
@@ -109,13 +109,13 @@ class Reminders:
             row = await session.find(_NEXT, {})
         if row is None or row[0] is None:
             return _MAX_WAIT_S
-        # SQLite has text for a time.
+        # SQLite returns times as text.
         following = datetime.fromisoformat(row[0]) if isinstance(row[0], str) else row[0]
         wait_s = (following - datetime.now(UTC)).total_seconds()
         return min(_MAX_WAIT_S, max(_MIN_WAIT_S, wait_s))
 
     async def deliver(self, now: datetime) -> int:
-        """Deliver what is due, at most BATCH; return how many there were."""
+        """Deliver up to BATCH due reminders and return their number."""
         at = format_timestamp(now)
         async with self._source.reading() as session:
             rows = await session.fetch(_DUE, {"now": at})

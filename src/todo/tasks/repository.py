@@ -53,9 +53,9 @@ _SEEN = (_BY_ID, can_see(task.c.owner, task.c.list_id))
 
 @lru_cache(256)
 def _find(fields: tuple[str, ...]) -> Statement:
-    """Make the statement that reads fields of one task that the caller sees, and its version."""
+    """Return the statement that reads fields and version of a task that the caller can see."""
     if "version" in fields:
-        # Cheaper than another column.
+        # Cheaper than a separate column.
         return Statement(
             lambda d: select_document(
                 d, task, lambda s: s.where(*_SEEN), fields, repeated=["version"]
@@ -84,8 +84,8 @@ _ADD = Statement(lambda d: return_document(d, insert(task).values(_VALUES), task
 
 
 def _add_recording() -> Select[Any]:
-    """Add a task with its tags, and record that, in one statement of PostgreSQL's."""
-    # Not cast: that would cut a text that is too long.
+    """Return PostgreSQL's statement that adds a task with its tags and its journal entry."""
+    # No casts: they would truncate a text that is too long.
     typed = [bindparam(column.name, type_=column.type) for column in task.columns]
     new = insert(task).from_select(list(COLUMNS), select(*typed).select_from(LOCKED))
     added = new.returning(task).cte("added")
@@ -112,7 +112,7 @@ _REMOVE = Statement(delete(task).where(_BY_ID))
 
 
 def _tag(dialect: str) -> Insert:
-    """One row for each tag of a JSON array."""
+    """Return the statement that inserts a row for each tag of a JSON array."""
     each = func.json_each if dialect == SQLITE else func.json_array_elements_text
     words = each(cast(bindparam("tags"), JSON) if dialect != SQLITE else bindparam("tags"))
     word = words.table_valued("value").c.value
@@ -131,7 +131,7 @@ _FORGET = Statement(delete(reminder).where(reminder.c.task_id == bindparam("task
 
 
 def _subtree(dialect: str) -> Select[Any]:
-    """The tasks below one, by depth; one more than MAX_SUBTREE means that there are too many."""
+    """Return all subtasks of a task, by depth; more than MAX_SUBTREE rows are too many."""
     below = (
         select(task.c.id, literal(1).label("depth"))
         .where(task.c.parent_id == bindparam("id"))
@@ -174,7 +174,7 @@ _FOLLOWED = Statement(
 
 def _following(dialect: str) -> Select[Any]:
     seen = can_see(task.c.owner, task.c.list_id)
-    # The index has only tasks that follow one.
+    # `IS NOT NULL` makes the partial index `ix_task_previous` usable.
     follows = task.c.previous_id.is_not(None) & task.c.previous_id.in_(
         unnest_json(dialect, "previous", Id)
     )
@@ -187,7 +187,7 @@ _FOLLOWING = Statement(_following)
 
 
 class TaskRepository:
-    """The tasks that a caller may see, within one session."""
+    """Reads and writes of the tasks that a caller can see, within one session."""
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
@@ -196,12 +196,12 @@ class TaskRepository:
     async def find(
         self, task_id: str, fields: tuple[str, ...] = TASK_FIELDS
     ) -> StoredDocument | None:
-        """Return the document of a task that the caller sees, or some of its fields."""
+        """Return fields of a task's document; None if the caller cannot see the task."""
         row = await self._session.find(_find(fields), {"id": task_id, **self._sight})
         return None if row is None else StoredDocument(task_id, row[1], as_bytes(row[0]))
 
     async def find_owner(self, task_id: str) -> str | None:
-        """Return the owner of a task that the caller sees."""
+        """Return the owner of a task; None if the caller cannot see the task."""
         row = await self._session.find(_FIND_OWNER, {"id": task_id, **self._sight})
         return None if row is None else row[0]
 
@@ -210,28 +210,28 @@ class TaskRepository:
         return (_FIND_TO_WRITE, {"id": task_id, **self._sight})
 
     async def find_list(self, list_id: str) -> tuple[str, bool] | None:
-        """Return the owner of a list that the caller sees, and whether tasks may be put there."""
+        """Return the owner of a visible list, and whether the caller may add tasks to it."""
         row = await self._session.find(_FIND_LIST, {"id": list_id, **self._sight})
         return None if row is None else (row[0], bool(row[1]))
 
     async def find_subtree(self, task_id: str) -> list[bytes]:
-        """Return the documents of all tasks below one, those above first."""
+        """Return the documents of a task's subtasks at all levels, parents first."""
         rows = await self._session.fetch(_SUBTREE, {"id": task_id})
         return [as_bytes(row[0]) for row in rows]
 
     async def find_ancestors(self, task_id: str) -> list[str]:
-        """Return the ids of a task and of those above it."""
+        """Return the IDs of a task and its ancestors."""
         rows = await self._session.fetch(_ANCESTORS, {"id": task_id})
         return [str(row[0]) for row in rows]
 
     async def is_followed(self, task_id: str) -> bool:
-        """Return whether the series has a next task after this one."""
+        """Return whether the next occurrence after a task of a series exists."""
         return await self._session.find(_FOLLOWED, {"previous": task_id}) is not None
 
     async def find_following(self, task_ids: Sequence[str]) -> list[bytes]:
-        """Return the documents of the tasks that follow others in their series, in their order.
+        """Return the documents of the next occurrences after tasks, in the order of `task_ids`.
 
-        Those that the caller does not see are left out.
+        Occurrences that the caller cannot see are left out.
         """
         if not task_ids:
             return []
@@ -243,12 +243,15 @@ class TaskRepository:
     def add(
         self, new: Task, fire_times: Iterable[str], words: str | None = None
     ) -> list[BoundStatement]:
-        """Store a task; the first of the calls returns its document."""
+        """Return the statements that add a task; the first one returns its document."""
         new = normalize_task(new)
         return [(_ADD, to_row(new, words)), *_derive(new, new["tags"], fire_times)]
 
     def add_recording(self, new: Task, words: str | None = None) -> BoundStatement:
-        """Store a task without reminders, for `UnitOfWork.execute_and_record`."""
+        """Return the statement that adds and records a task, for `UnitOfWork.execute_and_record`.
+
+        The task must not have reminders.
+        """
         return (_ADD_RECORDING, to_row(normalize_task(new), words))
 
     def change(
@@ -258,12 +261,12 @@ class TaskRepository:
         fire_times: Iterable[str] | None = None,
         words: str | None = None,
     ) -> list[BoundStatement]:
-        """Store an existing task; the first of the calls returns its document.
+        """Return the statements that update a task; the first one returns its document.
 
         Args:
-            before: Stored task.
-            after: New task.
-            fire_times: Times of the reminders, None to leave them unchanged.
+            before: Task before the change.
+            after: Task after the change.
+            fire_times: Times of the reminders; None leaves them unchanged.
             words: Search words, if known.
         """
         after = normalize_task(after)
@@ -281,16 +284,16 @@ class TaskRepository:
         return calls + _derive(after, tags or [], fire_times or ())
 
     def remind(self, reminded: Task, fire_times: Iterable[str]) -> list[BoundStatement]:
-        """Replace the reminder times of a task."""
+        """Return the statements that replace the reminder times of a task."""
         return [(_FORGET, {"task_id": reminded["id"]}), *_derive(reminded, [], fire_times)]
 
     def remove(self, task_id: str) -> BoundStatement:
-        """Delete a task and all below it."""
+        """Return the statement that deletes a task with its subtasks."""
         return (_REMOVE, {"id": task_id})
 
 
 def _derive(stored: Task, tags: Sequence[str], fire_times: Iterable[str]) -> list[BoundStatement]:
-    """Return the statements that store new tags and reminder times of a task."""
+    """Return the statements that add tags and reminder times of a task."""
     of_task = {"owner": stored["owner"], "task_id": stored["id"]}
     calls: list[BoundStatement] = []
     if tags:

@@ -124,7 +124,7 @@ async def read_task(
         stored = await TaskRepository(session, caller).find(str(task_id), wanted)
     if stored is None:
         raise NotFoundError
-    # Parts of a task have a tag of their own, which names the fields as well.
+    # The entity tag of a partial task is a hash of its body.
     tag = etag_for(stored.version) if wanted == TASK_FIELDS else None
     return json_response(request, stored.body, tag)
 
@@ -189,12 +189,12 @@ async def delete_task(request: Request, caller: CallerDep, task_id: UUID) -> Res
 
 
 def changed(stored: StoredDocument) -> StoredResponse:
-    """Return the response to a change: the task as it is now."""
+    """Return the response to a change, with the current task."""
     return StoredResponse(200, stored.body, {"etag": etag_for(stored.version)})
 
 
 def created(stored: StoredDocument) -> StoredResponse:
-    """Return the response to a creation: the new task and its address."""
+    """Return the response to a creation, with the new task and its URL."""
     headers = {"etag": etag_for(stored.version), "location": f"{PATH}/{stored.id}"}
     return StoredResponse(201, stored.body, headers)
 
@@ -216,5 +216,5 @@ def _read_fields(fields: str | None) -> tuple[str, ...]:
             "message": f'"{name}" is not a field of a task; use {", ".join(TASK_FIELDS)}',
         }
         raise ValidationFailedError(errors=[error])
-    # In one order, so that the same fields are the same statement.
+    # In a fixed order, so that the same fields share one cached statement.
     return tuple(name for name in TASK_FIELDS if name in wanted)

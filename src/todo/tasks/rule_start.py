@@ -1,7 +1,7 @@
-"""The start of a stored rule: the due at the time when the rule was set, read from the journal.
+"""Start of a recurrence rule: the task as it was when its rule was set, read from the journal.
 
-Moving the due later moves one instance. The days that the service wrote into the rule are those of
-the due before that.
+Moving the due date later moves only one instance. The days that the service wrote into the rule
+come from the due date at the time when the rule was set.
 """
 
 from sqlalchemy import bindparam, literal_column, select
@@ -12,7 +12,7 @@ from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import journal
 
-# Newest first; a task with more changes than that keeps the days of its rule.
+# A rule that was set more changes ago may keep the days of its start.
 _MAX_ENTRIES = 100
 _STATES = Statement(
     select(journal.c.after)
@@ -27,12 +27,7 @@ _STATES = Statement(
 
 
 async def find_rule_start(session: Session, task: Task) -> Task:
-    """Return the earliest state of a task that had the rule that it has now.
-
-    Args:
-        session: Reads.
-        task: The task.
-    """
+    """Return the state of a task at the time when its current rule was set."""
     start = task
     rows = await session.fetch(_STATES, {"owner": task["owner"], "id": task["id"]})
     for (after,) in rows:

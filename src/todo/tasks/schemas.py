@@ -50,7 +50,7 @@ def _distinct(items: list[Any]) -> list[Any]:
     return list(dict.fromkeys(items))
 
 
-# `nfc_validator` comes last, so that it runs first: lengths count in NFC.
+# `nfc_validator` comes last and so runs first: the limits apply to the text in NFC.
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_TITLE_LENGTH),
@@ -81,7 +81,7 @@ def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - whatever a calle
     return normalize_text(given.strip(), TAG_LENGTH) if isinstance(given, str) else given
 
 
-# Names a tag that there may be: one that is too long in the one form is stored as it was.
+# For looking up a tag: one whose NFC exceeds the limit is stored as it was sent.
 StoredTag = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
@@ -162,7 +162,7 @@ class TaskCreate(BaseModel):
 class TaskUpdate(BaseModel):
     """Changes to a task. Absent fields keep their value, `null` removes it.
 
-    Setting `due_date` removes `due_at` and `due_zone`, and the other way round.
+    Setting `due_date` removes `due_at` and `due_zone`, and vice versa.
     """
 
     model_config = ConfigDict(
@@ -237,7 +237,7 @@ class TaskRead(ResponseSchema):
 
 
 class TaskPart(ResponseSchema):
-    """A task, or those of its fields that were asked for."""
+    """A task, or its requested fields."""
 
     model_config = ConfigDict(
         json_schema_extra=show_examples(
@@ -248,7 +248,7 @@ class TaskPart(ResponseSchema):
 
 
 class TaskPage(ResponseSchema):
-    """One page. It may be short, even empty, while `next_cursor` says that there is more."""
+    """One page. It may be short, even empty, while `next_cursor` is not null."""
 
     items: list[TaskPart]
     next_cursor: str | None = Field(description="Cursor of the next page; null on the last page.")

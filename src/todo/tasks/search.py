@@ -1,7 +1,7 @@
-"""Search: SQL conditions on the stored words of tasks, the same on both databases.
+"""Full-text search: SQL conditions on the stored search words of tasks.
 
-An index of terms, PostgreSQL's GIN or SQLite's FTS5, finds the tasks of an owner that may match;
-their searched text decides. So the same words find the same tasks on both, in the same order.
+An index of terms (PostgreSQL's GIN, SQLite's FTS5) finds candidates, whose stored words are then
+compared. So both databases find the same tasks, in the same order.
 """
 
 from typing import Any
@@ -36,7 +36,7 @@ _MATCHED = table("task_words", column("rowid"))
 
 
 def search_params(dialect: str, owner: str, query: WordQuery) -> dict[str, str]:
-    """Return the parameters of the conditions: `terms` and `pieces`."""
+    """Return the SQL parameters of a search: `terms` and `pieces`."""
     terms = [Term(owner_term(owner)), *query.terms]
     if dialect == SQLITE:
         expression = " ".join(f'"{each.text}"{"*" if each.is_prefix else ""}' for each in terms)
@@ -46,11 +46,9 @@ def search_params(dialect: str, owner: str, query: WordQuery) -> dict[str, str]:
 
 
 def may_match(dialect: str, limit: int) -> ColumnElement[bool]:
-    """Return whether a task of `owner` has the `terms`, as the index of terms finds it.
+    """Return the condition that the index finds all `terms` in a task of `owner`.
 
-    Args:
-        dialect: Name of the database's dialect.
-        limit: Maximum number of tasks; SQLite's index returns no more.
+    On SQLite, it matches at most `limit` tasks.
     """
     owner: ColumnElement[str] = bindparam("owner")
     if dialect == SQLITE:
@@ -59,20 +57,20 @@ def may_match(dialect: str, limit: int) -> ColumnElement[bool]:
         ids = select(_NUMBERS.c.task_id).where(_NUMBERS.c.number.in_(rows))
         return and_(task.c.owner == owner, task.c.id.in_(ids))
     terms = cast(bindparam("terms"), TSQUERY)
-    # An expression has no index: nothing else is combined with the one of terms.
+    # An expression without an index, so that PostgreSQL does not combine two indexes.
     is_owned = task.c.owner.op("||")(literal_column("''")) == owner
     return and_(_TERMS.op("@@", is_comparison=True)(terms), is_owned)
 
 
 def has_words(dialect: str, source: FromClause) -> ColumnElement[bool]:
-    """Return whether the searched text of a task that was read already has all `pieces`."""
+    """Return the condition that the stored words of a task contain all `pieces`."""
     piece = _pieces(dialect)
     missing = select(literal(1)).where(_find(dialect, source, piece) == literal_column("0"))
     return missing.limit(1).scalar_subquery().is_(None)
 
 
 def rank(dialect: str, source: FromClause) -> ColumnElement[Any]:
-    """Return the number of the words in the title, for a task that has all of them."""
+    """Return an expression for the number of `pieces` that occur in a task's title."""
     piece = _pieces(dialect)
     title_end = _find(dialect, source, literal(f" {OWNER_MARK}"))
     in_title = _find(dialect, source, piece) < title_end
@@ -87,7 +85,7 @@ def _pieces(dialect: str) -> ColumnElement[str]:
 
 
 def _find(dialect: str, source: FromClause, piece: ColumnElement[str]) -> ColumnElement[int]:
-    """Return the place of a piece in the searched text; 0 if it does not occur."""
+    """Return an expression for the position of a piece in the stored words, 0 if missing."""
     place = func.instr if dialect == SQLITE else func.strpos
     found: ColumnElement[int] = place(source.c.words, piece)
     return found

@@ -1,4 +1,4 @@
-"""Task service: the rules for tasks, for HTTP, agents' tools and imports."""
+"""Task service: creates and changes tasks for HTTP and agents' tools."""
 
 from collections.abc import Iterable, Sized
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _REMINDED_BY = ("due_date", "due_at", "reminders", "is_completed")
 
 @dataclass(frozen=True, slots=True)
 class LockedTask:
-    """A task that the caller may change, while its owner's account is locked.
+    """Task that the caller may change, with its owner's locked account.
 
     Attributes:
-        account: The account.
-        document: The task as it is stored.
-        task: The same, parsed.
+        account: Locked account of the owner.
+        document: Stored JSON document.
+        task: Parsed document.
     """
 
     account: Account
@@ -37,20 +37,17 @@ class LockedTask:
 
     @property
     def stored(self) -> StoredDocument:
-        """Its document with what a response needs."""
+        """Stored document with its ID and version."""
         return StoredDocument(self.task["id"], self.task["version"], self.document)
 
 
 class TaskService:
-    """The rules for tasks, within one write."""
+    """Creation, change and deletion of tasks within one unit of work.
+
+    Repeated attempts at one request share `rules`, and thereby its time budget.
+    """
 
     def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
-        """Create the service for one write.
-
-        Args:
-            work: Unit of work.
-            rules: Evaluates the rules of the request; its budget is shared by repeated attempts.
-        """
         self._work = work
         self._caller = work.caller
         self._store = TaskRepository(work.session, work.caller)
@@ -60,13 +57,12 @@ class TaskService:
         """Store a new task and return its document.
 
         Args:
-            fields: Given fields. An `id` becomes the ID of the task, to which other tasks of the
-                same write can refer.
+            fields: Fields of the task. With an `id`, other tasks of the same unit of work can
+                refer to it.
 
         Raises:
-            NotFoundError: The list or the parent does not exist, or the caller cannot see it.
-            ReadOnlyError: The caller may not create tasks there.
-            ValidationFailedError: The zone, rule, list or parent is invalid.
+            ReadOnlyError: The caller may not create tasks in the list or below the parent.
+            ValidationFailedError: The due date, zone, rule, list or parent is invalid.
         """
         task = make_task(fields, self._work.caller.user, self._work.timestamp)
         account = await self._place(task, fields.get("parent_id"), fields.get("list_id"))
@@ -76,7 +72,7 @@ class TaskService:
         task_id, owner = task["id"], task["owner"]
         words = await self._rules.render_searched(task)
         if account is None:
-            # A task without a due time has no reminders either.
+            # Without a due time, there are no reminders to store.
             adding = self._store.add_recording(task, words)
             document = await self._work.execute_and_record(owner, adding, "create", "task", task_id)
             if document is not None:
@@ -88,29 +84,28 @@ class TaskService:
         return StoredDocument(task_id, task["version"], document)
 
     async def get_to_change(self, task_id: str, expected: frozenset[int] | None = None) -> Task:
-        """Return a task, which nobody else can change until this write is over.
+        """Lock a task against changes by other writers, and return it.
 
         Raises:
-            ProblemError: As `update`.
+            ProblemError: The task cannot be changed; see `update`.
         """
         return (await self._lock(task_id, expected)).task
 
     async def update(
         self, task_id: str, changes: TaskChanges, expected: frozenset[int] | None = None
     ) -> StoredDocument:
-        """Change the given fields; return the task's document.
+        """Change the given fields of a task and return its document.
 
         Args:
             task_id: ID of the task.
-            changes: Given fields.
-            expected: Accepted versions, None for any.
+            changes: New values of fields.
+            expected: Accepted current versions; None for any.
 
         Raises:
-            NotFoundError: The task does not exist, or the caller cannot see it: the responses are
-                the same.
+            NotFoundError: The task does not exist, or the caller cannot see it.
             ReadOnlyError: The caller can see the task, but may not change it.
-            VersionMismatchError: The task has none of the expected versions.
-            ValidationFailedError: As for `create`.
+            VersionMismatchError: The task's version is not one of `expected`.
+            ValidationFailedError: The due date, zone, rule, list or parent is invalid.
         """
         found = await self._lock(task_id, expected)
         before, task = found.task, _apply(found.task, changes)
@@ -122,7 +117,7 @@ class TaskService:
         if _RULE_FIELDS & changes.keys():
             await self._normalize_due(task, found.account.zone)
             if _is_same_instant(task["due_at"], before["due_at"]):
-                # Each database writes it in its own way.
+                # Keep the stored text: each database formats the same instant differently.
                 task["due_at"] = before["due_at"]
         operation = "update"
         if task["is_completed"] != before["is_completed"]:
@@ -138,48 +133,48 @@ class TaskService:
     async def complete(
         self, task_id: str, expected: frozenset[int] | None = None
     ) -> StoredDocument:
-        """Mark a task as done; once done, nothing changes.
+        """Complete a task and create the next occurrence of its series.
 
-        The next task of a series is created with it.
+        Completing a completed task changes nothing.
 
         Raises:
-            ProblemError: As `update`.
+            ProblemError: The task cannot be changed; see `update`.
         """
         return await self.update(task_id, {"is_completed": True}, expected)
 
     async def reopen(self, task_id: str, expected: frozenset[int] | None = None) -> StoredDocument:
-        """Mark a task as open; the next one of a series stays, and is not made again.
+        """Reopen a task; the next occurrence of its series stays, and is not created twice.
 
         Raises:
-            ProblemError: As `update`.
+            ProblemError: The task cannot be changed; see `update`.
         """
         return await self.update(task_id, {"is_completed": False}, expected)
 
     async def delete(self, task_id: str, expected: frozenset[int] | None = None) -> None:
-        """Delete a task and all below it.
+        """Delete a task with its subtasks at all levels.
 
         Raises:
-            StateConflictError: There are more than MAX_SUBTREE below it.
-            ProblemError: As `update`.
+            StateConflictError: The task has more than MAX_SUBTREE subtasks.
+            ProblemError: The task cannot be changed; see `update`.
         """
         found = await self._lock(task_id, expected)
         below = await self._store.find_subtree(task_id)
         _refuse_many(below)
-        # Those below first, so that undoing in reverse order finds each parent in its place.
+        # Record subtasks first: undo runs in reverse order, and must restore each parent first.
         for document in [*reversed(below), found.document]:
             self._record("delete", parse_task(document), document, None)
         await self._work.session.run(self._store.remove(task_id))
 
     async def _lock(self, task_id: str, expected: frozenset[int] | None) -> LockedTask:
-        """Find a task to be changed, and lock its owner's account.
+        """Lock the account of a task's owner, and return the task.
 
-        No other account is locked: two users who each change a task of the other's would wait for
-        each other.
+        The caller's own account is not locked: two users who change each other's tasks would
+        deadlock.
         """
         owner = await self._store.find_owner(task_id)
         if owner is None:
             raise NotFoundError
-        # Read only now: until then, others could change it.
+        # Read after locking: before, others could still change the task.
         account, (rows,) = await self._work.lock(owner, self._store.find_to_write(task_id))
         if not rows:
             raise NotFoundError
@@ -206,7 +201,7 @@ class TaskService:
         return StoredDocument(task["id"], task["version"], document)
 
     async def _continue_series(self, account: Account, done: Task) -> None:
-        """Create the task that follows a completed one, unless it is there or its series ends."""
+        """Create the occurrence after a completed task, unless it exists or the series ends."""
         recurrence = done["recurrence"]
         if recurrence is None or await self._store.is_followed(done["id"]):
             return
@@ -233,14 +228,14 @@ class TaskService:
     async def _place(
         self, task: Task, parent_id: str | None, list_id: str | None
     ) -> Account | None:
-        """Set owner, list and parent of a new task; return the account if that locked it."""
+        """Set owner, list and parent of a new task; return the owner's account if locked here."""
         if parent_id is None:
             list_id = list_id or self._caller.list_id
             if list_id is None:
                 return None
         await self._find_place(task, parent_id, list_id)
         account, _ = await self._work.lock(task["owner"])
-        # Looked at again: until its owner's account is locked, a place may move or go.
+        # Check again after locking: before, the list or parent could be moved or deleted.
         await self._find_place(task, parent_id, list_id)
         return account
 
@@ -276,7 +271,7 @@ class TaskService:
         return owner
 
     async def _move(self, found: LockedTask, task: Task, changes: TaskChanges) -> None:
-        """Give a task another parent or list; all below it follows into the list."""
+        """Move a task to another parent or list, and its subtasks to the same list."""
         parent_id = task["parent_id"]
         if parent_id is not None:
             if parent_id != found.task["parent_id"]:
@@ -314,7 +309,7 @@ class TaskService:
             raise field_error("parent_id", f"tasks can be nested at most {MAX_DEPTH} levels deep")
 
     async def _normalize_due(self, task: Task, zone: str) -> None:
-        """Check due and rule, and write each in its one form."""
+        """Validate and normalize the due date or time and the rule of a task."""
         if task["recurrence"] is None:
             validate_due(task, zone)
         else:
@@ -338,7 +333,7 @@ class TaskService:
 
 
 def _apply(before: Task, changes: TaskChanges) -> Task:
-    """Return a task with the fields that are given, and without those that they replace."""
+    """Return the task after the changes; a due date replaces a due time and vice versa."""
     task: Task = {**before, **changes}
     if changes.get("due_date") is not None:
         task["due_at"] = None
@@ -350,7 +345,7 @@ def _apply(before: Task, changes: TaskChanges) -> Task:
 
 
 def _is_switched_to_completion(before: Task, changes: TaskChanges) -> bool:
-    """Whether a change keeps the rule, and makes it count from completion."""
+    """Return whether a change makes the existing rule count from completion."""
     if before["recurrence"] is None or "recurrence" in changes:
         return False
     is_now = changes.get("recurrence_from") == "completion"
@@ -364,7 +359,7 @@ def _is_same_instant(one: str | None, other: str | None) -> bool:
 
 
 def measure_height(task_id: str, below: Iterable[Task]) -> int:
-    """Return how many levels there are below a task; `below` has those above first."""
+    """Return the number of levels below a task; in `below`, parents precede their subtasks."""
     depths: dict[str | None, int] = {task_id: 0}
     for task in below:
         depths[task["id"]] = depths[task["parent_id"]] + 1

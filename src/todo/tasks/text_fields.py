@@ -6,7 +6,7 @@ from todo.text.normalization import normalize_text
 
 
 def normalize_task(task: Task) -> Task:
-    """Return a task with its texts in their one form, and no tag twice."""
+    """Return a task with its texts in NFC and without duplicate tags."""
     description = task["description"]
     return task | {
         "title": normalize_text(task["title"], TITLE_LENGTH),
@@ -16,5 +16,5 @@ def normalize_task(task: Task) -> Task:
 
 
 def normalize_list(task_list: TaskList) -> TaskList:
-    """Return a list with its name in its one form."""
+    """Return a list with its name in NFC."""
     return task_list | {"name": normalize_text(task_list["name"], LIST_NAME_LENGTH)}

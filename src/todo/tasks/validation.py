@@ -12,7 +12,7 @@ from todo.tasks.recurrence import normalize_rule
 
 
 def make_task(fields: NewTask, owner: str, at: str) -> Task:
-    """Return a new task with the fields that are given, in no list and below none."""
+    """Return a new task with the given fields, without a list and a parent."""
     position = fields.get("position")
     return {
         "id": fields.get("id") or str(new_uuid7()),
@@ -29,7 +29,7 @@ def make_task(fields: NewTask, owner: str, at: str) -> Task:
         "recurrence": fields.get("recurrence"),
         "recurrence_from": fields.get("recurrence_from", "schedule"),
         "reminders": fields.get("reminders", []),
-        # After all others: new ones are later.
+        # The current time sorts new tasks after all others.
         "position": round(time.time(), 3) if position is None else position,
         "is_completed": False,
         "completed_at": None,
@@ -41,17 +41,17 @@ def make_task(fields: NewTask, owner: str, at: str) -> Task:
 
 
 def needs_account(task: Task) -> bool:
-    """Whether the task depends on the zone of its owner."""
+    """Return whether a task depends on the time zone of its owner's account."""
     return (
         task["recurrence"] is not None or task["due_date"] is not None or task["due_at"] is not None
     )
 
 
 def validate_due(task: Task, account_zone: str) -> None:
-    """Check due time, zone and rule, and write each in its one form.
+    """Validate the due date, due time, zone and rule of a task, and normalize them in place.
 
     Raises:
-        ValidationFailedError: One of them is not acceptable.
+        ValidationFailedError: One of these fields is invalid.
     """
     day, at = task["due_date"], task["due_at"]
     if day is not None and not EARLIEST <= date.fromisoformat(day) <= LATEST:

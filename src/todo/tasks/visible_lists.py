@@ -1,4 +1,4 @@
-"""Visible lists: the lists that a caller sees, by id and by name."""
+"""Lists that a caller can see, by ID and by name."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from todo.db.statement import Statement
 from todo.db.tables import Id, list_share, task_list
 
 MAX_LISTS = 1000
-"""Maximum number of named lists, the oldest ones, of the caller and of other users each."""
+"""Maximum number of the caller's own lists, and of shared lists; the oldest are used."""
 
 _USER: ColumnElement[str] = bindparam("user")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
@@ -46,14 +46,7 @@ _LISTS = Statement(_select_lists())
 
 @dataclass(frozen=True, slots=True)
 class VisibleList:
-    """A list that the caller can see.
-
-    Attributes:
-        id: ID of the list.
-        name: Name of the list.
-        owner: Owner of the list.
-        access: Access of the caller to its tasks: owner, write or read.
-    """
+    """List that the caller can see, with the caller's `access`: owner, write or read."""
 
     id: str
     name: str
@@ -62,35 +55,26 @@ class VisibleList:
 
 
 class VisibleLists:
-    """The lists that a caller sees, oldest first."""
+    """Lists that a caller can see, oldest first; `is_complete` is false if some are left out."""
 
     def __init__(self, lists: Iterable[VisibleList] = (), *, is_complete: bool = True) -> None:
-        """Take the lists.
-
-        Args:
-            lists: Oldest first.
-            is_complete: Whether the caller sees no others.
-        """
         self._by_id = {each.id: each for each in lists}
         self.is_complete = is_complete
 
     @property
     def all(self) -> list[VisibleList]:
-        """All of them."""
+        """All of these lists, oldest first."""
         return list(self._by_id.values())
 
     def find_name(self, list_id: str) -> str | None:
-        """Return the name of a list, None where the caller does not see it."""
+        """Return the name of a list; None if it is not one of these."""
         found = self._by_id.get(list_id)
         return None if found is None else found.name
 
     @cached_property
     def by_name(self) -> dict[str, list[VisibleList]]:
-        """The lists of each name, in the form in which names are compared.
-
-        Another user's list does not make a name of the caller's own lists ambiguous.
-        """
-        # The grammar is loaded when it is first used: it is not needed at start.
+        """Lists by folded name; a name of an own list does not refer to shared lists."""
+        # Loaded on first use: the grammar is not needed at startup.
         from todo.quickadd.marks import fold_list_name  # noqa: PLC0415
 
         found: dict[str, list[VisibleList]] = defaultdict(list)
@@ -100,7 +84,7 @@ class VisibleLists:
 
     @cached_property
     def names(self) -> dict[str, tuple[str, ...]]:
-        """The ids that each name can mean in quick add: of lists that can be written to."""
+        """IDs of the writable lists by name, for quick add."""
         names: dict[str, tuple[str, ...]] = {}
         for lists in self.by_name.values():
             written = [each for each in lists if each.access != "read"]
@@ -109,12 +93,12 @@ class VisibleLists:
         return names
 
     def add(self, new: VisibleList) -> "VisibleLists":
-        """Return these lists and a new one."""
+        """Return these lists with a new one at the end."""
         return VisibleLists([*self.all, new], is_complete=self.is_complete)
 
 
 async def fetch_visible_lists(session: Session, caller: Caller) -> VisibleLists:
-    """Read the lists that a caller sees; with a token for one list, only that one."""
+    """Return the lists that a caller can see; with a token for one list, only that list."""
     rows = await session.fetch(_LISTS, {"user": caller.user, "only_list": caller.list_id})
     lists = [VisibleList(str(list_id), *more) for list_id, *more in rows]
     own = [each for each in lists if each.access == "owner"]

@@ -1,4 +1,4 @@
-"""The row of an account: its lock, which every write takes first, and its version."""
+"""Lock and version of an account: its row, which every write locks first."""
 
 from sqlalchemy import bindparam, select
 
@@ -19,10 +19,10 @@ LOCKING = (
     .with_for_update()
 )
 LOCKED = LOCKING.cte("locked")
-"""For statements that lock the account of `owner` and do something as well."""
+"""For statements that also change something after locking the account of `owner`."""
 
 ACCOUNT_VERSION = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
-"""The number of the last change: the version of what has none of its own, such as tags."""
+"""Number of an account's last change: the version of entities without their own, such as tags."""
 
 
 async def find_account_version(session: Session, owner: str) -> int:

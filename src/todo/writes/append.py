@@ -1,8 +1,8 @@
-"""Journal append within PostgreSQL: one statement that changes, hashes and records.
+"""Journal append on PostgreSQL: one statement that locks, creates, hashes and records.
 
-It computes the chain of `todo.writes.hash_chain`. It locks the account (`LOCKED`), creates
-something and its entry, which saves the round trips in between. Such an entry has no document
-`before`.
+The statement saves the round trips between locking the account (`LOCKED`), creating an entity and
+appending its journal entry. It computes the hash as `todo.writes.hash_chain` does. Such an entry
+has no document `before`.
 """
 
 from collections.abc import Mapping
@@ -35,11 +35,13 @@ _GIVEN = (
 
 
 def appending(changed: CTE) -> Select[Any]:
-    """Select the columns of `LOCKED` as they are after the entry, and what was written.
+    """Return the statement that appends the entry of a created task.
+
+    It returns the columns of `LOCKED` after the entry, and the document. Its parameters include
+    those of `entry_values`.
 
     Args:
-        changed: The document as text, `after`, of what the statement has changed; at most one row.
-            The rest of the entry comes as the parameters of `entry_values`.
+        changed: At most one row with the document of the created task as text, `after`.
     """
     salt: ColumnElement[bytes] = bindparam("salt", type_=LargeBinary)
     opened = bindparam("opened", type_=Text)
@@ -49,7 +51,7 @@ def appending(changed: CTE) -> Select[Any]:
         select(*LOCKED.c, changed.c.after, commitment.label("commitment"))
         .select_from(LOCKED.join(changed, literal_column("true")))
         .cte("committed")
-        # Otherwise the commitment is computed again wherever it is used.
+        # Otherwise PostgreSQL computes the commitment again for each use.
         .prefix_with("MATERIALIZED")
     )
     seq = committed.c.seq + literal_column("1")
@@ -65,7 +67,7 @@ def appending(changed: CTE) -> Select[Any]:
         committed.c.chain_id,
         seq.label("seq"),
         func.sha256(hashed).label("hash"),
-        # It makes one task; see `todo.writes.storage_quota`.
+        # One task is created; see `todo.writes.storage_quota`.
         (committed.c.tasks + literal_column("1")).label("tasks"),
         (committed.c.size + func.octet_length(committed.c.after)).label("size"),
         committed.c.after,
@@ -75,7 +77,7 @@ def appending(changed: CTE) -> Select[Any]:
         "owner": bindparam("owner", type_=String),
         **{name: bindparam(name, type_=journal.c[name].type) for name in _GIVEN},
         **{name: entry.c[name] for name in ("seq", "after", "commitment", "hash")},
-        # Such a statement is the first of its request.
+        # This is the first entry of its request.
         "request_seq": entry.c.seq,
         "salt": salt,
     }
@@ -92,7 +94,7 @@ def appending(changed: CTE) -> Select[Any]:
 
 
 def entry_values(entry: Entry, salt: bytes) -> Mapping[str, Any]:
-    """Return the parameters that `appending` adds to those of the change itself."""
+    """Return the parameters for the entry in a statement of `appending`."""
     return {
         **{name: getattr(entry, name) for name in _GIVEN},
         "salt": salt,

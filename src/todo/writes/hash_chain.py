@@ -1,12 +1,12 @@
-"""The hash chain of the entries in an owner's journal.
+"""Hash chain of the entries in an owner's journal.
 
     commitment = SHA-256(salt || content)
-    hash       = SHA-256(hash of the entry before || chain id || seq || at || commitment)
+    hash       = SHA-256(hash of the previous entry || chain id || seq || at || commitment)
 
-`content` is everything in an entry about people and tasks; `at` and `seq` are plain. An entry whose
-content and salt were erased still has its commitment, so the chain can be verified without them,
-and the content cannot be guessed by trial. The format is final: a stored journal must stay
-verifiable.
+`content` is everything in an entry about people and tasks; `at` and `seq` are stored separately. If
+the content and salt of an entry are erased, its commitment remains. So the chain can be verified
+without them, and without the salt the content cannot be guessed by trial. The format is final:
+stored journals must stay verifiable.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from uuid import UUID
 import orjson
 
 GENESIS = b""
-"""The hash before an owner's first entry."""
+"""Hash that precedes an owner's first entry."""
 
 SALT_BYTES = 16
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -25,15 +25,15 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One change: actor, operation, item and time.
+    """Journal entry of one change: actor, operation, entity and time.
 
     Attributes:
         at: Time, in RFC 3339.
         actor: User of the token.
         operation: create, update, complete, reopen, delete, remind, restore, share, unshare.
         kind: Kind of `entity_id`: task, list, share, account, token.
-        before: Document before the change, as JSON text; None if there was none.
-        after: Document after it.
+        before: Document before the change, as JSON text; None for a creation.
+        after: Document after the change, as JSON text; None for a deletion.
     """
 
     at: str
@@ -51,7 +51,7 @@ class Entry:
 
 
 def open_content(entry: Entry) -> bytes:
-    """Return the content of an entry up to what is written last, its document `after`."""
+    """Return the content of an entry up to its last element, the document `after`."""
     content = orjson.dumps(
         [
             entry.actor,
@@ -76,7 +76,7 @@ def commit(salt: bytes, entry: Entry) -> bytes:
 
 
 def write_instant(at: str) -> bytes:
-    """Return a time in RFC 3339 as the hash has it; the instant counts, not how it is written."""
+    """Return the hashed form of an RFC 3339 time, in which equal instants are equal."""
     microseconds = (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
     return microseconds.to_bytes(8, signed=True)
 
@@ -85,9 +85,9 @@ def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) 
     """Return the hash of the entry that follows `previous`.
 
     Args:
-        previous: Hash of the entry before, `GENESIS` for the first.
+        previous: Hash of the previous entry, `GENESIS` for the first.
         chain_id: ID of the chain.
-        seq: Number of this entry, from 1.
+        seq: Sequence number of this entry, from 1.
         at: Time of this entry, in RFC 3339.
         commitment: Commitment to the content of this entry.
     """

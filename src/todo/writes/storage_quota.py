@@ -1,7 +1,7 @@
-"""Storage quota: how many tasks, and how many bytes of tasks and lists, one account may hold.
+"""Storage quota: limits on the tasks of an account, and on the bytes of its tasks and lists.
 
-The account's row counts both, in the statement that every write ends with, so a write pays nothing
-for them. An account from before the counters is counted once, by its first write under a quota.
+The account's row counts both. The last statement of every write updates it anyway, so the counters
+cost nothing. An account that predates the counters is counted by its first write under a quota.
 """
 
 from dataclasses import dataclass
@@ -52,13 +52,13 @@ class QuotaExceededError(ProblemError):
 
 @dataclass(slots=True)
 class Stored:
-    """The stored amount of an account, and by how much one write changes it.
+    """Storage use of an account, and its growth by one write.
 
     Attributes:
-        tasks: Number of tasks; None while the account was never counted.
-        size: Bytes of the JSON documents of tasks and lists; None likewise.
-        more_tasks: Tasks that the write adds, less those that it removes.
-        more_bytes: Bytes likewise, without what completing and reopening adds.
+        tasks: Number of tasks; None if the account was never counted.
+        size: Bytes of the JSON documents of tasks and lists; None if never counted.
+        more_tasks: Net number of tasks that the write adds.
+        more_bytes: Net bytes that the write adds, except by completing and reopening.
     """
 
     tasks: int | None
@@ -73,7 +73,7 @@ class Stored:
         if (operation, kind) == ("delete", "account"):
             self.tasks = self.size = 0
         if operation == "remind" or kind not in {"task", "list"}:
-            # The entry of a reminder shows a task that nothing changed.
+            # The entry of a reminder contains a task that did not change.
             return
         grown = len(after or b"") - len(before or b"")
         added = (after is not None) - (before is not None) if kind == "task" else 0
@@ -83,16 +83,16 @@ class Stored:
         self.count_growth(operation, added, grown)
 
     def count_growth(self, operation: str, added: int, grown: int) -> None:
-        """Count towards the quota what is in the counters already."""
+        """Count the growth by a change that the counters already include."""
         self.more_tasks += added
         if operation not in {"complete", "reopen"}:
-            # Nobody must delete something to be able to complete a task.
+            # Completing a task must be possible at the limit, too.
             self.more_bytes += grown
 
 
 @dataclass(frozen=True, slots=True)
 class StorageQuota:
-    """The limits of each account, 0 for none."""
+    """Limits of each account: number of tasks, and bytes of tasks and lists; 0 for no limit."""
 
     tasks: int = 0
     size: int = 0
@@ -101,10 +101,9 @@ class StorageQuota:
         """Reject a write that makes an account exceed its quota.
 
         Args:
-            session: Transaction of the write, after its changes.
+            session: Session of the write, after its changes.
             owner: Owner of the account.
-            stored: Counters of the account, including the write; they are computed if the account
-                was never counted.
+            stored: Counters including the write; computed here if the account was never counted.
 
         Returns:
             Statements that store the counters if they were computed here.

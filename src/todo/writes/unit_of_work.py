@@ -1,7 +1,7 @@
-"""The unit of work: a transaction, its caller, and the changes that it records.
+"""Unit of work: a transaction, its caller, and the changes to be recorded in journals.
 
-Every write locks the owner's account first. So the writes of one owner follow one another, and the
-numbers of the journal have no gaps and are in the order of the commits.
+Every write first locks the owner's account. So the writes of one owner are serialized, and the
+sequence numbers of the journal have no gaps and follow the order of the commits.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _ADVANCE = Statement(_ADVANCED)
 _SAVE = Statement(text("SAVEPOINT dry_run"))
 _TAKE_BACK = Statement(text("ROLLBACK TO SAVEPOINT dry_run"))
 _RELEASE = Statement(text("RELEASE SAVEPOINT dry_run"))
-# SQLite has no such statement, and no round trip that it would save.
+# SQLite does not support INSERT in a CTE, and has no round trip to save.
 _APPEND_AND_ADVANCE = Statement(_ADVANCED.add_cte(_APPENDED.cte("appended")))
 
 
@@ -56,12 +56,12 @@ _OPEN = Statement(_open_account)
 
 @dataclass(slots=True)
 class Account:
-    """An owner's account while its row is locked; the first fields are the columns of `LOCKED`.
+    """Owner's account whose row is locked; the first fields are the columns of `LOCKED`.
 
     Attributes:
         stored: Storage counters.
-        entries: Entries that are not appended yet.
-        request_seq: Number of the first entry of this write.
+        entries: Entries that are not yet appended.
+        request_seq: Sequence number of the first entry of this unit of work.
     """
 
     zone: str
@@ -75,24 +75,24 @@ class Account:
     request_seq: int = 0
 
     def __post_init__(self, tasks: int | None, size: int | None) -> None:
-        """Read what SQLite stores as text."""
+        """Convert the columns; SQLite returns the chain ID as text."""
         self.stored = Stored(tasks, size)
         if isinstance(self.chain_id, str):
             self.chain_id = UUID(self.chain_id)
         self.request_seq = self.request_seq or self.seq + 1
 
     def require_version(self, expected: frozenset[int] | None) -> None:
-        """Continue only with one of the expected versions: numbers of the account's last change.
+        """Check that the number of the account's last change is one of `expected`, if given.
 
         Raises:
-            VersionMismatchError: It has another; None accepts any.
+            VersionMismatchError: The account has another version.
         """
         if expected is not None and self.seq not in expected:
             raise VersionMismatchError
 
 
 class UnitOfWork:
-    """The changes of one request."""
+    """Transaction of one request, with the changes that it records."""
 
     def __init__(
         self,
@@ -101,12 +101,12 @@ class UnitOfWork:
         now: datetime | None = None,
         quota: StorageQuota | None = None,
     ) -> None:
-        """Start a write.
+        """Start a unit of work.
 
         Args:
-            session: Session with the transaction.
+            session: Session with an open transaction.
             caller: Caller of the request.
-            now: Time of all changes of this write.
+            now: Time of all changes; None for the current time.
             quota: Storage quota of each account; None for no limit.
         """
         self._quota = quota
@@ -115,7 +115,6 @@ class UnitOfWork:
         self.now = now or datetime.now(UTC)
         self.timestamp = format_timestamp(self.now)
         self._accounts: dict[str, Account] = {}
-        # Each with the owner of its journal.
         self._recorded: list[tuple[str, Entry]] = []
         self._last: list[BoundStatement] = []
         self._callbacks: list[Callable[[], None]] = []
@@ -127,19 +126,21 @@ class UnitOfWork:
 
     @property
     def changed(self) -> set[str]:
-        """The owners in whose journal something was recorded."""
+        """Owners of the journals that get new entries."""
         return {owner for owner, _ in self._recorded}
 
     @property
     def operations(self) -> list[str]:
-        """Recorded operations, entry by entry."""
+        """Operation of each recorded entry."""
         return [entry.operation for _, entry in self._recorded]
 
     async def lock(self, owner: str, *calls: BoundStatement) -> tuple[Account, list[list[Row]]]:
-        """Lock an owner's account, made on its first use, and run `calls` on the way.
+        """Lock an owner's account; return it, and the results of `calls` in the same round trip.
+
+        An account is created on its first use.
 
         Raises:
-            AccountBusyError: Too many connections wait for that lock already.
+            AccountBusyError: Too many connections already wait for the account's lock.
         """
         if found := self._accounts.get(owner):
             return found, await self.session.run(*calls) if calls else []
@@ -164,22 +165,22 @@ class UnitOfWork:
     async def execute_and_record(
         self, owner: str, call: BoundStatement, operation: str, kind: str, entity_id: str
     ) -> bytes | None:
-        """Lock an account, change something and record the change, in one statement.
+        """Lock an account, create an entity and record that, in one statement.
 
         Args:
             owner: Owner of the account.
-            call: Result of `todo.writes.append`; it has no effect if the account does not exist.
-                Its parameters `owner` and `list_id` are also those of the entry.
-            operation: As for `record`.
-            kind: As for `record`.
-            entity_id: As for `record`.
+            call: Statement from `todo.writes.append.appending`, whose parameters `owner` and
+                `list_id` are also used for the entry.
+            operation: Operation of the entry.
+            kind: Kind of the entity.
+            entity_id: ID of the entity.
 
         Returns:
-            The document that was written, or None: nothing has happened, for the database has no
-            such statements, the account is locked already, or there is none yet.
+            Document of the entity. None if nothing was done, because the database is SQLite, the
+            account is already locked, or it does not exist.
 
         Raises:
-            AccountBusyError: Too many connections already wait for that lock.
+            AccountBusyError: Too many connections already wait for the account's lock.
         """
         if self.session.dialect == SQLITE or owner in self._accounts:
             return None
@@ -192,7 +193,7 @@ class UnitOfWork:
             return None
         *columns, after = row
         locked = self._accounts[owner] = Account(*columns)
-        # The entry is among those that the account counts.
+        # The account's number already includes this entry.
         locked.request_seq = locked.seq
         self._recorded.append((owner, replace(entry, after=after)))
         written: bytes = after.encode()
@@ -210,7 +211,7 @@ class UnitOfWork:
         before: bytes | None = None,
         after: bytes | None = None,
     ) -> None:
-        """Record one change for the journal of an owner whose account is locked."""
+        """Record one change for the journal of an owner, whose account must be locked."""
         entry = self._describe(
             operation,
             kind,
@@ -244,18 +245,18 @@ class UnitOfWork:
         self._last += calls
 
     def after_commit(self, callback: Callable[[], None]) -> None:
-        """Add something to call once the changes are committed."""
+        """Add a function that is called after the commit."""
         self._callbacks.append(callback)
 
     @contextlib.asynccontextmanager
     async def dry_run(self) -> AsyncIterator["UnitOfWork"]:
-        """Execute the block and roll its changes back at the end.
+        """Run the block with a nested unit of work, and roll its changes back at the end.
 
-        Until then the changes are those of a write of its own, with its locks and its quota. If
-        the block raises an error, the whole transaction has to end.
+        The nested unit of work locks accounts and checks the quota by itself. If the block raises
+        an error, the caller must end the whole transaction.
 
         Raises:
-            QuotaExceededError: An account would hold too much.
+            QuotaExceededError: An account would exceed its storage quota.
         """
         attempt = UnitOfWork(self.session, self.caller, self.now, self._quota)
         await self.session.run((_SAVE, {}))
@@ -264,7 +265,7 @@ class UnitOfWork:
         await self.session.run((_TAKE_BACK, {}), (_RELEASE, {}))
 
     async def flush(self) -> None:
-        """Append what was recorded so far to the journal; for writes that are too many to hold."""
+        """Append the recorded entries to their journals now, to free the memory that they use."""
         self._recorded.clear()
         for owner, locked in self._accounts.items():
             if locked.entries:
@@ -274,11 +275,11 @@ class UnitOfWork:
                 await self.session.run((_ADVANCE, _head(rows[-1])))
 
     async def commit(self) -> None:
-        """Append what was recorded to the journal, and commit.
+        """Append the recorded entries to their journals, and commit.
 
         Raises:
-            RateLimitedError: The caller's token may not make so many changes.
-            QuotaExceededError: An account would hold too much.
+            RateLimitedError: The token would exceed its changes per hour.
+            QuotaExceededError: An account would exceed its storage quota.
         """
         await charge(self.session, self.caller, len(self.operations), self.now)
         calls = await self._check_quota()
@@ -310,7 +311,7 @@ def _head(last: dict[str, Any]) -> dict[str, Any]:
 
 
 def _chain(owner: str, locked: Account) -> list[dict[str, Any]]:
-    """Number and hash the entries, and return their rows."""
+    """Number and hash the entries of an account, and return their rows."""
     rows = []
     for entry in locked.entries:
         salt = os.urandom(SALT_BYTES)

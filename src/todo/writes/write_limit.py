@@ -1,4 +1,4 @@
-"""Write quota: the changes of an API token in an hour, counted in the same transaction."""
+"""Write limit: the changes of an API token per hour, counted in the transaction of the changes."""
 
 from datetime import datetime, timedelta
 
@@ -25,11 +25,11 @@ _CHARGE = Statement(
 
 
 async def charge(session: Session, caller: Caller, writes: int, now: datetime) -> None:
-    """Count changes in the transaction that makes them, so that none is missed.
+    """Count the changes of a transaction towards the hourly limit of the caller's token.
 
     Args:
-        session: Transaction of the changes.
-        caller: Caller, whose token has the limit.
+        session: Session with the transaction of the changes.
+        caller: Caller, whose token may have a limit.
         writes: Number of new journal entries.
         now: Time of the changes.
 
