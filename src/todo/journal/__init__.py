@@ -1,1 +1,1 @@
-"""The journal: every write appends to it; sync, events, history and undo read it."""
+"""Journal: the record of all changes, for sync, events, history and undo."""

@@ -1,6 +1,6 @@
-"""Checkpoints: the heads of journals in a file. Kept elsewhere, they reveal a rewritten chain.
+"""Checkpoints: files with heads of journals, which reveal a rewritten chain if kept elsewhere.
 
-The file has one JSON object a line, sorted by owner.
+A file has one JSON object per line, sorted by owner.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,14 +14,7 @@ from todo.core.exit import ExitCode, FatalError
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Head of a journal: its last entry and that entry's hash.
-
-    Attributes:
-        owner: Owner of the journal.
-        chain_id: ID of its chain.
-        seq: Number of the last entry.
-        hash: Hash of that entry, in hexadecimal.
-    """
+    """Head of a journal: sequence number and hexadecimal hash of its last entry."""
 
     owner: str
     chain_id: str
@@ -35,10 +28,10 @@ def write_heads(file: IO[bytes], heads: Iterable[Head]) -> None:
 
 
 def read_heads(name: str, file: IO[bytes]) -> dict[str, Head]:
-    """Return the heads of a file, by owner.
+    """Return the heads in a file by owner; `name` is the file's name for errors.
 
     Raises:
-        FatalError: It is not such a file; the message has its name and the line.
+        FatalError: A line of the file is not a head.
     """
     return {head.owner: head for head in _parse(name, file)}
 

@@ -1,4 +1,4 @@
-"""The command `todo.admin verify`: verify journals and report the result, line by line."""
+"""Command `todo.admin verify`: verifies journals and prints the result, line by line."""
 
 from collections.abc import Callable
 
@@ -28,11 +28,11 @@ async def run_check(
     Args:
         settings: Settings of the database.
         say: Receives each line.
-        owner: Owner of the journal, None for all journals.
+        owner: Owner of the journal; None for all journals.
         heads: File with previously exported heads.
         export: Output file for the heads, if there are no findings.
-        files: Opens the two files.
-        with_state: Whether to compare the tasks as well.
+        files: Opens both files.
+        with_state: Whether to compare the tasks with their journal.
 
     Raises:
         FatalError: There are findings, or the journals could not be verified.

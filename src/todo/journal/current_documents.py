@@ -1,7 +1,7 @@
-"""Current documents of tasks and lists, as the database renders them now.
+"""Current documents of tasks and lists, as the database renders them.
 
-The journal may have the same document in the form of an earlier version, with another length. Only
-current documents count towards a storage quota.
+The journal may have the same document in the format of an earlier release, with another length.
+Only current documents count towards a storage quota.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,11 +31,9 @@ _STATEMENTS = {
 async def fetch_documents(
     session: Session, things: Iterable[tuple[str, str]]
 ) -> dict[tuple[str, str], bytes]:
-    """Return the documents of those tasks and lists that are there.
+    """Return the documents of the existing tasks and lists among `things`, by kind and ID.
 
-    Args:
-        session: Reads, while the account is locked.
-        things: Kind and id of each; kinds without a document of their own are left out.
+    Other kinds are ignored. The account must be locked.
     """
     ids: dict[str, list[str]] = {kind: [] for kind in _STATEMENTS}
     for kind, thing_id in things:

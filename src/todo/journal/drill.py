@@ -1,8 +1,8 @@
-"""Restore drill: prove that a restored copy has what the live database had before the restore.
+"""Restore drill: checks that a restored copy has all changes that precede the restore.
 
-The copy's chains and tasks are verified, and each chain is compared with the live one: at its end
-it must have the live hash, and what the live journal has after that must be newer than the restore.
-Counts of rows would not notice a lost change.
+The copy's chains and tasks are verified, and each chain is compared with the live one: its last
+entry must have the hash of the live entry, and further live entries must be newer than the start of
+the restore. Comparing only the numbers of rows would not reveal a lost change.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -47,9 +47,9 @@ class Comparison:
     Attributes:
         journals: Number of journals in the copy.
         entries: Number of verified entries.
-        rpo_s: Age, at the start of the restore, of the oldest change that is missing in the copy.
+        rpo_s: Age in seconds, at the start of the restore, of the oldest change that is missing.
         rows: Number of rows of the copy by kind.
-        findings: Differences and defects.
+        findings: Failed verifications, and changes that are missing from the copy.
     """
 
     journals: int = 0
@@ -60,7 +60,7 @@ class Comparison:
 
 
 async def find_wal_file(live: JournalReader) -> str:
-    """Return the name of the WAL file that a live database writes."""
+    """Return the name of the WAL file that the live database currently writes."""
     async with live.reading() as session:
         (row,) = await session.fetch(_WAL_FILE, {})
     return str(row[0])
@@ -72,10 +72,10 @@ async def compare(
     """Verify a restored copy and compare it with the live database.
 
     Args:
-        restored: The copy.
-        live: The database that it is of.
-        began: When its restore began.
-        max_rpo_s: Seconds before that; what is older must be in the copy.
+        restored: Restored copy.
+        live: Live database.
+        began: Start of the restore.
+        max_rpo_s: Maximum age in seconds, at `began`, of a change that may be missing.
     """
     result = Comparison()
     copied = {row[0]: row async for row in _heads(restored)}
@@ -112,7 +112,7 @@ async def _find_live_head(
     began: datetime,
     max_rpo_s: float,
 ) -> str:
-    """The hash that the live journal has where the copy of it ends, and what follows there."""
+    """Return the live hash of the copy's last entry; add differences from there on to `result`."""
     owner, seq = found[0], int(found[2])
     if int(head[2]) < seq:
         what = f"the copy ends here, but the live journal ends with entry {head[2]}"
@@ -126,7 +126,7 @@ async def _find_live_head(
     if following is not None and (age := _age(began, following[2])) > 0:
         _add_missing(result, owner, seq + 1, age, max_rpo_s)
     there = by_number.get(seq)
-    # Where the live journal has no such entry, the finding above says so.
+    # If the live journal lacks this entry, there is already a finding.
     return bytes((there or found)[1 if there else 3]).hex()
 
 

@@ -28,11 +28,11 @@ from todo.journal.commands import MAX_SHOWN
 from todo.journal.drill import Comparison, compare, find_wal_file
 
 BEGAN, FAILED, RESTORED = "began", "failed", "restored"
-"""Files of the restore: its start is the time of the first, the others are its outcome."""
+"""Files of the restore: the first is written at its start, one of the others at its end."""
 _PROGRAM = "todo-drill"
 _STATE = "state.json"
 _POLL_S = 0.5
-# A setting cannot be a parameter; this way its value needs no quoting here.
+# ALTER ROLE accepts no parameters: `format` quotes the value that this statement stores.
 _REMEMBER = Statement(
     select(func.set_config("todo.outcome", bindparam("outcome"), literal_column("false")))
 )
@@ -52,10 +52,11 @@ class Drill:
     """Parameters of a drill.
 
     Attributes:
-        live: Address of the live database.
-        backup: The backup folder.
-        restored: The folder with the files of the restore.
-        max_rpo_s: Age, when the restore began, from which on a change must be in the copy.
+        live: URL of the live database.
+        backup: Path of the backup folder.
+        restored: Path of the folder with the files of the restore.
+        max_rpo_s: Age in seconds, at the start of the restore, from which the copy must have a
+            change.
     """
 
     live: str
@@ -65,7 +66,7 @@ class Drill:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the drill; return the exit code."""
+    """Run the drill and return the exit code."""
     parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__, allow_abbrev=False)
     parser.add_argument("--live", required=True, metavar="URL", help="address of the live database")
     parser.add_argument(
@@ -94,15 +95,12 @@ def main(arguments: list[str]) -> int:
 
 
 async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]) -> None:
-    """Compare, print the findings, and record the outcome in the backup folder.
+    """Compare the databases, print the findings, and record the outcome in the backup folder.
 
-    Args:
-        settings: Settings of the copy's database.
-        drill: Drill with the live database.
-        say: Receives each line.
+    `settings` are those of the copy's database; `say` receives each line of output.
 
     Raises:
-        FatalError: The backup failed the drill, or the drill could not be done.
+        FatalError: The backup failed the drill, or the drill could not run.
     """
     began = _find_start(drill.restored)
     try:
@@ -162,10 +160,10 @@ def _live_settings(settings: Settings, drill: Drill) -> Settings:
 
 
 async def _wait_for_wal(live: Database, drill: Drill) -> None:
-    """Wait until the WAL file that the live database writes has arrived.
+    """Wait until the live database's current WAL file has arrived in the backup.
 
     Raises:
-        FatalError: It does not arrive: the end of the WAL is missing from the backup.
+        FatalError: The file has not arrived within `max_rpo_s`.
     """
     ends_at = time.monotonic() + drill.max_rpo_s
     name = await find_wal_file(live)
@@ -195,7 +193,7 @@ def _now() -> str:
 
 
 def _record(folder: Path, outcome: dict[str, Any]) -> None:
-    """Replace the drill's outcome; the file has one outcome a line, for the shell's sake."""
+    """Replace the drill's outcome in the file, which has one line per outcome for shell scripts."""
     path = folder / _STATE
     try:
         outcomes = json.loads(path.read_text()) if path.exists() else {}
@@ -203,7 +201,7 @@ def _record(folder: Path, outcome: dict[str, Any]) -> None:
         lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in outcomes.items())
         descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{_STATE}.")
         with os.fdopen(descriptor, "w") as file:
-            # Readable for `build.py status`; the folder itself lets no other user in.
+            # Readable for `build.py status`; the folder's mode excludes other users.
             os.fchmod(descriptor, 0o644)
             file.write(f"{{\n{lines}\n}}\n")
             file.flush()

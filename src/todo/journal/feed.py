@@ -1,8 +1,8 @@
-"""The change feed: wakes event streams and WebSockets when a journal has new entries.
+"""Change feed: wakes event streams and WebSockets when a journal has new entries.
 
-A follower wakes at once after a commit of this process, and within a second after one of another
-process: while there are followers, one task polls the ends of the followed journals. A follower
-then reads the changes like any other client; it holds no session in between.
+A follower wakes immediately after a commit of this process, and within a second after a commit of
+another process: one asyncio task polls the heads of all followed journals. A follower then reads
+the changes like any other client, and keeps no database session open in between.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from todo.db.statement import Statement, unnest_json
 from todo.db.tables import account
 from todo.journal.repository import Change, Changes, View, read_changes
 
-# Each of those who follow keeps its page until its client has read it. So a page is small: it has
-# one change at least, and others only as far as they are below the limit together.
+# Each follower keeps its page in memory until its client has read it. So a page is small: it has at
+# least one change, but more only up to PAGE_BYTES in total.
 PAGE = 10
 PAGE_BYTES = 32 * 1024
 _POLL_S = 1.0
@@ -45,15 +45,12 @@ class JournalReader(Protocol):
 
 
 class ChangeFeed:
-    """Wakes those who follow a journal; one for the process."""
+    """Wakes the followers of journals; one instance per process.
+
+    With followers, it polls every `poll_s` seconds for writes of other processes.
+    """
 
     def __init__(self, source: JournalReader, *, poll_s: float = _POLL_S) -> None:
-        """Create an idle feed; it starts with the first follower.
-
-        Args:
-            source: Reads the journals.
-            poll_s: Interval of polling for writes of other processes.
-        """
         self._source = source
         self._poll_s = poll_s
         self._wakeups: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -62,26 +59,26 @@ class ChangeFeed:
         self._stopped = False
 
     def notify(self, owners: Iterable[str]) -> None:
-        """Wake those who follow these journals: something was committed."""
+        """Wake the followers of the owners' journals, after a commit."""
         for owner in owners:
             for wakeup in self._wakeups.get(owner, ()):
                 wakeup.set()
 
     def stop(self) -> None:
-        """End every iteration: the process stops."""
+        """End the iterations of all followers, because the process stops."""
         self._stopped = True
         self.notify(list(self._wakeups))
 
     async def follow_pages(
         self, view: View, since: int, user: str, *, timeout_s: float = _TIMEOUT_S
     ) -> AsyncGenerator[list[Change], None]:
-        """Yield the changes after a number as they happen, until the process stops.
+        """Yield pages of the changes after `since` as they happen, until the process stops.
 
         Args:
             view: View of the journal.
-            since: Number of the last known change.
-            user: Follower, whose share of connections the reads use.
-            timeout_s: Seconds without changes after which an empty page is yielded.
+            since: Sequence number of the last known change.
+            user: Follower; the reads count towards this user's limit of connections.
+            timeout_s: Time without changes, in seconds, after which an empty page is yielded.
         """
         limit = PAGE
         with self._watch(view.owner) as wakeup:
@@ -91,11 +88,11 @@ class ChangeFeed:
                     async with self._source.reading(user) as session:
                         read = await read_changes(session, view, since, limit)
                         found = _bound(read)
-                        # Avoids reading entries repeatedly that do not fit on a page.
+                        # Avoids rereading entries that do not fit on a page.
                         limit = len(found.items) if found is not read else min(PAGE, 2 * limit)
                         del read
                 except UnavailableError:
-                    # A follower waits for the database just as for a change.
+                    # Followers wait for the database as they wait for a change.
                     await self._wait(wakeup, self._poll_s)
                     yield []
                     continue
@@ -106,7 +103,7 @@ class ChangeFeed:
                     yield []
 
     async def _wait(self, wakeup: asyncio.Event, seconds: float) -> bool:
-        """Wait until woken; return whether that happened before the timeout."""
+        """Wait for the wakeup; return whether it came before the timeout."""
         try:
             async with asyncio.timeout(seconds):
                 await wakeup.wait()
@@ -151,7 +148,7 @@ class ChangeFeed:
 
 
 def _bound(found: Changes) -> Changes:
-    """Return the first of some changes, as many as a page may have."""
+    """Return the changes that fit on one page."""
     size = 0
     for number, change in enumerate(found.items):
         size += len(change.data)

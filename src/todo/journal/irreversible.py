@@ -1,4 +1,4 @@
-"""Changes that an undo cannot take back: those of tokens and of the account."""
+"""Changes that cannot be undone: those of tokens and of the account."""
 
 import orjson
 
@@ -9,14 +9,14 @@ UNDOABLE = frozenset({"list", "share", "task"})
 
 
 def separate(chosen: list[UndoEntry]) -> tuple[list[UndoEntry], list[UndoEntry]]:
-    """Return what can be undone and what cannot; everything as the first if nothing can be."""
+    """Return the undoable entries and the others; if none is undoable, all as the first."""
     undone = [entry for entry in chosen if entry.kind in UNDOABLE]
     lasting = [entry for entry in chosen if entry.kind not in UNDOABLE]
     return (undone, lasting) if undone else (chosen, [])
 
 
 def describe(entry: UndoEntry) -> str:
-    """Return what stays, for people."""
+    """Return a message about a change that cannot be undone."""
     if entry.kind != "token":
         return f"the change of the {entry.kind} cannot be undone"
     if entry.operation == "create":
@@ -25,7 +25,7 @@ def describe(entry: UndoEntry) -> str:
 
 
 def render(entry: UndoEntry) -> bytes:
-    """Return a change that is not undone as JSON."""
+    """Return a change that cannot be undone as JSON."""
     return orjson.dumps(
         {
             "seq": entry.seq,

@@ -1,9 +1,9 @@
-"""Later changes of the things that an undo restores, and which of them conflict with it.
+"""Later changes of the entities that an undo restores, and their conflicts with the undo.
 
-A later change conflicts if undoing would destroy what it did. It does not, if the thing is again in
-a state that it had before or during the changes: others have taken their changes back. So a run can
-be undone again after its undo was undone, newer changes can be undone first, and one thing that is
-undone already does not prevent the undo of the others.
+A later change conflicts if the undo would destroy its effect. It does not conflict if the entity
+has returned to a state from before or during the undone changes. So a run can be undone again after
+its undo was undone, newer changes can be undone first, and one entity that is already undone does
+not prevent the undo of the others.
 """
 
 from collections import defaultdict
@@ -43,15 +43,15 @@ _LAST_SHARE = Statement(
 
 
 def _last(dialect: str) -> Select[Any]:
-    """Return the latest entry about each of some things of one kind."""
+    """Return the statement that reads the latest entry about each entity of one kind."""
     things = unnest_json(dialect, "ids", journal.c.entity_id.type).subquery("things")
     (thing,) = things.c
     key = tuple_(journal.c.entity_id, journal.c.seq)
     after, end = (tuple_(thing, bindparam(name)) for name in ("seq", "max_seq"))
     last = (
         select(journal.c.seq)
-        # A range of the whole key: of an equality, PostgreSQL sees an order by number only, and may
-        # read the journal of the account from its end.
+        # A range of the whole key: for an equality, PostgreSQL sorts by number only, and may scan
+        # the journal of the account from its end.
         .where(_OF_KIND, key > after, key <= end)
         .order_by(journal.c.entity_id.desc(), journal.c.seq.desc())
         .limit(literal_column("1"))
@@ -67,9 +67,9 @@ def _last(dialect: str) -> Select[Any]:
 _LAST = Statement(_last)
 
 Thing = tuple[str, ...]
-"""Kind and id, of a share the list as well; see `UndoEntry.entity`."""
+"""Key of an entity: kind and ID, for a share also its list; see `UndoEntry.entity`."""
 Later = tuple[UndoEntry, int, str]
-"""The first of the entries about a thing; number and operation of a later one of others."""
+"""First undone entry of an entity, and number and operation of a later entry about it."""
 _State = Mapping[str, object] | None
 
 
@@ -77,10 +77,10 @@ class LaterChanges(NamedTuple):
     """Later changes of the entities of some entries.
 
     Attributes:
-        wanted: The entries that are still to be undone, in order; where others brought a thing
-            back to what it was, with the latest of their entries about it.
-        conflicts: Later changes that are in the way.
-        undone: Later undos that have undone the entries about a thing.
+        wanted: Entries that must still be undone, in order; if later changes of an entity cancel
+            out, the latest of them is included.
+        conflicts: Later changes that conflict with the undo.
+        undone: Later changes of entities that are back in their state from before the entries.
     """
 
     wanted: list[UndoEntry]
@@ -89,12 +89,9 @@ class LaterChanges(NamedTuple):
 
 
 async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntry]) -> LaterChanges:
-    """Compare entries with later ones about the same items.
+    """Compare entries, in order, with later entries about the same entities.
 
-    Args:
-        session: Session for the reads, while the account is locked.
-        owner: Owner of the journal.
-        chosen: The entries, in order.
+    The account must be locked.
     """
     own: dict[Thing, list[UndoEntry]] = defaultdict(list)
     for entry in chosen:
@@ -116,19 +113,19 @@ async def find_later_changes(session: Session, owner: str, chosen: list[UndoEntr
 async def _find_latest(
     session: Session, owner: str, own: Mapping[Thing, list[UndoEntry]]
 ) -> dict[Thing, UndoEntry]:
-    """Return the latest entry about each thing, without those that are to be undone themselves."""
+    """Return the latest entry about each entity that is later than the entries to be undone."""
     found: list[UndoEntry] = []
     ids: dict[str, list[str]] = defaultdict(list)
     for entries in own.values():
         first = entries[0]
         if first.kind == "share":
-            # A run has few of them.
+            # One query each: a run changes few shares.
             values = {**_name_thing(owner, entries), "seq": entries[-1].seq}
             found += map(parse_entry, await session.fetch(_LAST_SHARE, values))
         else:
             ids[first.kind].append(first.entity_id)
     for kind, of_kind in ids.items():
-        # Only numbers after those of the first thing: nothing before is a later change.
+        # For each entity, entries up to this number are not later changes.
         values = {
             "owner": owner,
             "kind": kind,
@@ -141,7 +138,7 @@ async def _find_latest(
 
 
 async def _find_others(session: Session, owner: str, entries: list[UndoEntry]) -> list[Later]:
-    """Return the first entries about a thing that are not to be undone."""
+    """Return the first later entries about an entity that are not to be undone."""
     known = {entry.seq for entry in entries}
     limit = len(entries) + _MAX_SHOWN
     values = {**_name_thing(owner, entries), "seq": entries[0].seq, "limit": limit}
@@ -157,7 +154,7 @@ def _name_thing(owner: str, entries: list[UndoEntry]) -> dict[str, Any]:
 
 
 def _are_taken_back(entries: list[UndoEntry], last: UndoEntry | None) -> bool:
-    """Whether later changes of others to an item cancel out."""
+    """Return whether the changes of an entity by others cancel out."""
     known = [_parse_state(entries[0].before), *(_parse_state(each.after) for each in entries)]
     found = [_parse_state(each.before) for each in entries[1:]]
     if last is not None:
@@ -166,7 +163,7 @@ def _are_taken_back(entries: list[UndoEntry], last: UndoEntry | None) -> bool:
 
 
 def _parse_state(document: str | None) -> _State:
-    """Return what is restored of a document; None for a thing that is not there."""
+    """Return the part of a document that an undo restores; None for a missing entity."""
     if document is None:
         return None
     fields: Mapping[str, object] = orjson.loads(document)

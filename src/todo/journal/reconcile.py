@@ -1,4 +1,4 @@
-"""Reconciliation: compare the stored tasks with the last state in their journal."""
+"""Reconciliation: compares the stored tasks with their last state in the journal."""
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
@@ -13,14 +13,14 @@ from todo.db.tables import journal, task
 
 _PAGE = 500
 MAX_NAMED = 100
-"""Maximum number of missing tasks that are named."""
+"""Maximum number of missing tasks that are reported individually."""
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
 _CHANGES_STATE = (journal.c.kind == "task") & (journal.c.operation != "remind")
 
 
 def _tasks(dialect: str) -> Select[Any]:
-    """Tasks and what the journal says last of each: one statement, one moment."""
-    # SQLite has ids as text already; a cast there would be for nothing.
+    """Return the statement that reads tasks and their last journaled states in one snapshot."""
+    # SQLite stores IDs as text and needs no cast.
     task_id = task.c.id if dialect == "sqlite" else cast(task.c.id, String)
     said = (
         select(journal.c.after)
@@ -40,7 +40,7 @@ def _tasks(dialect: str) -> Select[Any]:
 
 
 _TASKS = Statement(_tasks)
-# How many tasks there are, and how many there should be.
+# Number of stored tasks, and their number according to the journal.
 _COUNTS = Statement(
     select(
         select(func.count())
@@ -63,7 +63,7 @@ _COUNTS = Statement(
 
 
 def _missing(dialect: str) -> Select[Any]:
-    """Return the last entries of tasks that should be there and are not."""
+    """Return the statement that reads the last entries of missing tasks."""
     task_id = task.c.id if dialect == "sqlite" else cast(task.c.id, String)
     later = journal.alias("later")
     is_last = ~exists().where(
@@ -86,9 +86,9 @@ _MISSING = Statement(_missing)
 
 
 async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[int, str]]:
-    """Yield what an owner's tasks have that the journal does not say.
+    """Yield the differences between an owner's tasks and the journal.
 
-    Each with the number of the entry that says it, 0 for none in particular.
+    Each has the number of its entry, 0 for no specific entry.
     """
     last: str | None = None
     while True:
@@ -119,5 +119,5 @@ def _compare(found: Mapping[str, Any], said: Mapping[str, Any]) -> list[str]:
 
 
 def _read(name: str, value: Any) -> Any:  # noqa: ANN401 - JSON
-    """Return a value by itself: each database, and a migration, write times in their own ways."""
+    """Parse a time for comparison: the databases and a migration format times differently."""
     return datetime.fromisoformat(value) if name in _TIMES and value else value

@@ -1,7 +1,7 @@
-"""SQL statements that read a journal, and the rule whose journal a caller may read.
+"""SQL statements that read journals, and the choice of the journal that a caller may read.
 
-The database renders the JSON, as it does for documents; only this module decides what `changes` and
-`history` show of an entry. A page with conditions that no index supports reads at most SCAN_BUDGET
+The database renders the JSON, as for documents. Only this module decides which parts of an entry
+`changes` and `history` show. A page with conditions that no index covers reads at most SCAN_BUDGET
 entries, and may be short.
 """
 
@@ -39,7 +39,7 @@ from todo.writes.account_lock import ACCOUNT_VERSION, find_account_version
 
 SCAN_BUDGET = 2000
 MAX_PAGE_BYTES = 2 * 1024 * 1024
-"""A page of changes ends early when it has as much: a thousand could have 40 MB."""
+"""Size in bytes at which a page of changes ends early: a thousand changes could have 40 MB."""
 STEP = 100
 """Number of changes that are read before their size is checked."""
 MAX_SEQ = 2**63 - 1
@@ -53,18 +53,17 @@ _SNAPSHOTS = {"before", "after"}
 _OWNER = journal.c.owner == bindparam("owner")
 _LIST = bindparam("list_id", type_=Id)
 _TOKEN: ColumnElement[str] = bindparam("token_id", type_=Id)
-# The list field as it appears in a document. The text is unique: in a string, quotes are
-# escaped.
+# The field `list_id` as it appears in a document; unambiguous, as quotes in strings are escaped.
 _MARK: ColumnElement[str] = bindparam("list_mark")
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The part of a journal that a caller reads.
+    """Part of a journal that a caller may read.
 
     Attributes:
         owner: Owner of the journal.
-        list_id: The only list in the view; None for everything.
+        list_id: ID of the only list in the view; None for the whole journal.
         is_own: Whether the journal is the caller's own.
     """
 
@@ -75,13 +74,7 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change for the followers of a journal.
-
-    Attributes:
-        seq: Number of the change.
-        operation: Operation of the change.
-        data: Change as one line of JSON.
-    """
+    """Change as followers of a journal receive it, with its JSON as `data`."""
 
     seq: int
     operation: str
@@ -90,7 +83,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Some changes, and where those after them begin."""
+    """Page of changes, and the number of the entry after which the next page starts."""
 
     items: list[Change]
     next_since: int
@@ -108,10 +101,10 @@ class Filter:
     """Filter of journal entries; None matches all.
 
     Attributes:
-        entity: Id of what was changed.
-        run_id: The run that changed it.
-        token_id: The API token with which it was changed.
-        actor: The user who did.
+        entity: ID of the changed entity.
+        run_id: Run ID of the change.
+        token_id: ID of the API token of the change.
+        actor: User who made the change.
     """
 
     entity: str | None = None
@@ -121,15 +114,13 @@ class Filter:
 
 
 async def find_view(session: Session, caller: Caller, asked: UUID | None) -> View:
-    """Return the part of a journal that a caller asks for.
+    """Return the part of a journal that a request reads.
 
-    Args:
-        session: Reads.
-        caller: Caller of the request; a token for one list reads only the changes of that list.
-        asked: A list that the caller sees, or None for the caller's own journal.
+    It is limited to the list `asked` or, by default, to the list of the caller's token. Without
+    either, it is the caller's own journal.
 
     Raises:
-        NotFoundError: The caller sees no such list.
+        NotFoundError: The list does not exist, or the caller cannot see it.
     """
     list_id = caller.list_id if asked is None else str(asked)
     if list_id is None:
@@ -141,20 +132,16 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
 
 
 find_head = find_account_version
-"""The head of a journal: the number of its latest entry is the version of its account."""
+"""Alias: the number of a journal's latest entry is the version of its account."""
 
 
 async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:
-    """Return the changes after an entry, oldest first.
+    """Return the changes after the entry `since`, oldest first.
 
-    Args:
-        session: Session for the reads.
-        view: View of the journal.
-        since: Number of the caller's last known entry, 0 for none.
-        limit: Maximum number of changes; large changes reduce it.
+    A page has at most `limit` changes, and fewer if they are large.
 
     Raises:
-        ValidationFailedError: The journal has no such entry yet.
+        ValidationFailedError: `since` is after the end of the journal.
     """
     items: list[Change] = []
     size = 0
@@ -163,7 +150,7 @@ async def read_changes(session: Session, view: View, since: int, limit: int) -> 
         found = await _read_step(session, view, since, step)
         items += found.items
         size += sum(len(change.data) for change in found.items)
-        # A step that is not full has looked at SCAN_BUDGET entries.
+        # A step that is not full has read SCAN_BUDGET entries.
         is_full = len(found.items) == step
         if not found.has_more or not is_full or len(items) == limit or size >= MAX_PAGE_BYTES:
             return Changes(items, found.next_since, found.has_more)
@@ -182,8 +169,8 @@ async def _read_step(session: Session, view: View, since: int, limit: int) -> Ch
     items = [_read_change(row) for row in rows[:limit]]
     if len(rows) > limit:
         return Changes(items, items[-1].seq, has_more=True)
-    # Numbers have no gaps, so what was looked at is known without asking. An entry may have come
-    # after the head was read.
+    # Sequence numbers have no gaps, so the last number that was read can be computed. Entries may
+    # have been added after the head was read.
     last = max([min(head, until), *(change.seq for change in items[-1:])])
     return Changes(items, last, has_more=last < head)
 
@@ -191,14 +178,9 @@ async def _read_step(session: Session, view: View, since: int, limit: int) -> Ch
 async def read_history(
     session: Session, view: View, wanted: Filter, before: int | None, limit: int
 ) -> tuple[list[bytes], int | None]:
-    """Return entries, newest first, and the number before which to continue, None at the end.
+    """Return entries, newest first, and the value of `before` for the next page, None at the end.
 
-    Args:
-        session: Session for the reads.
-        view: View of the journal.
-        wanted: Filter of the entries.
-        before: Exclusive upper limit of the numbers; None for no limit.
-        limit: Maximum number of entries.
+    `before` is the exclusive upper limit of the sequence numbers.
     """
     shape = _Shape(
         entity=wanted.entity is not None,
@@ -226,7 +208,7 @@ async def read_history(
 
 
 def list_params(view: View) -> dict[str, Any]:
-    """Return the parameters of a condition on the list of a view."""
+    """Return the SQL parameters of a condition on the list of a view."""
     if view.list_id is None:
         return {}
     return {"list_id": view.list_id, "list_mark": f'"list_id":"{view.list_id}"'}
@@ -272,7 +254,7 @@ class _Shape:
 
 @lru_cache(128)
 def _history(shape: _Shape) -> tuple[Statement, Statement]:
-    """Make the statements that read a page, and the last entry within the scan budget."""
+    """Return the statements that read a page, and the last entry within the scan budget."""
     return (
         Statement(lambda dialect: _select_history(shape, dialect)),
         Statement(lambda _dialect: _select_boundary(shape)),
@@ -301,7 +283,7 @@ def _select_boundary(shape: _Shape) -> Select[Any]:
 
 
 def _scan_index(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
-    """Follow the index that leads to the fewest entries: of a run, a token, a thing, or of all."""
+    """Scan the most selective index: by run, by token, by entity, or of the whole journal."""
     conditions = [_OWNER, journal.c.seq < bindparam("before")]
     if shape.run:
         conditions.append(journal.c.run_id == bindparam("run_id"))
@@ -315,16 +297,16 @@ def _scan_index(shape: _Shape, chosen: Select[Any]) -> Select[Any]:
 def is_about_list(
     dialect: str, source: FromClause = journal, *, is_own: bool
 ) -> ColumnElement[bool]:
-    """Return whether an entry is about a list (see `list_params`) or a task moved in or out."""
+    """Return the condition that an entry is about a list, or a task that is or was in it."""
     about = or_(source.c.list_id == _LIST, _says_list(dialect, source.c.before))
     if is_own:
         return about
-    # With whom else it is shared is its owner's business.
+    # Other users must not see with whom else the list is shared.
     return and_(about, source.c.kind.in_([literal_column("'task'"), literal_column("'list'")]))
 
 
 def is_task_of_list(dialect: str) -> ColumnElement[bool]:
-    """Return whether an entry is about a task that was and stayed in a list; see `list_params`."""
+    """Return the condition that an entry is about a task that was and stayed in a list."""
     documents = (
         or_(document.is_(None), _says_list(dialect, document))
         for document in (journal.c.before, journal.c.after)
@@ -338,7 +320,7 @@ def _says_list(dialect: str, document: ColumnElement[Any]) -> ColumnElement[bool
 
 
 def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool) -> Select[Any]:
-    """Select entries as JSON."""
+    """Return the statement that renders entries as JSON."""
     shown = {key: _find(dialect, found, key, in_list=in_list) for key in keys}
     if dialect == SQLITE:
         pairs: list[ColumnElement[Any]] = []
@@ -350,7 +332,7 @@ def _show(dialect: str, found: Subquery, keys: tuple[str, ...], *, in_list: bool
         (cast(value, JSON) if key in _SNAPSHOTS else value).label(key)
         for key, value in shown.items()
     ]
-    # Of the same row: without this the rows would be read once more for each of them.
+    # Correlated: otherwise, all rows would be read again for each row.
     row = select(*named).correlate(found).subquery("i")
     return select(select(func.row_to_json(row.table_valued())).scalar_subquery()).select_from(found)
 
@@ -364,7 +346,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         # Members of this list must not learn to which list a task was moved.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _SNAPSHOTS and in_list:
-        # A task that moved from or to another list does not belong to this list there.
+        # Hides the state of a task in another list, from or to which it was moved.
         document = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, document))
         return case((stays, document), else_=null())

@@ -1,4 +1,4 @@
-"""Restoration of one task, list or share: its states, and the statements that reach them."""
+"""Restoration of one task, list or share: its current and target state, and the statements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ class Restore:
     """Restoration of one entity.
 
     Attributes:
-        first: The earliest of the entries that are undone; what was before it comes back.
-        last: The latest of them, after which nothing changed.
+        first: Earliest entry to be undone; the state before it is restored.
+        last: Latest entry to be undone; the entity has not changed since.
     """
 
     first: UndoEntry
@@ -27,38 +27,38 @@ class Restore:
 
     @property
     def kind(self) -> str:
-        """Kind of the thing."""
+        """Kind of the entity."""
         return self.first.kind
 
     @property
     def id(self) -> str:
-        """Id of the thing."""
+        """ID of the entity."""
         return self.first.entity_id
 
     @property
     def is_new(self) -> bool:
-        """Whether the item was deleted and is created again."""
+        """Whether the entity was deleted and is created again."""
         return self.last.after is None
 
     @property
     def current(self) -> str:
-        """Its document as it is, or as it was when it went."""
+        """Current document, or the last one of a deleted entity."""
         return self.last.after or self.last.before or ""
 
     @property
     def target(self) -> str:
-        """The restored document; empty for an item that is deleted."""
+        """Restored document; empty if the undo deletes the entity."""
         return self.first.before or ""
 
     @property
     def target_list_id(self) -> str | None:
-        """The list that it comes back into."""
+        """ID of the list in the restored document."""
         target = self.first.parse_before()
         return target["list_id"] if target is not None and "list_id" in target else None
 
     @property
     def target_parent_id(self) -> str | None:
-        """The task that it comes back below."""
+        """ID of the parent in the restored document."""
         target = self.first.parse_before()
         return target["parent_id"] if target is not None and "parent_id" in target else None
 
@@ -73,7 +73,7 @@ class RestoredKind(NamedTuple):
 def _put_task(work: UnitOfWork, account: Account, restoration: Restore) -> list[BoundStatement]:
     store = TaskRepository(work.session, work.caller)
     current, target = parse_task(restoration.current), parse_task(restoration.target)
-    # A number that it never had: an entity tag never identifies two states.
+    # A new version: an entity tag must never identify two states.
     target["version"] = current["version"] + 1
     times = find_fire_times(target, account.zone, work.now)
     if restoration.is_new:
@@ -106,18 +106,17 @@ def _remove_share(work: UnitOfWork, restoration: Restore) -> list[BoundStatement
     return [store.unshare(restoration.first.list_id or "", restoration.id)]
 
 
-# In this order they come, in the other they go: what others stand in is first.
 KINDS = {
     "list": RestoredKind(_put_list, _remove_list),
     "share": RestoredKind(_put_share, _remove_share),
     "task": RestoredKind(_put_task, _remove_task),
 }
-"""By the kinds of the journal."""
+"""Statements by kind, in the order of restoration; deletion is in reverse order."""
 _ORDER = list(KINDS)
 
 
 def sum_up(chosen: list[UndoEntry]) -> list[Restore]:
-    """Return what becomes of each thing, in the order of their first entries."""
+    """Return one restoration for each entity, in the order of their first entries."""
     found: dict[tuple[str, ...], Restore] = {}
     for entry in chosen:
         known = found.get(entry.entity)
@@ -126,7 +125,7 @@ def sum_up(chosen: list[UndoEntry]) -> list[Restore]:
 
 
 def sort_above_first(restorations: list[Restore]) -> list[Restore]:
-    """Sort: lists before shares before tasks, those that come back before others, parents first."""
+    """Sort restorations by kind (lists, shares, tasks), recreated entities and parents first."""
     parents = {
         each.id: parse_task(each.target or each.current)["parent_id"]
         for each in restorations

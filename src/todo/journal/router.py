@@ -50,7 +50,7 @@ async def list_changes(
 async def list_journal(
     request: Request, caller: CallerDep, asked: Annotated[HistoryQuery, Query()]
 ) -> Response:
-    """List the entries of the journal: who did what, newest first."""
+    """List the entries of the journal, newest first."""
     token_id = None if asked.token_id is None else str(asked.token_id)
     wanted = Filter(asked.entity, asked.run_id, token_id, asked.actor)
     async with get_state(request).database.reading(caller.user) as session:
@@ -65,11 +65,11 @@ async def list_journal(
 async def list_runs(
     request: Request, caller: CallerDep, asked: Annotated[RunsQuery, Query()]
 ) -> Response:
-    """List the runs of agents and other programs: who, when, how many changes, whether undone.
+    """List the runs of agents and other programs, with users, times and numbers of changes.
 
-    A run is what one user changed with one token under one `X-Run-Id`. Those with the latest
-    changes come first. `GET /journal` with its `run_id` returns the changes, `POST /undo` undoes
-    them.
+    A run comprises the changes of one user with one token under one `X-Run-Id`. Runs with the
+    latest changes come first. `GET /journal` with a `run_id` returns the changes of a run, `POST
+    /undo` undoes them.
     """
     async with get_state(request).database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
@@ -106,12 +106,12 @@ async def stream_events(
             view = await find_view(session, caller, asked.list)
             if since is None:
                 return view, await find_head(session, view.owner)
-            # Refuses a number that the journal cannot have.
+            # Rejects a number after the end of the journal.
             await read_changes(session, view, since, 1)
             return view, since
 
     async def confirm() -> None:
-        # The token may have ended since, the list be shared no more.
+        # Since then, the token may have expired, or the list may no longer be shared.
         await state.authenticator.identify(request.scope["headers"])
         if asked.list is not None or caller.list_id is not None:
             async with state.database.reading(caller.user) as session:
@@ -124,10 +124,10 @@ async def stream_events(
 
 @router.post("/undo", response_model=UndoResult, responses={404: {}}, openapi_extra=IF_MATCH)
 async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Response:
-    """Undo a change, a request, a run or what a token changed, in one transaction.
+    """Undo a change, a request, a run or all changes of a token, in one transaction.
 
-    If something newer prevents it, nothing changes: the response is 409 and `errors` names the
-    entries. Of a run or a token, `not_undone` lists what cannot be undone. `If-Match` takes the
+    If later changes conflict, nothing changes: the response is 409 and `errors` names the entries.
+    For a run or a token, `not_undone` lists the changes that cannot be undone. `If-Match` takes the
     number of the journal's latest entry, such as `next_since` of the last page of changes.
     """
     expected = read_if_match(request)

@@ -1,7 +1,7 @@
-"""Runs: what a program changed under one `X-Run-Id`, with its token, summed up from the journal.
+"""Runs: summaries of the changes of one user with one token and one `X-Run-Id`.
 
-A page looks at SCAN_BUDGET entries and at no more than MAX_CHANGES of each run that it finds there,
-so the load of a request is bounded, however long a journal or a run is.
+A page reads at most SCAN_BUDGET entries, and at most MAX_CHANGES of each run found in them. So the
+load of a request is bounded, however long a journal or a run is.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ from todo.journal.irreversible import UNDOABLE
 from todo.journal.repository import MAX_SEQ, SCAN_BUDGET, View, is_about_list, list_params
 
 MAX_CHANGES = 1000
-"""Maximum number of changes of a run that are shown, and that one undo reverts."""
+"""Maximum number of a run's changes that are shown, and that one undo reverts."""
 
 _OWNER: ColumnElement[str] = bindparam("owner")
 _BEFORE: ColumnElement[int] = bindparam("before")
@@ -43,15 +43,10 @@ _ENTRY = journal.alias("e")
 async def read_runs(
     session: Session, caller: Caller, view: View, before: int | None, limit: int
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """Return runs, those with the latest changes first, and where to continue, None at the end.
+    """Return runs, latest changes first, and the value of `before` for the next page, if any.
 
-    Args:
-        session: Session for the reads.
-        caller: Caller of the request; names of tokens are shown to a caller who sees the whole
-            account.
-        view: View of the journal.
-        before: Exclusive upper limit for the number of a run's latest entry; None for no limit.
-        limit: Maximum number of runs.
+    `before` is the exclusive upper limit for the number of a run's latest entry. Names of tokens
+    are omitted if the caller's token is restricted to one list.
     """
     values = {
         "owner": view.owner,
@@ -61,7 +56,7 @@ async def read_runs(
     }
     page, boundary = _STATEMENTS[view.list_id is not None, view.is_own]
     rows, looked_at = await session.run((page, {**values, "limit": limit + 1}), (boundary, values))
-    # Without changes: nothing of that run is about the list.
+    # A run without operations has no changes of the list.
     items = [_read(row) for row in rows[:limit] if row[-2] is not None]
     if len(rows) > limit:
         return items, int(rows[limit - 1][3])
@@ -117,7 +112,7 @@ def _select_runs(dialect: str, *, in_list: bool, is_own: bool) -> Select[Any]:
     is_first = newest.limit(1).scalar_subquery() == found.c.seq
     page = select(found).where(is_first).order_by(found.c.seq.desc()).limit(bindparam("limit"))
     run = page.subquery("r")
-    # The limit comes first: few entries of a long run may be about the list.
+    # Limited before filtering: of a long run, only few entries may be about the list.
     shown = _select_run(run).order_by(_ENTRY.c.seq).limit(MAX_CHANGES + 1).subquery("c")
     if in_list:
         inside = is_about_list(dialect, shown, is_own=is_own)
@@ -136,7 +131,7 @@ def _select_boundary() -> Select[Any]:
 
 
 def _select_run(run: FromClause) -> Select[Any]:
-    """Select the changes of a run that an enclosing statement names."""
+    """Return the statement that reads a run's changes, correlated with an enclosing statement."""
     of_run = and_(
         _ENTRY.c.owner == _OWNER,
         _ENTRY.c.run_id == run.c.run_id,
@@ -174,10 +169,11 @@ def _describe(dialect: str, run: FromClause, shown: FromClause) -> Select[Any]:
 
 
 def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
-    """Return whether everything that can be undone of a run has been taken back.
+    """Return the condition that all undoable changes of a run are reverted.
 
-    A thing is taken back if it is as it was before the run; or if an undo brought it to that state,
-    and no later undo to its state after the run, whatever else has changed it since.
+    An entity counts as reverted if it has its state from before the run. It also does if an undo
+    restored that state and no later undo restored its state from after the run, whatever else has
+    changed it since.
     """
     thing = (shown.c.kind, shown.c.entity_id, _find_list_of_share(shown))
     nth = func.row_number().over(partition_by=thing, order_by=shown.c.seq).label("nth")
@@ -216,7 +212,7 @@ def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
 
 
 def _find_list_of_share(entry: FromClause) -> ColumnElement[Any]:
-    # A user's share of each list is a thing of its own; a task may move.
+    # A user has a share of each list, whereas a task may move between lists.
     return case((entry.c.kind == literal_column("'share'"), entry.c.list_id), else_=null())
 
 
@@ -224,7 +220,6 @@ def _state(dialect: str, document: ColumnElement[Any]) -> ColumnElement[Any]:
     """Return the part of a document that an undo restores: everything except its version."""
     if dialect == SQLITE:
         return func.json_remove(document, literal_column("'$.version'"))
-    # Not SQLAlchemy's JSONB: to import that dialect is for those who use it.
     return document.op("::")(literal_column("jsonb")).op("-")(literal_column("'version'"))
 
 

@@ -181,7 +181,7 @@ class RunCount(ResponseSchema):
 
 
 class RunRead(ResponseSchema):
-    """A run: what one user changed with one token and one `X-Run-Id`."""
+    """A run: the changes of one user with one token and one `X-Run-Id`."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example(
@@ -314,7 +314,7 @@ class NotUndone(ResponseSchema):
 
 
 class UndoResult(ResponseSchema):
-    """The changes by which it was undone; undoing them does it again."""
+    """The changes that the undo made. Undoing them restores the original changes."""
 
     items: list[ChangeRead]
     not_undone: list[NotUndone] = Field(

@@ -1,7 +1,7 @@
-"""Undo: restore tasks, lists and shares to a state that the journal recorded.
+"""Undo: restores tasks, lists and shares to an earlier state from the journal.
 
-It is one transaction, all or nothing. If somebody changed the same things since, or their list or
-parent is gone, undoing would destroy more than it repairs, and it is refused. The result is
+An undo is one transaction, all or nothing. It is rejected if the same entities were changed since,
+or if their list or parent no longer exists: it would destroy more than it repairs. Its changes are
 recorded as `restore`, so an undo can be undone like any other change.
 """
 
@@ -46,7 +46,7 @@ _IN_LISTS = Statement(
 
 
 def _astray(which: Any) -> Statement:  # noqa: ANN401 - a column
-    """Tasks that are not in the list of their parent, and it, where either is one of some."""
+    """Return the statement that finds tasks outside their parent's list, each with the parent."""
     return Statement(
         lambda d: (
             select(task.c.id, _parent.c.id)
@@ -63,10 +63,9 @@ _ASTRAY_BELOW, _ASTRAY_ABOVE = _astray(task.c.id), _astray(_parent.c.id)
 
 
 class Undo:
-    """One undo, within one write."""
+    """One undo, in the part of a journal that the caller sees, within one unit of work."""
 
     def __init__(self, work: UnitOfWork, view: View) -> None:
-        """Prepare to undo in the part of a journal that the caller sees."""
         self._work = work
         self._view = view
         self._conflicts: list[dict[str, str | int]] = []
@@ -74,15 +73,15 @@ class Undo:
         self._documents: dict[tuple[str, str], bytes] = {}
 
     async def undo_change(self, seq: int, *, whole_request: bool = False) -> bytes:
-        """Undo a change with its effects, or its whole request; return the undone changes as JSON.
+        """Undo a change with its effects, or its whole request; return the new changes as JSON.
 
         Raises:
             NotFoundError: The change does not exist.
             ReadOnlyError: The list belongs to another user, and the caller may not change its
                 tasks.
             ForbiddenError: The token lacks a scope that the undo needs.
-            UndoConflictError: There are conflicts; the caller must not commit.
-            StateConflictError: The undo has too many changes.
+            UndoConflictError: The undo conflicts with later changes; the caller must not commit.
+            StateConflictError: The undo would revert more than MAX_ENTRIES changes.
         """
         account = await self._lock()
         session = self._work.session
@@ -90,13 +89,13 @@ class Undo:
         return await self._undo(account, chosen, [])
 
     async def undo_run(self, run: Run) -> bytes:
-        """Undo a run, except for changes that cannot be undone; otherwise as `undo_change`."""
+        """Undo the changes of a run, if they can be undone; see `undo_change`."""
         account = await self._lock()
         chosen = await find_run(self._work.session, self._view, run, self._work.caller)
         return await self._undo(account, *separate(chosen))
 
     async def undo_token(self, token_id: str) -> bytes:
-        """Undo what a token changed, without what cannot be undone; otherwise as `undo_change`."""
+        """Undo the changes of a token, if they can be undone; see `undo_change`."""
         account = await self._lock()
         chosen = await find_changes_by(self._work.session, self._view, token_id)
         return await self._undo(account, *separate(chosen))
@@ -156,7 +155,7 @@ class Undo:
             caller.require("admin")
 
     async def _find_missing(self, back: list[Restore]) -> None:
-        """Find the lists and parents of entities that no longer exist."""
+        """Add a conflict for each restored entity whose list or parent no longer exists."""
         lists = [(each, each.target_list_id) for each in back]
         parents = [(each, each.target_parent_id) for each in back]
         for what, places, statement in (
@@ -172,9 +171,9 @@ class Undo:
                     )
 
     async def _check_places(self, back: list[Restore], gone: list[Restore]) -> None:
-        """Find tasks whose place has changed since: into another list, or too deep."""
+        """Add a conflict for each task that is outside its parent's list or nested too deep."""
         ids = {each.id for each in back}
-        # Tasks that the undo deletes still exist in their place, but do not conflict.
+        # Tasks that the undo will delete still exist here, but do not conflict.
         going = {each.id for each in gone}
         astray = await self._fetch(_ASTRAY_BELOW, ids) + await self._fetch(_ASTRAY_ABOVE, ids)
         pairs = [{str(task_id), str(parent_id)} for task_id, parent_id in astray]
@@ -198,7 +197,7 @@ class Undo:
             )
 
     async def _find_stranded(self, gone: list[Restore]) -> None:
-        """Find what others put into things that are to go."""
+        """Add a conflict for each task or list to be deleted that contains other tasks."""
         going = {each.id for each in gone}
         for kind, statement in (("task", _BELOW), ("list", _IN_LISTS)):
             places = {each.id: each for each in gone if each.kind == kind}
@@ -266,7 +265,7 @@ class Undo:
 
 
 def _find_list_id(kind: str, document: bytes | str) -> str | None:
-    """Return the list of a task or share, the list itself for a list."""
+    """Return the list ID of a task or share, or the list's own ID."""
     snapshot = parse_snapshot(kind, document)
     if snapshot is None:
         return None
@@ -274,7 +273,7 @@ def _find_list_id(kind: str, document: bytes | str) -> str | None:
 
 
 def _leave_out(ids: set[str], tasks: Iterable[Task]) -> list[Task]:
-    """Return a subtree, parents first, without some of its tasks and what is below them."""
+    """Return a subtree, parents first, without the given tasks and their subtasks."""
     left_out, kept = set(ids), []
     for each in tasks:
         if each["id"] in left_out or each["parent_id"] in left_out:

@@ -1,4 +1,4 @@
-"""The scope of an undo: a change with its effects, a request, a run, or a token."""
+"""Scope of an undo: the entries of a change with its effects, a request, a run or a token."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -52,7 +52,7 @@ _ONE = Statement(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
     )
 )
-# The entries of a request are next to each other and have one time; so may those of others.
+# The entries of a request are adjacent and have the same time, as may those of other requests.
 _AROUND = Statement(
     select(*ENTRY_COLUMNS)
     .where(
@@ -62,8 +62,8 @@ _AROUND = Statement(
     )
     .order_by(journal.c.seq)
 )
-# Reminders changed nothing. What was restored is not left out: it would be in the way of undoing
-# the changes before it, for good.
+# Reminders change nothing. Undos are included: otherwise, they would always conflict with undoing
+# the changes before them.
 _CHANGED = journal.c.operation != literal_column("'remind'")
 _RUN = (
     _OWNER
@@ -77,7 +77,7 @@ _OF_TOKEN = _OWNER & (journal.c.token_id == _TOKEN) & _CHANGED
 
 
 def _select_entries(which: ColumnElement[bool], *inside: ColumnElement[bool]) -> Select[Any]:
-    # Before the limit: entries of other lists must not crowd out those of this one.
+    # Filtered before the limit: entries of other lists must not displace those of this list.
     return (
         select(*ENTRY_COLUMNS).where(which, *inside).order_by(journal.c.seq).limit(MAX_ENTRIES + 1)
     )
@@ -91,7 +91,7 @@ _ACTOR: ColumnElement[str] = bindparam("actor", type_=String)
 
 
 def _select_views(*inside: ColumnElement[bool]) -> Any:  # noqa: ANN401 - a union has a type of its own
-    """The user's journal and the lists of other users in which a run of the user's has entries."""
+    """Return the statement that finds the user's journal and shared lists with entries of a run."""
     by_actor = (journal.c.run_id == bindparam("run_id")) & (journal.c.actor == _ACTOR) & _CHANGED
     of_run = and_(by_actor, *inside)
     own = select(_ACTOR.label("owner"), cast(null(), Id).label("list_id")).where(
@@ -116,7 +116,7 @@ _VIEWS_SINCE = Statement(_select_views(journal.c.at >= bindparam("since", type_=
 
 
 class _Questions(NamedTuple):
-    """The statements about a run or a token, in one part of a journal."""
+    """Statements about a run or a token, in a whole journal or in one list."""
 
     run: Statement
     tokens_of_run: Statement
@@ -137,7 +137,7 @@ _IN_LIST = _Questions(
 
 @dataclass(frozen=True, slots=True)
 class UndoEntry:
-    """An entry as it is undone."""
+    """Journal entry with the fields that an undo needs."""
 
     seq: int
     request_seq: int | None
@@ -153,22 +153,21 @@ class UndoEntry:
 
     @property
     def entity(self) -> tuple[str, ...]:
-        """Key of the changed entity; each user's share of a list is an entity of its own."""
+        """Key of the changed entity; each user's share of a list is a separate entity."""
         if self.kind == "share":
             return (self.kind, self.entity_id, self.list_id or "")
         return (self.kind, self.entity_id)
 
     def parse_before(self) -> Snapshot | None:
-        """Return the task, list or share before the change, None if there was none."""
+        """Return the task, list or share before the change; None for a creation."""
         return parse_snapshot(self.kind, self.before)
 
     def parse_after(self) -> Snapshot | None:
-        """Return the task, list or share after the change, or None."""
+        """Return the task, list or share after the change; None for a deletion."""
         return parse_snapshot(self.kind, self.after)
 
 
 async def _find_entry(session: Session, owner: str, seq: int) -> UndoEntry | None:
-    """Return an entry by its sequence number, or None if the journal does not have it."""
     row = await session.find(_ONE, {"owner": owner, "seq": seq})
     return None if row is None else parse_entry(row)
 
@@ -176,11 +175,11 @@ async def _find_entry(session: Session, owner: str, seq: int) -> UndoEntry | Non
 async def find_change(
     session: Session, view: View, seq: int, *, whole_request: bool
 ) -> list[UndoEntry]:
-    """Return a change and what it caused, or all of its request, in order.
+    """Return the entries of a change and its effects, or of its whole request, in order.
 
     Raises:
-        NotFoundError: The journal has no such entry that the caller may see.
-        StateConflictError: They are more than MAX_ENTRIES.
+        NotFoundError: The entry does not exist, or the caller cannot see all of the changes.
+        StateConflictError: The undo would revert more than MAX_ENTRIES changes.
     """
     of_owner = {"owner": view.owner}
     entry = await _find_entry(session, view.owner, seq)
@@ -199,12 +198,12 @@ async def find_change(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run: what one user changed with one token and one `X-Run-Id`.
+    """Run: the changes of one user with one token and one `X-Run-Id`.
 
     Attributes:
-        id: The `X-Run-Id`, which anybody may send.
-        actor: The user who did.
-        token_id: The API token; None for the one that `find_run` finds.
+        id: Value of `X-Run-Id`, which is not unique: clients choose it.
+        actor: User who made the changes.
+        token_id: ID of the API token; None lets `find_run` choose.
     """
 
     id: str
@@ -213,14 +212,10 @@ class Run:
 
 
 async def find_changed_views(session: Session, run: Run, since: str | None = None) -> list[View]:
-    """Return what a run changed: its user's own journal, then lists of other users.
+    """Return the views with changes of a run: the user's journal, then lists of other users.
 
-    Return those of the lists that the user can still write to, ordered by ID.
-
-    Args:
-        session: Reads.
-        run: Which run.
-        since: Only what changed at this time or later; None for all.
+    The lists are those that the user can still write to, sorted by ID. With `since`, only changes
+    at or after that time count.
     """
     values = {"actor": run.actor, "run_id": run.id}
     if since is None:
@@ -232,22 +227,15 @@ async def find_changed_views(session: Session, run: Run, since: str | None = Non
 
 
 async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[UndoEntry]:
-    """Return what a run changed and restored, in order.
+    """Return the entries of a run, including its undos, in order.
 
-    Without the token of the run, it is the run of the caller's token, otherwise of the only token
-    that has such a run.
-
-    Args:
-        session: Reads.
-        view: Which journal.
-        run: Which run.
-        caller: Caller of the request. The run of the caller's own token is preferred; another
-            user's run is none of that token's.
+    Without `run.token_id`, the run of the caller's token is preferred if the caller is the actor,
+    otherwise the run must belong to only one token.
 
     Raises:
-        NotFoundError: It changed nothing that the caller may see.
-        UndoConflictError: Several tokens have a run of this name.
-        StateConflictError: It made more than MAX_ENTRIES changes.
+        NotFoundError: The run has no changes that the caller can see.
+        UndoConflictError: Several tokens have a run with this ID.
+        StateConflictError: The run has more than MAX_ENTRIES changes.
     """
     questions, about = _ask(view)
     of_run = {**about, "run_id": run.id, "actor": run.actor}
@@ -268,18 +256,18 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
 
 
 async def find_changes_by(session: Session, view: View, token_id: str) -> list[UndoEntry]:
-    """Return what a token changed and restored, in order.
+    """Return the entries of a token, including its undos, in order.
 
     Raises:
-        NotFoundError: It changed nothing that the caller may see.
-        StateConflictError: It made more than MAX_ENTRIES changes.
+        NotFoundError: The token has no changes that the caller can see.
+        StateConflictError: The token has more than MAX_ENTRIES changes.
     """
     questions, about = _ask(view)
     return _choose(await session.fetch(questions.token, {**about, "token_id": token_id}))
 
 
 def _ask(view: View) -> tuple[_Questions, dict[str, Any]]:
-    """Return the statements for a part of a journal, and the values that they share."""
+    """Return the statements for a view, and the parameters that they share."""
     questions = _IN_JOURNAL if view.list_id is None else _IN_LIST
     return questions, {"owner": view.owner, **list_params(view)}
 
@@ -307,7 +295,7 @@ def _ambiguous(tokens: list[Any]) -> UndoConflictError:
 
 
 def parse_entry(row: Row) -> UndoEntry:
-    """Return the entry of a row."""
+    """Convert a row with ENTRY_COLUMNS to an entry."""
     seq, first, at, actor, token_id, operation, kind, entity_id, list_id, before, after = row
     at = at if isinstance(at, str) else format_timestamp(at)
     token_id, list_id = token_id and str(token_id), list_id and str(list_id)
@@ -319,12 +307,13 @@ def parse_entry(row: Row) -> UndoEntry:
 def _is_one_request(one: UndoEntry, other: UndoEntry) -> bool:
     if one.request_seq is not None or other.request_seq is not None:
         return one.request_seq == other.request_seq
-    # Entries of old versions do not say; their time does, as long as the clock went on.
+    # Entries of old releases lack `request_seq`: the time identifies a request, unless the clock
+    # was set back.
     return (one.at, one.actor, one.token_id) == (other.at, other.actor, other.token_id)
 
 
 def _is_inside(entry: UndoEntry, list_id: str) -> bool:
-    """Whether a change is about a task that stayed in the list."""
+    """Return whether a change is about a task that was and stayed in the list."""
     snapshots = [each for each in (entry.parse_before(), entry.parse_after()) if each is not None]
     return entry.kind == "task" and all(
         "list_id" in each and each["list_id"] == list_id for each in snapshots
@@ -332,7 +321,7 @@ def _is_inside(entry: UndoEntry, list_id: str) -> bool:
 
 
 def _find_caused(cause: UndoEntry, group: Iterable[UndoEntry]) -> list[UndoEntry]:
-    """Return a change and those of its request that follow from it, in order."""
+    """Return a change and its effects within the same request, in order."""
     following: dict[tuple[str, str], list[UndoEntry]] = defaultdict(list)
     for entry in group:
         for hook in _follows_from(entry):
@@ -370,14 +359,14 @@ def _follows_from(entry: UndoEntry) -> list[tuple[str, str]]:
 
 
 def _find_above(snapshot: Snapshot) -> list[str | None]:
-    """Return the parent and the list of a task, the list of a share."""
+    """Return the IDs of a task's parent and list, or of a share's list."""
     if "parent_id" in snapshot:
         return [snapshot["parent_id"], snapshot["list_id"]]
     return [snapshot["list_id"]] if "list_id" in snapshot else []
 
 
 def _is_moved(entry: UndoEntry) -> bool:
-    """Whether the list of a task was changed, set or removed."""
+    """Return whether the list of a task was changed, set or removed."""
     before, after = entry.parse_before(), entry.parse_after()
     if before is None or after is None or "parent_id" not in before or "parent_id" not in after:
         return False

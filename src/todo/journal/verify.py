@@ -1,8 +1,8 @@
-"""Verification of journals: find and name entries that were altered, removed or inserted.
+"""Verification of journals: finds entries that were altered, removed or inserted.
 
-Each row is checked against its own commitment and against the hash of the row before it, in pages,
-so that memory is bounded. A person who can write to the database could recompute a whole chain.
-Only a head that was exported earlier reveals that, or a tail that was cut off.
+Each entry is checked against its own commitment and the hash of the previous entry. Entries are
+fetched in pages to limit memory. Somebody who can write to the database could recompute a whole
+chain, or remove its end together with the account's head: only an exported head reveals that.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -60,7 +60,7 @@ _HEAD = Statement(
 _of_account = select(func.min(account.c.owner).label("owner")).where(
     account.c.owner > bindparam("after")
 )
-# Also an owner whose account is gone, which must not be.
+# Includes owners without an account, which are a finding.
 _of_journal = select(func.min(journal.c.owner)).where(journal.c.owner > bindparam("after"))
 _both = _of_account.union_all(_of_journal).subquery("both")
 _NEXT_OWNER = Statement(select(func.min(_both.c.owner)))
@@ -74,33 +74,20 @@ class JournalReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A finding of the verification.
-
-    Attributes:
-        owner: Owner of the journal.
-        seq: Number of the entry, 0 for no specific entry.
-        what: Description of the finding.
-    """
+    """Finding of the verification; `seq` is 0 if it concerns no specific entry."""
 
     owner: str
     seq: int
     what: str
 
     def __str__(self) -> str:
-        """Return it as a line."""
         place = f", entry {self.seq}" if self.seq else ""
         return f"{self.owner!r}{place}: {self.what}"
 
 
 @dataclass(slots=True)
 class VerificationResult:
-    """Result of a verification: what was checked, and the findings.
-
-    Attributes:
-        entries: Number of verified entries.
-        heads: Heads of the journals without findings.
-        findings: Findings.
-    """
+    """Result of a verification; `heads` are those of the journals without findings."""
 
     entries: int = 0
     heads: list[Head] = field(default_factory=list)
@@ -114,13 +101,10 @@ async def verify(
     heads: Mapping[str, Head] | None = None,
     with_state: bool = False,
 ) -> AsyncIterator[VerificationResult]:
-    """Verify the journal of one owner, or all; yield the result of each.
+    """Verify the journal of one owner, or all journals, and yield the result of each.
 
-    Args:
-        source: Reads the journals.
-        owner: Owner of the journal, None for all journals.
-        heads: Previously exported heads, by owner.
-        with_state: Whether to compare the tasks with their journal as well.
+    The chains are also compared with the previously exported `heads`, by owner, and the tasks with
+    their journal if `with_state`.
     """
     heads = heads or {}
     if owner is not None:
@@ -137,7 +121,7 @@ async def verify(
 
 
 async def is_known(source: JournalReader, owner: str) -> bool:
-    """Return whether an account exists, or journal entries of a deleted one."""
+    """Return whether an account or journal entries of a missing account exist."""
     async with source.reading() as session:
         entries = {"owner": owner, "after": -1, "limit": 1}
         return bool(
@@ -186,7 +170,7 @@ async def _verify_one(
 
 
 async def _check_end(session: Session, chain: "Chain") -> None:
-    """Compare the end with the row of the account, while others continue to write."""
+    """Compare the end of the chain with the account's row, while writes may continue."""
     values = {"owner": chain.owner}
     (head,) = await session.fetch(_HEAD, values)
     chain.expect(int(head[1]), bytes(head[2]))
@@ -198,7 +182,7 @@ async def _check_end(session: Session, chain: "Chain") -> None:
 
 
 class Chain:
-    """A chain while it is read."""
+    """Verification of one chain, entry by entry."""
 
     def __init__(
         self, owner: str, chain_id: UUID, exported: Head | None, result: VerificationResult
@@ -211,7 +195,7 @@ class Chain:
         self._result = result
         self._exported = exported
         self._expected: tuple[int, bytes] | None = None
-        # Entries without content since the account was last deleted, which is the one reason.
+        # Entries without content that no later deletion of the account explains.
         self._erased: list[int] = []
         if exported is not None and exported.chain_id != str(chain_id):
             self._add(0, "the chain differs from that of the exported head")
@@ -235,12 +219,12 @@ class Chain:
         self._compare_expected()
 
     def expect(self, seq: int, head: bytes) -> None:
-        """Remember what the account says of the last entry."""
+        """Set the number and hash that the account's row has for the last entry."""
         self._expected = (seq, head)
         self._compare_expected()
 
     def finish(self, seq: int) -> None:
-        """Compare the number of the last entry with what the account says, read after it."""
+        """Check the end of the chain; `seq` is the account's number, fetched after the entries."""
         if self._expected is not None and self._expected[0] > self.seq:
             self._add(self.seq + 1, _missing(self.seq + 1, self._expected[0]))
         elif seq < self.seq:
@@ -278,7 +262,7 @@ class Chain:
     def _check_link(
         self, seq: int, at: str, commitment: bytes, stored: bytes, *, follows: bool
     ) -> bytes:
-        """Check the hash; return what it should be."""
+        """Check the hash of an entry, and return the correct one."""
         try:
             computed = link(self.stored, self.chain_id, seq, at, commitment)
         except (ValueError, TypeError, OverflowError):
@@ -286,8 +270,8 @@ class Chain:
             return stored
         if computed == stored or not follows:
             return computed
-        # A hash that was altered is found with its own entry; the next may still follow from
-        # what it was.
+        # If the previous hash was altered, that is already a finding; this entry may still follow
+        # from the original hash.
         if link(self._computed, self.chain_id, seq, at, commitment) == stored:
             return stored
         self._add(seq, "the chain is broken: the time, the commitment or the hash was altered")

@@ -1,1 +1,1 @@
-"""Pure calculation of due times and recurrence (RFC 5545)."""
+"""Calculation of due times and recurrence (RFC 5545), without I/O."""

@@ -1,9 +1,9 @@
-"""The days of a rule, searched in a bounded number of days.
+"""Days on which a rule recurs, found by a bounded search.
 
-dateutil is not used: it searches for seconds, up to the year 9999, for a rule that never occurs
-(docs/adr/0019-compute-recurrence-days-ourselves.md). The days of a year that fit a rule are the
-bits of one number, from 1 January on: each part of the rule is a mask, and what fits them all is an
-AND. So a search of 50 years takes a millisecond, whatever the rule is.
+dateutil is not used: for a rule that never occurs, it searches for seconds, up to the year 9999
+(docs/adr/0019-compute-recurrence-days-ourselves.md). Here, the days of a year are the bits of one
+integer, from January 1 on. Each part of a rule is a mask, and the AND of all masks has the matching
+days. So a search of 50 years takes a millisecond for any rule.
 """
 
 import calendar
@@ -18,13 +18,12 @@ from todo.schedule.rule import Frequency, Rule
 
 _WEEK = 7
 _MONTHS = 12
-# The fourth of January is always in the first week of its year: a week belongs to the year that
-# has most of it.
+# January 4 is always in the first week of its year: a week belongs to the year of most of its days.
 _FIRST_WEEK = 4
 _LAST = LATEST.toordinal()
 
-# Whatever the calendar repeats on a weekday comes back within 40 years: after a century without
-# leap day, the 29th of February on a Monday takes that long.
+# Every date recurs on every weekday within 40 years; February 29 takes that long around a century
+# without a leap day.
 _SEARCHED_YEARS = 50
 _PERIODS_A_YEAR = {
     Frequency.DAILY: 366,
@@ -32,29 +31,26 @@ _PERIODS_A_YEAR = {
     Frequency.MONTHLY: _MONTHS,
     Frequency.YEARLY: 1,
 }
-# Searches whose result is remembered: more than the rules of a batch, and a few megabytes at most.
+# Number of cached searches: more than the rules of a batch, and at most a few megabytes.
 _REMEMBERED = 256
 _EVERY_WEEK = sum(1 << day for day in range(0, 366, _WEEK))
 
 
 class NeverOccursError(ValueError):
-    """No day of the calendar fits the rule."""
+    """No day of the calendar matches the rule."""
 
 
 def find_next(rule: Rule, start: date) -> date | None:
-    """Return the first day of a rule after the day that its periods are counted from.
+    """Return the first day of a rule after `start`; None if that day is after LATEST.
 
-    COUNT and UNTIL are not looked at.
+    COUNT and UNTIL are ignored.
 
     Args:
-        rule: A rule whose parts name its days: nothing is left to the start but the phase.
-        start: The day of this instance.
-
-    Returns:
-        The day, or None when the calendar of this program ends before it.
+        rule: Rule whose parts name its days, so that `start` only sets the phase of INTERVAL.
+        start: Day of the current instance.
 
     Raises:
-        NeverOccursError: Nothing in 50 years, or in 50 repetitions where those take longer.
+        NeverOccursError: No day matches within 50 years or 50 repetitions, whichever is longer.
     """
     found = _search(replace(rule, count=None, until=None, clock=None), start)
     if found is None:
@@ -64,7 +60,7 @@ def find_next(rule: Rule, start: date) -> date | None:
 
 @lru_cache(_REMEMBERED)
 def _search(rule: Rule, start: date) -> date | None:
-    """Return the next day, one after LATEST where the calendar ends, None when it never occurs."""
+    """Return the next day, or the day after LATEST if it is later; None if there is no day."""
     repetitions = max(
         _SEARCHED_YEARS, _SEARCHED_YEARS * _PERIODS_A_YEAR[rule.frequency] // rule.interval
     )
@@ -78,7 +74,7 @@ def _search(rule: Rule, start: date) -> date | None:
 
 
 def find_days_of_year(rule: Rule, year: int) -> list[date]:
-    """Return the days of a yearly rule in one year, whatever its INTERVAL, COUNT and UNTIL say."""
+    """Return the days of a yearly rule in one year; INTERVAL, COUNT and UNTIL are ignored."""
     first = _new_year(year)
     days = _FittingDays(rule).between(first, _new_year(year + 1))
     if rule.by_set_pos:
@@ -87,18 +83,18 @@ def find_days_of_year(rule: Rule, year: int) -> list[date]:
 
 
 def find_fitting_days(rule: Rule, first: date, end: date) -> list[date]:
-    """Return the days from the first to that before the end, whatever INTERVAL and BYSETPOS say.
+    """Return the days that match a rule, from `first` to before `end`.
 
-    COUNT and UNTIL are not looked at either.
+    INTERVAL, BYSETPOS, COUNT and UNTIL are ignored.
     """
     days = _FittingDays(rule).between(first.toordinal(), end.toordinal())
     return [date.fromordinal(day) for day in days]
 
 
 def _find_daily(rule: Rule, fitting: "_FittingDays", start: int, repetitions: int) -> Iterator[int]:
-    """Yield the days after the start: a period is a day, so the phase is a mask as well."""
+    """Yield the days of a daily rule after the start; the phase of INTERVAL is also a mask."""
     if rule.by_set_pos and not {1, -1} & set(rule.by_set_pos):
-        # The set of a day has one element.
+        # With periods of one day, BYSETPOS selects from a single element.
         return
     end = start + repetitions * rule.interval
     in_phase = sum(1 << day for day in range(0, 366, rule.interval))
@@ -115,7 +111,7 @@ def _find_daily(rule: Rule, fitting: "_FittingDays", start: int, repetitions: in
 def _find_in_periods(
     rule: Rule, fitting: "_FittingDays", start: date, repetitions: int
 ) -> Iterator[int]:
-    """Yield the days after the start, period by period."""
+    """Yield the days of any other rule after the start, period by period."""
     after = start.toordinal()
     for number in range(repetitions):
         first, end = _find_period(rule, start, number * rule.interval)
@@ -128,9 +124,9 @@ def _find_in_periods(
 
 
 def _find_period(rule: Rule, start: date, step: int) -> tuple[int, int]:
-    """Return the first day of a period, so many after that of the start, and that after its last.
+    """Return the half-open range of the period that is `step` periods after that of the start.
 
-    As ordinals: the calendar of `date` ends before all periods do.
+    The days are ordinals, because a period may be after the last `date`.
     """
     if rule.frequency is Frequency.WEEKLY:
         first = _week_of(start.toordinal(), rule.week_start) + step * _WEEK
@@ -144,15 +140,15 @@ def _find_period(rule: Rule, start: date, step: int) -> tuple[int, int]:
 
 
 class _FittingDays:
-    """The days that fit all parts of a rule but INTERVAL and BYSETPOS, year by year."""
+    """Days that match all parts of a rule except INTERVAL and BYSETPOS, computed by year."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
-        # Years whose days have the same weekdays and weeks have the same fitting days.
+        # Years with the same weekdays and week numbers share a mask.
         self._masks: dict[tuple[int, ...], int] = {}
 
     def in_year(self, year: int) -> int:
-        """Return a bit for each day of a year, the first of January lowest."""
+        """Return the mask of the matching days of a year; the lowest bit is January 1."""
         around = (year - 1, year, year + 1)
         kind = (_new_year(year) % _WEEK, *(calendar.isleap(each) for each in around))
         if kind not in self._masks:
@@ -160,7 +156,7 @@ class _FittingDays:
         return self._masks[kind]
 
     def between(self, first: int, end: int) -> list[int]:
-        """Return the days from the first to that before the end."""
+        """Return the ordinals of the matching days from `first` to before `end`."""
         found: list[int] = []
         year = date.fromordinal(first).year
         while first < end:
@@ -197,8 +193,8 @@ def _fit(rule: Rule, year: int) -> int:
 
 
 def _fit_weekday(first: int, nth: int, weekday: int, spans: list[tuple[int, int]]) -> int:
-    """Return the days that are a weekday, or its nth in each span."""
-    # The first day of all is a Monday, and has the number 1.
+    """Return the mask of a weekday, or of its nth occurrence in each span."""
+    # Ordinal 1 is a Monday.
     if nth == 0:
         return _EVERY_WEEK << (weekday - first + 1) % _WEEK
     days = 0
@@ -212,7 +208,7 @@ def _fit_weekday(first: int, nth: int, weekday: int, spans: list[tuple[int, int]
 
 
 def _fit_weeks(rule: Rule, year: int) -> int:
-    """The days in the weeks of a rule, by the number from the begin or the end of their year."""
+    """Return the mask of the days in the weeks that BYWEEKNO selects."""
     begins = [
         _week_of(_new_year(each) + _FIRST_WEEK - 1, rule.week_start)
         for each in range(year - 1, year + 3)
@@ -221,7 +217,7 @@ def _fit_weeks(rule: Rule, year: int) -> int:
         (begin - _new_year(year), (end - begin) // _WEEK) for begin, end in pairwise(begins)
     )
     days = 0
-    # Around New Year days are in the last week of the year before, or the first of the next.
+    # Around New Year, days may be in the last week of the previous year or the first of the next.
     for begin, count in (before, own, after):
         for number in rule.by_week_no:
             week = number - 1 if number > 0 else count + number
@@ -236,7 +232,7 @@ def _choose(rule: Rule, days: list[int]) -> list[int]:
 
 
 def _new_year(year: int) -> int:
-    """Return the ordinal of the first of January."""
+    """Return the ordinal of January 1, also for years that `date` does not support."""
     before = year - 1
     return before * 365 + before // 4 - before // 100 + before // 400 + 1
 

@@ -1,10 +1,10 @@
-"""When a task is due: a calendar day or an instant, and the zone that decides what a day is.
+"""Due dates and due times: calendar days, instants, and the time zones that relate them.
 
-A day is never an instant: "today" depends on the zone of the user, and only the functions here
-convert one into the other. Where a clock is put forward, a wall time that does not exist is read
-with the offset before the gap, so the result is later by the gap. Where a clock is put back, a wall
-time that happens twice means the first. RFC 5545 (3.3.5) requires both, and `zoneinfo` does both
-with `fold=0`.
+A day is not an instant: "today" depends on the user's time zone, and only the functions here
+convert one into the other. If clocks are put forward, a wall time in the gap is read with the
+offset before the gap, so the result is later by the length of the gap. If clocks are put back, a
+wall time that occurs twice means the first occurrence. RFC 5545 (3.3.5) requires both, and
+`zoneinfo` implements both with `fold=0`.
 """
 
 import calendar
@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 EARLIEST = date(1900, 1, 1)
 LATEST = date(9998, 12, 31)
-"""A year away from the last day that Python knows: no zone, no reminder overflows."""
+"""Latest due date: a year before Python's last day, so that zones and reminders do not overflow."""
 
 DueName = Literal["overdue", "today", "tomorrow", "week", "month"]
 _MIDNIGHT = time()
@@ -28,13 +28,13 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DueWindow:
-    """Dues of a named window; each pair is half-open, and None means unbounded.
+    """Ranges of due dates and due times, both half-open; None means unbounded.
 
     Attributes:
-        date_from: First day for `due_date`.
-        date_to: The day after the last.
-        at_from: First instant for `due_at`, in UTC.
-        at_to: The instant that is no longer meant, in UTC.
+        date_from: First due date.
+        date_to: Day after the last due date.
+        at_from: First due time, in UTC.
+        at_to: Exclusive end of the due times, in UTC.
     """
 
     date_from: date | None
@@ -44,13 +44,13 @@ class DueWindow:
 
 
 def check_zone(name: str) -> ZoneInfo:
-    """Return the zone of an IANA name such as `Europe/Berlin`.
+    """Return the time zone with an IANA name such as `Europe/Berlin`.
 
-    Former names (`Asia/Calcutta`) are names as well. Only names of the list are valid:
-    `ZoneInfo` opens any path that it is given, also files and folders that are not zones.
+    Former names such as `Asia/Calcutta` are valid. The name must be in the list of zones, because
+    `ZoneInfo` opens any path, including files and folders that are not zones.
 
     Raises:
-        ValueError: There is no zone of this name; the message has the nearest one.
+        ValueError: The name is unknown; the message suggests the most similar name.
     """
     zone = find_zone(name)
     if zone is not None:
@@ -62,34 +62,29 @@ def check_zone(name: str) -> ZoneInfo:
 
 
 def find_zone(name: str) -> ZoneInfo | None:
-    """Return the zone of an IANA name, or None if it is unknown."""
+    """Return the time zone with an IANA name; None if the name is unknown."""
     return ZoneInfo(name) if name in _zone_names() else None
 
 
 @cache
 def _zone_names() -> frozenset[str]:
-    # The list of the package in the lock: the same names are valid wherever this runs.
+    # The list of the locked package, so that the same names are valid on every machine.
     listed = importlib.resources.files("tzdata").joinpath("zones").read_text("ascii").split()
     return frozenset(listed) - {"Factory"}  # stands for "not configured yet"
 
 
 def at_wall_time(day: date, clock: time, zone: tzinfo) -> datetime:
-    """Return the instant, in UTC, at which the clocks of a zone show this."""
+    """Return the UTC instant at which the clocks of a zone show this day and time."""
     return datetime.combine(day, clock.replace(fold=0), zone).astimezone(UTC)
 
 
 def day_bounds(name: DueName, now: datetime, zone: tzinfo) -> DueWindow:
-    """Return what a name means at this moment to somebody in this zone.
+    """Return the ranges of a named due window at the time `now` in a time zone.
 
-    `overdue` is a day before today, and an instant before now. `today` and `tomorrow` are calendar
-    days, `week` is today and the six days after it, `month` is today up to the day before the same
-    day of the next month (or, where that has no such day, up to its last). A day begins at its
-    midnight; where that does not exist, when the clocks are put forward.
-
-    Args:
-        name: The window's name.
-        now: The present instant.
-        zone: The zone of the tasks' owner.
+    `overdue` has the days before today and the instants before now. `today` and `tomorrow` are
+    calendar days, `week` is today and the next six days, and `month` ends before the same day of
+    the next month, or with the last day of a shorter month. A day starts at midnight, or, if the
+    clocks skip midnight, when they are put forward.
     """
     today = now.astimezone(zone).date()
     if name == "overdue":
@@ -107,7 +102,7 @@ def day_bounds(name: DueName, now: datetime, zone: tzinfo) -> DueWindow:
 
 
 def first_day(moment: datetime, zone: tzinfo) -> date:
-    """Return the first day whose midnight is not before a moment."""
+    """Return the first day whose midnight is at or after an instant."""
     day = moment.astimezone(zone).date()
     return day if at_wall_time(day, _MIDNIGHT, zone) >= moment else day + _DAY
 
@@ -121,7 +116,7 @@ def _a_month_later(day: date) -> date:
 
 
 def due_key(due_date: date | None, due_at: datetime | None) -> datetime | None:
-    """Return what dues are sorted by: the instant, or midnight UTC of the day; None without one."""
+    """Return the sort key of a due time, or of a due date as midnight in UTC; None for neither."""
     if due_date is not None:
         return datetime.combine(due_date, _MIDNIGHT, UTC)
     return None if due_at is None else due_at.astimezone(UTC)
@@ -130,16 +125,10 @@ def due_key(due_date: date | None, due_at: datetime | None) -> datetime | None:
 def fire_times(
     due_date: date | None, due_at: datetime | None, account_zone: tzinfo, minutes: Sequence[int]
 ) -> list[datetime]:
-    """Return when reminders fire: in UTC, in order of time, none twice.
+    """Return the distinct times of reminders in UTC, in ascending order.
 
-    Minutes before an instant are exact. A day counts from its midnight in the account's zone, by
-    the clock on the wall: -540 is nine in the morning, also on a day when the clocks change.
-
-    Args:
-        due_date: The day, or None.
-        due_at: The instant, or None; without either nothing fires.
-        account_zone: The zone of the task's owner.
-        minutes: Minutes before; negative ones are after.
+    The reminders are so many `minutes` before the due time, or before the due date's midnight as
+    wall time in the account's zone: -540 is 09:00, even on a day when the clocks change.
     """
     offsets = [timedelta(minutes=each) for each in minutes]
     if due_at is not None:

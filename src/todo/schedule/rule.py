@@ -1,7 +1,7 @@
-"""A recurrence rule: the subset of the RRULE of RFC 5545 that tasks support.
+"""Recurrence rules: the subset of RFC 5545's RRULE that tasks support.
 
-The parser is strict: it refuses what it does not support, and the error has a remedy. A rule
-decides on which days a task recurs; the time of day comes from the due.
+The parser rejects unsupported parts with an error that suggests a remedy. A rule determines the
+days on which a task recurs; the time of day is that of the due time.
 """
 
 import enum
@@ -25,7 +25,7 @@ _INSTANT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 class Frequency(enum.StrEnum):
-    """The period that a rule repeats."""
+    """Length of a rule's period."""
 
     DAILY = "DAILY"
     WEEKLY = "WEEKLY"
@@ -35,21 +35,21 @@ class Frequency(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule; `str` gives its text.
+    """Recurrence rule; `str` renders its text.
 
     Attributes:
-        frequency: The period.
-        interval: Number of periods between two instances.
+        frequency: Length of a period.
+        interval: Number of periods from one instance to the next.
         count: Remaining instances, including this one.
-        until: The last day, or the last instant in UTC.
+        until: Last day, or last instant in UTC.
         by_month: Months, 1 to 12.
-        by_week_no: Weeks of the year, negative from its end.
-        by_year_day: Days of the year, negative from its end.
-        by_month_day: Days of the month, negative from its end.
+        by_week_no: Weeks of the year; negative numbers count from its end.
+        by_year_day: Days of the year; negative numbers count from its end.
+        by_month_day: Days of the month; negative numbers count from its end.
         by_day: Pairs of ordinal in the period (0 for each) and weekday (0 for Monday).
-        by_set_pos: Ordinals in the set of a period's days, negative from its end.
+        by_set_pos: Positions among the days of a period; negative numbers count from its end.
         week_start: First weekday of a week.
-        clock: Wall time of the series, if a clock change moves this instance off it.
+        clock: Wall time of the series, if a clock change has shifted this instance.
     """
 
     frequency: Frequency
@@ -94,16 +94,16 @@ def _join(numbers: tuple[int, ...]) -> str:
 def _render_until(until: date | None) -> str:
     if until is None:
         return ""
-    # `strftime` does not fill up years to four digits everywhere.
+    # `strftime` does not pad years to four digits on every platform.
     text = until.isoformat().partition("+")[0].replace("-", "").replace(":", "")
     return f"{text}Z" if isinstance(until, datetime) else text
 
 
 def read_rule(text: str) -> Rule:
-    """Read a rule without asking whether it ever occurs.
+    """Parse a rule, without checking whether it ever occurs.
 
     Raises:
-        ValueError: It is not a rule that tasks can have; the message names the part.
+        ValueError: The rule is invalid or unsupported; the message names the part.
     """
     if len(text) > MAX_LENGTH:
         raise ValueError(f"must have at most {MAX_LENGTH} characters")
@@ -127,7 +127,7 @@ def read_rule(text: str) -> Rule:
 
 
 def _show(text: str) -> str:
-    # JSON leaves in place what ends a line elsewhere, such as U+2028.
+    # Escapes only unprintable characters, including line separators such as U+2028.
     plain = (c if c.isprintable() and c not in '"\\' else json.dumps(c)[1:-1] for c in text[:40])
     return f'"{"".join(plain)}"'
 
@@ -151,7 +151,7 @@ def _read_frequency(value: str) -> Frequency:
 
 def _read_number(least: int, most: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        # `int` by itself accepts blanks, underscores and digits of other scripts.
+        # `int` also accepts blanks, underscores and digits of other scripts.
         if not _NUMBER.fullmatch(value) or not least <= int(value) <= most or value[0] in "+-":
             raise ValueError(f"must be a number from {least} to {most}")
         return int(value)
@@ -236,7 +236,7 @@ def _check_together(values: dict[str, Any]) -> None:
         raise ValueError("BYMINUTE and BYSECOND require BYHOUR; set the time of day in the due")
 
 
-# In the order of their text.
+# In the order in which `Rule.__str__` writes the parts.
 _READERS: dict[str, Callable[[str], Any]] = {
     "FREQ": _read_frequency,
     "INTERVAL": _read_number(1, MAX_INTERVAL),

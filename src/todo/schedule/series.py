@@ -1,4 +1,4 @@
-"""A series of recurring tasks: the stored form of its rule, and the due of the next instance."""
+"""Series of recurring tasks: the stored form of the rule, and the next due date or time."""
 
 import contextlib
 from dataclasses import dataclass, replace
@@ -9,14 +9,14 @@ from todo.schedule.days import NeverOccursError, find_next
 from todo.schedule.due import at_wall_time
 from todo.schedule.rule import Frequency, Rule, read_rule
 
-# Every weekday meets every day of the year in the 28 years from here.
+# In the 28 years after this day, every day of the year falls on every weekday.
 _ANY_DAY = date(1999, 12, 31)
 _SHORTEST_MONTH = 28
 
 
 @dataclass(frozen=True, slots=True)
 class NextDue:
-    """Due of the next instance: a day or a UTC instant, and the rule of the remaining series."""
+    """Next due date or due time in UTC, and the rule of the remaining series."""
 
     due_date: date | None
     due_at: datetime | None
@@ -24,10 +24,10 @@ class NextDue:
 
 
 def parse_rule(text: str) -> Rule:
-    """Read a rule, with or without `RRULE:` before it.
+    """Parse a rule, with or without the prefix `RRULE:`.
 
     Raises:
-        ValueError: It is not a rule that tasks can have, or it never occurs.
+        ValueError: The rule is invalid or unsupported, or never occurs.
     """
     rule = read_rule(text)
     try:
@@ -45,20 +45,13 @@ def normalize(
     due_zone: tzinfo | None,
     basis: RecurrenceFrom,
 ) -> Rule:
-    """Return the rule in the form that is stored with an instance of this due.
+    """Return the rule in the form that is stored with an instance that is due at this time.
 
-    Called when the rule or the due is set. By the schedule, what a rule leaves to its start is
-    written into it: an instance has only its own due, and the 31st must survive a February.
-
-    Args:
-        rule: The rule.
-        due_date: The day, or None.
-        due_at: The instant, or None.
-        due_zone: The zone of `due_at`.
-        basis: Basis of the next due.
+    A rule that counts from the schedule gets the days that RFC 5545 derives from its start: an
+    instance only has its own due date, and the 31st must survive a February.
 
     Raises:
-        ValueError: The schedule has no day after this due.
+        ValueError: The rule has no day after the due date or time.
     """
     if due_at is not None:
         clock = None
@@ -91,21 +84,12 @@ def next_due(
     completed_at: datetime,
     account_zone: tzinfo,
 ) -> NextDue | None:
-    """Return the due of the instance that follows a completed one; None ends the series.
+    """Return the due date or time of the instance after a completed one; None ends the series.
 
-    By the schedule that is the next after the due, even when it is in the past: nothing is left
-    out unless somebody says so. From completion it is the next after the day of completion, as the
-    clock on the wall has it: in `due_zone` for an instant, otherwise in the account's. A task
-    without due counts from its completion. The wall time stays what it is over changes of clocks.
-
-    Args:
-        rule: Rule of the completed instance.
-        due_date: Its day, or None.
-        due_at: Its instant, or None.
-        due_zone: The zone of `due_at`.
-        basis: Basis of the next due.
-        completed_at: Time of the completion.
-        account_zone: Time zone of the task's owner.
+    Counted from the schedule, it is the next day of the rule after the due date, even in the past:
+    no instance is skipped. Counted from completion, or without a due date, it is the next day after
+    that of completion, in `due_zone` for a due time, otherwise in the account's zone. Clock changes
+    do not affect the wall time.
     """
     if rule.count == 1:
         return None
@@ -133,7 +117,7 @@ def next_due(
 
 
 def _name_days(rule: Rule, start: date) -> Rule:
-    """Write into a rule what RFC 5545 takes from the start: which day of the period is meant."""
+    """Return the rule with the days of the period that RFC 5545 derives from the start."""
     if rule.by_day or rule.by_month_day or rule.by_year_day:
         return rule
     if rule.frequency is Frequency.WEEKLY or rule.by_week_no:
@@ -149,19 +133,13 @@ def _name_days(rule: Rule, start: date) -> Rule:
 def forget_start(
     rule: Rule, *, due_date: date | None, due_at: datetime | None, due_zone: tzinfo | None
 ) -> Rule:
-    """Return the rule without the days that come from its start; the inverse of `normalize`.
+    """Return the rule without the days that `normalize` derived from its start.
 
-    For a rule that is counted from completion from now on: the day of completion is its start.
-
-    Args:
-        rule: Rule as stored with an instance by the schedule.
-        due_date: Day of the instance, or None.
-        due_at: Its instant, or None.
-        due_zone: The zone of `due_at`.
+    A rule that is switched to count from completion needs this: its start is then the completion.
     """
     start = due_date if due_at is None else _nominal(rule, due_at, due_zone or UTC)[0]
     if start is None or (rule.by_set_pos and not rule.by_week_no):
-        # BYSETPOS needs the days that it chooses from.
+        # BYSETPOS needs the days among which it selects.
         return rule
     without = replace(rule, by_day=(), by_month_day=())
     for bare in (replace(without, by_month=()), without):
@@ -171,10 +149,10 @@ def forget_start(
 
 
 def _next_after_completion(rule: Rule, start: date) -> date | None:
-    """Find the next day, with the last one of a month for a day that the month lacks.
+    """Return the next day; if a month lacks the day, its last day.
 
-    What is counted from completion has no day of the month of its own: a month after the 31st of
-    January is the end of February, not the 31st of March.
+    A rule that counts from completion has no fixed day of the month: a month after January 31 is
+    the end of February, not March 31.
     """
     named = _name_days(rule, start)
     if named.by_month_day == rule.by_month_day or start.day <= _SHORTEST_MONTH:
@@ -188,19 +166,19 @@ def _next_after_completion(rule: Rule, start: date) -> date | None:
 
 
 def _find_next(rule: Rule, start: date) -> date | None:
-    # The due was moved, or the day of completion lies so that INTERVAL passes over every day of
-    # the rule. The next of its days is closer to what is meant than an end of the series.
+    # From a moved due date or the day of completion, INTERVAL may skip every day of the rule. Its
+    # next day without INTERVAL is then closer to the user's intent than the end of the series.
     for interval in (rule.interval, 1):
         with contextlib.suppress(NeverOccursError):
             return find_next(replace(rule, interval=interval), start)
-    # The weekday of completion is one that the rule's weeks do not have within its months.
+    # The weeks of the rule do not have the weekday of completion within its months.
     return None
 
 
 def _nominal(rule: Rule, due_at: datetime, zone: tzinfo) -> tuple[date, time, bool]:
-    """Return the day and the wall time that a due means, and whether they are the rule's clock.
+    """Return the intended day and wall time of a due time, and whether the rule's clock sets it.
 
-    A gap may have moved the due off both; the rule has kept the wall time.
+    A gap may have shifted the due time; the rule has kept the intended wall time.
     """
     local = due_at.astimezone(zone).replace(tzinfo=None)
     if rule.clock is not None:
