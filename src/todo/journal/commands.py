@@ -25,14 +25,8 @@ async def run_check(
 ) -> None:
     """Verify journals; print each finding, or the number of verified entries.
 
-    Args:
-        settings: Settings of the database.
-        say: Receives each line.
-        owner: Owner of the journal; None for all journals.
-        heads: File with previously exported heads.
-        export: Output file for the heads, if there are no findings.
-        files: Opens both files.
-        with_state: Whether to compare the tasks with their journal.
+    `heads` is a file with previously exported heads, `export` the output file for the heads if
+    there are no findings. `with_state` compares the tasks with their journal.
 
     Raises:
         FatalError: There are findings, or the journals could not be verified.

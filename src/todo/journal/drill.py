@@ -44,12 +44,7 @@ _WAL_FILE = Statement(text("SELECT pg_walfile_name(pg_current_wal_lsn())"))
 class Comparison:
     """Result of the comparison of a restored copy with the live database.
 
-    Attributes:
-        journals: Number of journals in the copy.
-        entries: Number of verified entries.
-        rpo_s: Age in seconds, at the start of the restore, of the oldest change that is missing.
-        rows: Number of rows of the copy by kind.
-        findings: Failed verifications, and changes that are missing from the copy.
+    `rpo_s` is the age in seconds, at the start of the restore, of the oldest missing change.
     """
 
     journals: int = 0
@@ -71,11 +66,7 @@ async def compare(
 ) -> Comparison:
     """Verify a restored copy and compare it with the live database.
 
-    Args:
-        restored: Restored copy.
-        live: Live database.
-        began: Start of the restore.
-        max_rpo_s: Maximum age in seconds, at `began`, of a change that may be missing.
+    Changes that were at most `max_rpo_s` seconds old when the restore began may be missing.
     """
     result = Comparison()
     copied = {row[0]: row async for row in _heads(restored)}

@@ -49,15 +49,7 @@ _KEEP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drill:
-    """Parameters of a drill.
-
-    Attributes:
-        live: URL of the live database.
-        backup: Path of the backup folder.
-        restored: Path of the folder with the files of the restore.
-        max_rpo_s: Age in seconds, at the start of the restore, from which the copy must have a
-            change.
-    """
+    """Parameters of a drill: URL of the live database, folders, and maximum RPO in seconds."""
 
     live: str
     backup: Path
@@ -160,11 +152,7 @@ def _live_settings(settings: Settings, drill: Drill) -> Settings:
 
 
 async def _wait_for_wal(live: Database, drill: Drill) -> None:
-    """Wait until the live database's current WAL file has arrived in the backup.
-
-    Raises:
-        FatalError: The file has not arrived within `max_rpo_s`.
-    """
+    """Wait until the live database's current WAL file has arrived in the backup."""
     ends_at = time.monotonic() + drill.max_rpo_s
     name = await find_wal_file(live)
     while not any((drill.backup / "wal").glob(f"{name}*")):

@@ -74,11 +74,8 @@ class ChangeFeed:
     ) -> AsyncGenerator[list[Change], None]:
         """Yield pages of the changes after `since` as they happen, until the process stops.
 
-        Args:
-            view: View of the journal.
-            since: Sequence number of the last known change.
-            user: Follower; the reads count towards this user's limit of connections.
-            timeout_s: Time without changes, in seconds, after which an empty page is yielded.
+        After `timeout_s` without changes, the page is empty. The reads count towards the connection
+        limit of `user`.
         """
         limit = PAGE
         with self._watch(view.owner) as wakeup:

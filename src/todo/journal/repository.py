@@ -98,14 +98,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Filter of journal entries; None matches all.
-
-    Attributes:
-        entity: ID of the changed entity.
-        run_id: Run ID of the change.
-        token_id: ID of the API token of the change.
-        actor: User who made the change.
-    """
+    """Filter of journal entries; None matches all. `entity` is the ID of a changed entity."""
 
     entity: str | None = None
     run_id: str | None = None

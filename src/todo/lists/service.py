@@ -25,13 +25,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class LockedList:
-    """List whose owner's account is locked.
-
-    Attributes:
-        access: Access of the caller.
-        document: Stored document.
-        task_list: Parsed document.
-    """
+    """List whose owner's account is locked, with the caller's `access`."""
 
     access: Access
     document: bytes

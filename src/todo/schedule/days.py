@@ -43,11 +43,8 @@ class NeverOccursError(ValueError):
 def find_next(rule: Rule, start: date) -> date | None:
     """Return the first day of a rule after `start`; None if that day is after LATEST.
 
-    COUNT and UNTIL are ignored.
-
-    Args:
-        rule: Rule whose parts name its days, so that `start` only sets the phase of INTERVAL.
-        start: Day of the current instance.
+    The parts of the rule must name its days: `start` only sets the phase of INTERVAL. COUNT and
+    UNTIL are ignored.
 
     Raises:
         NeverOccursError: No day matches within 50 years or 50 repetitions, whichever is longer.

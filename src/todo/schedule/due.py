@@ -28,14 +28,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DueWindow:
-    """Ranges of due dates and due times, both half-open; None means unbounded.
-
-    Attributes:
-        date_from: First due date.
-        date_to: Day after the last due date.
-        at_from: First due time, in UTC.
-        at_to: Exclusive end of the due times, in UTC.
-    """
+    """Half-open ranges of due dates and of due times in UTC; None means unbounded."""
 
     date_from: date | None
     date_to: date | None

@@ -35,20 +35,15 @@ class Frequency(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Recurrence rule; `str` renders its text.
+    """Recurrence rule; `str` renders its text. Negative numbers count from the end of the period.
 
     Attributes:
-        frequency: Length of a period.
         interval: Number of periods from one instance to the next.
         count: Remaining instances, including this one.
         until: Last day, or last instant in UTC.
-        by_month: Months, 1 to 12.
-        by_week_no: Weeks of the year; negative numbers count from its end.
-        by_year_day: Days of the year; negative numbers count from its end.
-        by_month_day: Days of the month; negative numbers count from its end.
         by_day: Pairs of ordinal in the period (0 for each) and weekday (0 for Monday).
-        by_set_pos: Positions among the days of a period; negative numbers count from its end.
-        week_start: First weekday of a week.
+        by_set_pos: Positions among the days of a period.
+        week_start: First weekday of a week (0 for Monday).
         clock: Wall time of the series, if a clock change has shifted this instance.
     """
 

@@ -24,15 +24,10 @@ class TagService:
         self._store = TaskRepository(work.session, work.caller)
 
     async def rename(self, tag: str, name: str, expected: frozenset[int] | None = None) -> int:
-        """Rename a tag; return the number of changed tasks.
-
-        Args:
-            tag: Current name.
-            name: New name.
-            expected: Accepted current versions of the account; None for any.
+        """Rename a tag to `name`; return the number of changed tasks.
 
         Raises:
-            VersionMismatchError: The account's version is not one of `expected`.
+            VersionMismatchError: The account's version is not one of `expected`, if given.
             NotFoundError: No task of the caller has the tag.
             ReadOnlyError: The token is restricted to one list.
             StateConflictError: More than MAX_TASKS tasks have the tag.
@@ -40,11 +35,7 @@ class TagService:
         return await self._replace(tag, name, expected)
 
     async def delete(self, tag: str, expected: frozenset[int] | None = None) -> int:
-        """Remove a tag from all tasks; return the number of changed tasks.
-
-        Raises:
-            ProblemError: The tag cannot be changed; see `rename`.
-        """
+        """Remove a tag from all tasks; return their number. Raise the errors of `rename`."""
         return await self._replace(tag, None, expected)
 
     async def _replace(self, tag: str, name: str | None, expected: frozenset[int] | None) -> int:

@@ -70,10 +70,7 @@ async def run_each(
 ) -> list[bytes]:
     """Run operations in order and return the result of each as JSON.
 
-    Args:
-        operations: Operations, each with its name as `op`.
-        run_one: Runs one operation; returns the task's document, or None.
-        not_of_tasks: Names of operations whose fields are not nested in `task`.
+    The fields of operations whose names are in `not_of_tasks` are not nested in `task`.
 
     Raises:
         BatchFailedError: Operations failed; `errors` names each. The caller must not commit.

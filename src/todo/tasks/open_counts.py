@@ -70,12 +70,7 @@ class OpenCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenCounts:
-    """Numbers of open tasks that a caller can see.
-
-    Attributes:
-        by_list: Count by list ID; lists that were not counted are missing.
-        without_list: Count of the user's tasks that are in no list.
-    """
+    """Numbers of open tasks by ID of the counted lists, and of the user's tasks without a list."""
 
     by_list: dict[str, OpenCount]
     without_list: OpenCount

@@ -51,9 +51,7 @@ class Query:
     """Parameters of a task list.
 
     Attributes:
-        status: `open`, `completed`, or None for both.
-        priority: Required priority; None for any.
-        tags: Required tags.
+        tags: Tags that a task must all have.
         list_id: ID of a list, `none` for tasks in no list, None for all tasks.
         parent_id: ID of the direct parent; None for any.
         due: Due window, or `none` for tasks without a due date or time.
@@ -63,9 +61,7 @@ class Query:
         search: Words that title or description must contain; blank for no search.
         sort: Sort key; None for `due` with a due window, otherwise `created`.
         descending: Whether the largest value comes first; None for the default of `sort`.
-        limit: Maximum number of tasks on the page.
         cursor: `next_cursor` of the previous page.
-        fields: Keys of the returned documents.
         zone: Time zone in which days start and end; None for that of the owner's account.
     """
 
@@ -334,12 +330,7 @@ def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
 
 
 def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
-    """Return a cursor's key in the form that is compared with its column.
-
-    Raises:
-        ValueError: The key is not a value of the column.
-        OverflowError: The key is a time outside the range of UTC.
-    """
+    """Return a cursor's key in the form that is compared with its column."""
     column = shape.key
     if column == "id":
         fits = key is None

@@ -23,19 +23,15 @@ class QueryShape:
     """Conditions of a query without their values; names of SQL parameters are in parentheses.
 
     Attributes:
-        sort: Sort order.
-        descending: Whether the largest value comes first.
         after: Whether the page continues after a cursor (`after_key`, `after_id`).
-        status: `open` or `completed`, None for both.
         in_list: `one` list (`list_id`), `none`, or `any`.
         parent: Whether only direct subtasks of one task match (`parent_id`).
         tags: Number of tags (`tag_0` ...) that a task must have.
-        priority: Whether the priority must match.
+        priority: Whether the priority must match (`priority`).
         due: `window` (`date_from`, `date_to`, `at_from`, `at_to`, `key_from`, `key_to`), `none`
             for tasks without a due date or time, or `any`.
         updated: Whether the time of the last change must match (`updated_since`).
         search: Whether the search words must match (`terms`, `pieces`).
-        fields: Keys of the returned documents.
     """
 
     sort: Sort = "created"

@@ -25,11 +25,9 @@ _MARKS = frozenset("#~^:")
 
 @dataclass(frozen=True, slots=True)
 class QuickAddContext:
-    """Context in which a text is interpreted, besides the time.
+    """Context in which a text is interpreted: the lists that it can name, and the time zone.
 
-    Attributes:
-        zone: IANA time zone of the caller's account, even for lists of other users.
-        lists: Lists that the text can name.
+    The zone is that of the caller's account, even for lists of other users.
     """
 
     zone: str
@@ -45,12 +43,7 @@ class TaskPlace(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class QuickAddFields:
-    """Fields of a new task, and the parser's result.
-
-    Attributes:
-        task: Fields from the text, not yet validated.
-        parsed: Spans and questions.
-    """
+    """Fields of a new task, not yet validated, and the parser's result with spans and questions."""
 
     task: NewTask
     parsed: QuickAdd
@@ -79,12 +72,8 @@ def parse_fields(
 ) -> QuickAddFields:
     """Parse one line of text into the fields of a new task, without validating them.
 
-    Args:
-        text: Text of one line.
-        context: Context from `fetch_context`.
-        now: Current time.
-        more: Fields that replace those of the text.
-        list_argument: Name of the argument for a list's ID, for the error about an ambiguous list.
+    Fields in `more` replace those of the text. `list_argument` is the name of the argument for a
+    list's ID, for the error about an ambiguous list name.
 
     Raises:
         ValidationFailedError: The text is too long, or several lists have the name in it.

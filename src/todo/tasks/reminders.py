@@ -68,7 +68,11 @@ class ReminderSource(Protocol):
 
 
 class Reminders:
-    """Delivery of due reminders; one instance per process."""
+    """Delivery of due reminders; one instance per process.
+
+    `notify` wakes the followers of the given owners' journals; `count` adds a number of journal
+    entries to the metric of an operation.
+    """
 
     def __init__(
         self,
@@ -76,13 +80,6 @@ class Reminders:
         notify: Callable[[Iterable[str]], None],
         count: Callable[[str, int], None],
     ) -> None:
-        """Create the delivery, which starts with `run`.
-
-        Args:
-            source: Database of the reminders.
-            notify: Wakes the followers of the given owners' journals.
-            count: Adds a number of journal entries to the metric of an operation.
-        """
         self._source = source
         self._notify = notify
         self._count = count

@@ -263,11 +263,7 @@ class TaskRepository:
     ) -> list[BoundStatement]:
         """Return the statements that update a task; the first one returns its document.
 
-        Args:
-            before: Task before the change.
-            after: Task after the change.
-            fire_times: Times of the reminders; None leaves them unchanged.
-            words: Search words, if known.
+        Without `fire_times`, the reminders stay unchanged.
         """
         after = normalize_task(after)
         if has_other(after, before, SEARCHED):

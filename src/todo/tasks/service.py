@@ -23,13 +23,7 @@ _REMINDED_BY = ("due_date", "due_at", "reminders", "is_completed")
 
 @dataclass(frozen=True, slots=True)
 class LockedTask:
-    """Task that the caller may change, with its owner's locked account.
-
-    Attributes:
-        account: Locked account of the owner.
-        document: Stored JSON document.
-        task: Parsed document.
-    """
+    """Task that the caller may change: its stored and parsed document, and its locked account."""
 
     account: Account
     document: bytes
@@ -44,7 +38,9 @@ class LockedTask:
 class TaskService:
     """Creation, change and deletion of tasks within one unit of work.
 
-    Repeated attempts at one request share `rules`, and thereby its time budget.
+    Repeated attempts at one request share `rules`, and thereby its time budget. All methods that
+    change an existing task raise the errors of `update`, and accept any version if `expected` is
+    None.
     """
 
     def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
@@ -54,11 +50,7 @@ class TaskService:
         self._rules = rules or RuleEvaluation()
 
     async def create(self, fields: NewTask) -> StoredDocument:
-        """Store a new task and return its document.
-
-        Args:
-            fields: Fields of the task. With an `id`, other tasks of the same unit of work can
-                refer to it.
+        """Store a new task, with a new ID if the fields have none, and return its document.
 
         Raises:
             ReadOnlyError: The caller may not create tasks in the list or below the parent.
@@ -84,22 +76,13 @@ class TaskService:
         return StoredDocument(task_id, task["version"], document)
 
     async def get_to_change(self, task_id: str, expected: frozenset[int] | None = None) -> Task:
-        """Lock a task against changes by other writers, and return it.
-
-        Raises:
-            ProblemError: The task cannot be changed; see `update`.
-        """
+        """Lock a task against changes by other writers, and return it."""
         return (await self._lock(task_id, expected)).task
 
     async def update(
         self, task_id: str, changes: TaskChanges, expected: frozenset[int] | None = None
     ) -> StoredDocument:
         """Change the given fields of a task and return its document.
-
-        Args:
-            task_id: ID of the task.
-            changes: New values of fields.
-            expected: Accepted current versions; None for any.
 
         Raises:
             NotFoundError: The task does not exist, or the caller cannot see it.
@@ -133,21 +116,11 @@ class TaskService:
     async def complete(
         self, task_id: str, expected: frozenset[int] | None = None
     ) -> StoredDocument:
-        """Complete a task and create the next occurrence of its series.
-
-        Completing a completed task changes nothing.
-
-        Raises:
-            ProblemError: The task cannot be changed; see `update`.
-        """
+        """Complete a task that is open, and create the next occurrence of its series."""
         return await self.update(task_id, {"is_completed": True}, expected)
 
     async def reopen(self, task_id: str, expected: frozenset[int] | None = None) -> StoredDocument:
-        """Reopen a task; the next occurrence of its series stays, and is not created twice.
-
-        Raises:
-            ProblemError: The task cannot be changed; see `update`.
-        """
+        """Reopen a task; the next occurrence of its series stays, and is not created twice."""
         return await self.update(task_id, {"is_completed": False}, expected)
 
     async def delete(self, task_id: str, expected: frozenset[int] | None = None) -> None:
@@ -155,7 +128,6 @@ class TaskService:
 
         Raises:
             StateConflictError: The task has more than MAX_SUBTREE subtasks.
-            ProblemError: The task cannot be changed; see `update`.
         """
         found = await self._lock(task_id, expected)
         below = await self._store.find_subtree(task_id)

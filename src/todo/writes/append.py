@@ -37,11 +37,9 @@ _GIVEN = (
 def appending(changed: CTE) -> Select[Any]:
     """Return the statement that appends the entry of a created task.
 
-    It returns the columns of `LOCKED` after the entry, and the document. Its parameters include
-    those of `entry_values`.
-
-    Args:
-        changed: At most one row with the document of the created task as text, `after`.
+    `changed` has at most one row, with the task's document as text, `after`. The statement returns
+    the columns of `LOCKED` after the entry, and the document. Its parameters include those of
+    `entry_values`.
     """
     salt: ColumnElement[bytes] = bindparam("salt", type_=LargeBinary)
     opened = bindparam("opened", type_=Text)

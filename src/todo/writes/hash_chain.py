@@ -28,8 +28,7 @@ class Entry:
     """Journal entry of one change: actor, operation, entity and time.
 
     Attributes:
-        at: Time, in RFC 3339.
-        actor: User of the token.
+        at: Time in RFC 3339.
         operation: create, update, complete, reopen, delete, remind, restore, share, unshare.
         kind: Kind of `entity_id`: task, list, share, account, token.
         before: Document before the change, as JSON text; None for a creation.
@@ -82,14 +81,6 @@ def write_instant(at: str) -> bytes:
 
 
 def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) -> bytes:
-    """Return the hash of the entry that follows `previous`.
-
-    Args:
-        previous: Hash of the previous entry, `GENESIS` for the first.
-        chain_id: ID of the chain.
-        seq: Sequence number of this entry, from 1.
-        at: Time of this entry, in RFC 3339.
-        commitment: Commitment to the content of this entry.
-    """
+    """Return the hash of an entry after the hash `previous`, which is `GENESIS` for the first."""
     place = chain_id.bytes + seq.to_bytes(8) + write_instant(at)
     return hashlib.sha256(previous + place + commitment).digest()

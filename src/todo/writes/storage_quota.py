@@ -100,13 +100,8 @@ class StorageQuota:
     async def check(self, session: Session, owner: str, stored: Stored) -> list[BoundStatement]:
         """Reject a write that makes an account exceed its quota.
 
-        Args:
-            session: Session of the write, after its changes.
-            owner: Owner of the account.
-            stored: Counters including the write; computed here if the account was never counted.
-
-        Returns:
-            Statements that store the counters if they were computed here.
+        The counters in `stored` include the write. If the account was never counted, they are
+        computed here, and the returned statements store them.
 
         Raises:
             QuotaExceededError: The account would exceed its quota.

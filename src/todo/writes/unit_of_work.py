@@ -58,10 +58,8 @@ _OPEN = Statement(_open_account)
 class Account:
     """Owner's account whose row is locked; the first fields are the columns of `LOCKED`.
 
-    Attributes:
-        stored: Storage counters.
-        entries: Entries that are not yet appended.
-        request_seq: Sequence number of the first entry of this unit of work.
+    The `entries` are not yet appended; `request_seq` is the number of the first entry of the unit
+    of work.
     """
 
     zone: str
@@ -92,7 +90,7 @@ class Account:
 
 
 class UnitOfWork:
-    """Transaction of one request, with the changes that it records."""
+    """Transaction of one request, with the changes that it records, all at the same time `now`."""
 
     def __init__(
         self,
@@ -101,14 +99,6 @@ class UnitOfWork:
         now: datetime | None = None,
         quota: StorageQuota | None = None,
     ) -> None:
-        """Start a unit of work.
-
-        Args:
-            session: Session with an open transaction.
-            caller: Caller of the request.
-            now: Time of all changes; None for the current time.
-            quota: Storage quota of each account; None for no limit.
-        """
         self._quota = quota
         self.session = session
         self.caller = caller
@@ -165,19 +155,11 @@ class UnitOfWork:
     async def execute_and_record(
         self, owner: str, call: BoundStatement, operation: str, kind: str, entity_id: str
     ) -> bytes | None:
-        """Lock an account, create an entity and record that, in one statement.
+        """Lock an account, create an entity and record that, in one statement; return the document.
 
-        Args:
-            owner: Owner of the account.
-            call: Statement from `todo.writes.append.appending`, whose parameters `owner` and
-                `list_id` are also used for the entry.
-            operation: Operation of the entry.
-            kind: Kind of the entity.
-            entity_id: ID of the entity.
-
-        Returns:
-            Document of the entity. None if nothing was done, because the database is SQLite, the
-            account is already locked, or it does not exist.
+        `call` has a statement from `todo.writes.append.appending`, whose parameters `owner` and
+        `list_id` are also used for the entry. The result is None, and nothing is done, if the
+        database is SQLite, or if the account is already locked or does not exist.
 
         Raises:
             AccountBusyError: Too many connections already wait for the account's lock.

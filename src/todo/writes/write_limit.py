@@ -25,13 +25,7 @@ _CHARGE = Statement(
 
 
 async def charge(session: Session, caller: Caller, writes: int, now: datetime) -> None:
-    """Count the changes of a transaction towards the hourly limit of the caller's token.
-
-    Args:
-        session: Session with the transaction of the changes.
-        caller: Caller, whose token may have a limit.
-        writes: Number of new journal entries.
-        now: Time of the changes.
+    """Count the journal entries of a transaction towards the hourly limit of the caller's token.
 
     Raises:
         RateLimitedError: The token would exceed its changes per hour.
