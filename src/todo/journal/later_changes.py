@@ -69,7 +69,7 @@ _LAST = Statement(_last)
 Thing = tuple[str, ...]
 """Key of an entity: kind and ID, for a share also its list; see `UndoEntry.entity`."""
 Later = tuple[UndoEntry, int, str]
-"""First undone entry of an entity, and number and operation of a later entry about it."""
+"""First entry to be undone of an entity; number and operation of a later entry about it."""
 _State = Mapping[str, object] | None
 
 

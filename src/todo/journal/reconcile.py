@@ -88,7 +88,7 @@ _MISSING = Statement(_missing)
 async def find_differences(session: Session, owner: str) -> AsyncIterator[tuple[int, str]]:
     """Yield the differences between an owner's tasks and the journal.
 
-    Each has the number of its entry, 0 for no specific entry.
+    Each has the number of a journal entry, or 0.
     """
     last: str | None = None
     while True:

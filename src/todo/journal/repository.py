@@ -125,7 +125,7 @@ async def find_view(session: Session, caller: Caller, asked: UUID | None) -> Vie
 
 
 find_head = find_account_version
-"""Alias: the number of a journal's latest entry is the version of its account."""
+"""Return the number of a journal's latest entry, which is the version of its account."""
 
 
 async def read_changes(session: Session, view: View, since: int, limit: int) -> Changes:

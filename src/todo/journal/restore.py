@@ -1,4 +1,4 @@
-"""Restoration of one task, list or share: its current and target state, and the statements."""
+"""Restoration of one task, list or share: current and target states, and SQL statements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ from todo.observability.metrics import Metrics
 MEDIA_TYPE = "text/event-stream"
 MAX_OF_USER = 10
 MAX_STREAMS = 1000
-# Below the idle timeout of any proxy.
+# Below the idle timeout of common proxies.
 HEARTBEAT_S = 15.0
 # Delay before a client reconnects; all clients reconnect when the process stops.
 _RETRY_MS = 2000
@@ -85,7 +85,7 @@ def render_event(change: Change) -> bytes:
 
 
 class EventStream(StreamingResponse):
-    """Streaming response; a stream beyond the limits still gets a regular error response."""
+    """Streaming response; if the limits are exceeded, it is a regular error response."""
 
     media_type = MEDIA_TYPE
 

@@ -89,13 +89,13 @@ class Undo:
         return await self._undo(account, chosen, [])
 
     async def undo_run(self, run: Run) -> bytes:
-        """Undo the changes of a run, if they can be undone; see `undo_change`."""
+        """Undo all undoable changes of a run; see `undo_change`."""
         account = await self._lock()
         chosen = await find_run(self._work.session, self._view, run, self._work.caller)
         return await self._undo(account, *separate(chosen))
 
     async def undo_token(self, token_id: str) -> bytes:
-        """Undo the changes of a token, if they can be undone; see `undo_change`."""
+        """Undo all undoable changes of a token; see `undo_change`."""
         account = await self._lock()
         chosen = await find_changes_by(self._work.session, self._view, token_id)
         return await self._undo(account, *separate(chosen))

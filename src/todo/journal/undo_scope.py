@@ -229,8 +229,8 @@ async def find_changed_views(session: Session, run: Run, since: str | None = Non
 async def find_run(session: Session, view: View, run: Run, caller: Caller) -> list[UndoEntry]:
     """Return the entries of a run, including its undos, in order.
 
-    Without `run.token_id`, the run of the caller's token is preferred if the caller is the actor,
-    otherwise the run must belong to only one token.
+    If `run.token_id` is None and the caller is the actor, the run of the caller's token is
+    preferred. Otherwise, only one token may have a run with this ID.
 
     Raises:
         NotFoundError: The run has no changes that the caller can see.
@@ -256,11 +256,11 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
 
 
 async def find_changes_by(session: Session, view: View, token_id: str) -> list[UndoEntry]:
-    """Return the entries of a token, including its undos, in order.
+    """Return the entries of the changes with a token, including its undos, in order.
 
     Raises:
-        NotFoundError: The token has no changes that the caller can see.
-        StateConflictError: The token has more than MAX_ENTRIES changes.
+        NotFoundError: There are no changes with the token that the caller can see.
+        StateConflictError: There are more than MAX_ENTRIES changes with the token.
     """
     questions, about = _ask(view)
     return _choose(await session.fetch(questions.token, {**about, "token_id": token_id}))

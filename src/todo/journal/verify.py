@@ -103,8 +103,8 @@ async def verify(
 ) -> AsyncIterator[VerificationResult]:
     """Verify the journal of one owner, or all journals, and yield the result of each.
 
-    The chains are also compared with the previously exported `heads`, by owner, and the tasks with
-    their journal if `with_state`.
+    `heads` are previously exported heads by owner. `with_state` also compares the tasks with their
+    journal.
     """
     heads = heads or {}
     if owner is not None:
@@ -121,7 +121,7 @@ async def verify(
 
 
 async def is_known(source: JournalReader, owner: str) -> bool:
-    """Return whether an account or journal entries of a missing account exist."""
+    """Return whether an account exists, or journal entries without an account."""
     async with source.reading() as session:
         entries = {"owner": owner, "after": -1, "limit": 1}
         return bool(

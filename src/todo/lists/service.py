@@ -119,7 +119,7 @@ class ListService:
     ) -> bytes:
         """Share a list with a user, or change the user's access; return the share's document.
 
-        `expected` are the accepted versions of the owner's account; None accepts any.
+        `expected` contains the accepted versions of the owner's account; None accepts any.
 
         Raises:
             ValidationFailedError: The user is the owner.
@@ -155,7 +155,7 @@ class ListService:
     ) -> None:
         """End a user's access to a list; all users may end their own access.
 
-        `expected` are the accepted versions of the owner's account; None accepts any.
+        `expected` contains the accepted versions of the owner's account; None accepts any.
 
         Raises:
             NotFoundError: The list or the share does not exist, or the caller cannot see it.

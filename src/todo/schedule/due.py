@@ -120,8 +120,8 @@ def fire_times(
 ) -> list[datetime]:
     """Return the distinct times of reminders in UTC, in ascending order.
 
-    The reminders are so many `minutes` before the due time, or before the due date's midnight as
-    wall time in the account's zone: -540 is 09:00, even on a day when the clocks change.
+    `minutes` count back from the due time, or from the due date's midnight as wall time in the
+    account's zone: -540 is 09:00, even on a day when the clocks change.
     """
     offsets = [timedelta(minutes=each) for each in minutes]
     if due_at is not None:

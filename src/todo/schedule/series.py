@@ -45,7 +45,7 @@ def normalize(
     due_zone: tzinfo | None,
     basis: RecurrenceFrom,
 ) -> Rule:
-    """Return the rule in the form that is stored with an instance that is due at this time.
+    """Return the rule in the form that is stored with an instance.
 
     A rule that counts from the schedule gets the days that RFC 5545 derives from its start: an
     instance only has its own due date, and the 31st must survive a February.
@@ -117,7 +117,7 @@ def next_due(
 
 
 def _name_days(rule: Rule, start: date) -> Rule:
-    """Return the rule with the days of the period that RFC 5545 derives from the start."""
+    """Return the rule completed by the days that RFC 5545 derives from the start."""
     if rule.by_day or rule.by_month_day or rule.by_year_day:
         return rule
     if rule.frequency is Frequency.WEEKLY or rule.by_week_no:
@@ -135,7 +135,7 @@ def forget_start(
 ) -> Rule:
     """Return the rule without the days that `normalize` derived from its start.
 
-    A rule that is switched to count from completion needs this: its start is then the completion.
+    This is for a rule that is switched to count from completion, which then becomes its start.
     """
     start = due_date if due_at is None else _nominal(rule, due_at, due_zone or UTC)[0]
     if start is None or (rule.by_set_pos and not rule.by_week_no):

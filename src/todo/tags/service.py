@@ -35,7 +35,7 @@ class TagService:
         return await self._replace(tag, name, expected)
 
     async def delete(self, tag: str, expected: frozenset[int] | None = None) -> int:
-        """Remove a tag from all tasks; return their number. Raise the errors of `rename`."""
+        """Remove a tag from all tasks and return their number; raises the errors of `rename`."""
         return await self._replace(tag, None, expected)
 
     async def _replace(self, tag: str, name: str | None, expected: frozenset[int] | None) -> int:

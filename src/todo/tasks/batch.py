@@ -23,7 +23,7 @@ class Creation(TypedDict):
 
 @final
 class Update(TypedDict):
-    """Operation that changes a task, provided that it has the version `if_match`, if given."""
+    """Operation that changes a task, which must have the version `if_match`, if given."""
 
     op: Literal["update"]
     id: str

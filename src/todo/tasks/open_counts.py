@@ -25,7 +25,7 @@ _IS_OPEN = task.c.completed_at.is_(None)
 
 
 def _within(dialect: str, *leading: tuple[ColumnElement[Any], ColumnElement[Any]]) -> Any:  # noqa: ANN401 - conditions and order
-    """Return conditions and order for an index that ends with the ID, as `todo.tasks.page_sql`."""
+    """Return conditions and order for an index ending with the ID, as in `todo.tasks.page_sql`."""
     columns, values = [column for column, _ in leading], [value for _, value in leading]
     if dialect == SQLITE:
         return [column == value for column, value in leading], [*columns, task.c.id]

@@ -56,13 +56,13 @@ class Query:
         parent_id: ID of the direct parent; None for any.
         due: Due window, or `none` for tasks without a due date or time.
         due_from: Earliest due instant; a due date counts as its midnight in `zone`.
-        due_to: Exclusive latest due instant.
+        due_to: Exclusive end of the due instants.
         updated_since: Earliest time of the last change.
         search: Words that title or description must contain; blank for no search.
         sort: Sort key; None for `due` with a due window, otherwise `created`.
         descending: Whether the largest value comes first; None for the default of `sort`.
         cursor: `next_cursor` of the previous page.
-        zone: Time zone in which days start and end; None for that of the owner's account.
+        zone: IANA time zone of calendar days; None for that of the owner's account.
     """
 
     status: Literal["open", "completed"] | None = None
@@ -106,7 +106,7 @@ async def read_page(session: Session, caller: Caller, query: Query, now: datetim
 
     Raises:
         NotFoundError: The list does not exist, or the caller cannot see it.
-        ValidationFailedError: Parameters contradict each other, or the cursor has another order.
+        ValidationFailedError: Parameters contradict each other, or the cursor does not fit them.
     """
     if query.search is not None and not query.search.strip():
         query = replace(query, search=None)

@@ -76,7 +76,7 @@ def parse_fields(
     list's ID, for the error about an ambiguous list name.
 
     Raises:
-        ValidationFailedError: The text is too long, or several lists have the name in it.
+        ValidationFailedError: The text is too long, or the list name in it is ambiguous.
     """
     # Loaded on first use: the grammar is not needed at startup.
     from todo.quickadd.parser import parse_quick_add  # noqa: PLC0415
@@ -146,9 +146,9 @@ def complete_fields(found: QuickAddFields) -> NewTask:
 
 
 def find_faults(parsed: QuickAdd) -> list[dict[str, Any]]:
-    """Return the faults of a text that prevent a task, in words that fit every interface.
+    """Return the faults that prevent a text from becoming a task; empty if it has none.
 
-    Each has a `code` and a `message`, a question also the other keys of `describe_question`.
+    Each has a `code` and a `message`. Questions also have the other keys of `describe_question`.
     """
     if parsed.questions:
         return [describe_question(each) for each in parsed.questions]

@@ -28,7 +28,7 @@ from todo.db.tables import Id, Time, reminder, task
 from todo.writes.unit_of_work import UnitOfWork
 
 AGENT = "reminders"
-"""Agent of reminders in the journal."""
+"""Agent name of reminders in the journal."""
 
 BATCH = 500
 _MAX_WAIT_S = 5.0

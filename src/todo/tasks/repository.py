@@ -131,7 +131,7 @@ _FORGET = Statement(delete(reminder).where(reminder.c.task_id == bindparam("task
 
 
 def _subtree(dialect: str) -> Select[Any]:
-    """Return all subtasks of a task, by depth; more than MAX_SUBTREE rows are too many."""
+    """Return the statement that reads up to MAX_SUBTREE + 1 subtasks of a task, by depth."""
     below = (
         select(task.c.id, literal(1).label("depth"))
         .where(task.c.parent_id == bindparam("id"))
@@ -210,7 +210,7 @@ class TaskRepository:
         return (_FIND_TO_WRITE, {"id": task_id, **self._sight})
 
     async def find_list(self, list_id: str) -> tuple[str, bool] | None:
-        """Return the owner of a visible list, and whether the caller may add tasks to it."""
+        """Return the owner of a list and whether the caller may write to it; None if invisible."""
         row = await self._session.find(_FIND_LIST, {"id": list_id, **self._sight})
         return None if row is None else (row[0], bool(row[1]))
 

@@ -23,7 +23,7 @@ _REMINDED_BY = ("due_date", "due_at", "reminders", "is_completed")
 
 @dataclass(frozen=True, slots=True)
 class LockedTask:
-    """Task that the caller may change: its stored and parsed document, and its locked account."""
+    """Task that the caller may change, as stored and parsed, with its owner's locked account."""
 
     account: Account
     document: bytes

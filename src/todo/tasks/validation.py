@@ -12,7 +12,7 @@ from todo.tasks.recurrence import normalize_rule
 
 
 def make_task(fields: NewTask, owner: str, at: str) -> Task:
-    """Return a new task with the given fields, without a list and a parent."""
+    """Return a new task with the given fields, in no list and without a parent."""
     position = fields.get("position")
     return {
         "id": fields.get("id") or str(new_uuid7()),

@@ -15,7 +15,7 @@ from todo.db.statement import Statement
 from todo.db.tables import Id, list_share, task_list
 
 MAX_LISTS = 1000
-"""Maximum number of the caller's own lists, and of shared lists; the oldest are used."""
+"""Maximum number of the caller's own lists, and of shared lists; the oldest are kept."""
 
 _USER: ColumnElement[str] = bindparam("user")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
@@ -63,17 +63,17 @@ class VisibleLists:
 
     @property
     def all(self) -> list[VisibleList]:
-        """All of these lists, oldest first."""
+        """All lists, oldest first."""
         return list(self._by_id.values())
 
     def find_name(self, list_id: str) -> str | None:
-        """Return the name of a list; None if it is not one of these."""
+        """Return the name of a list; None if the list is not included."""
         found = self._by_id.get(list_id)
         return None if found is None else found.name
 
     @cached_property
     def by_name(self) -> dict[str, list[VisibleList]]:
-        """Lists by folded name; a name of an own list does not refer to shared lists."""
+        """Lists by folded name; the caller's own lists take precedence over shared lists."""
         # Loaded on first use: the grammar is not needed at startup.
         from todo.quickadd.marks import fold_list_name  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Lock and version of an account: its row, which every write locks first."""
+"""Row of an account: the lock that every write acquires first, and the account's version."""
 
 from sqlalchemy import bindparam, select
 
@@ -19,10 +19,10 @@ LOCKING = (
     .with_for_update()
 )
 LOCKED = LOCKING.cte("locked")
-"""For statements that also change something after locking the account of `owner`."""
+"""CTE that locks the account of `owner`, for statements that also change something."""
 
 ACCOUNT_VERSION = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
-"""Number of an account's last change: the version of entities without their own, such as tags."""
+"""Statement that reads the number of an account's last change, the version of its tags."""
 
 
 async def find_account_version(session: Session, owner: str) -> int:

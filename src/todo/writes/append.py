@@ -92,7 +92,7 @@ def appending(changed: CTE) -> Select[Any]:
 
 
 def entry_values(entry: Entry, salt: bytes) -> Mapping[str, Any]:
-    """Return the parameters for the entry in a statement of `appending`."""
+    """Return the parameters that a statement from `appending` needs for its entry."""
     return {
         **{name: getattr(entry, name) for name in _GIVEN},
         "salt": salt,

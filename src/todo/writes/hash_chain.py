@@ -75,12 +75,12 @@ def commit(salt: bytes, entry: Entry) -> bytes:
 
 
 def write_instant(at: str) -> bytes:
-    """Return the hashed form of an RFC 3339 time, in which equal instants are equal."""
+    """Return an RFC 3339 time as eight bytes, which are equal for equal instants."""
     microseconds = (datetime.fromisoformat(at) - _EPOCH) // timedelta(microseconds=1)
     return microseconds.to_bytes(8, signed=True)
 
 
 def link(previous: bytes, chain_id: UUID, seq: int, at: str, commitment: bytes) -> bytes:
-    """Return the hash of an entry after the hash `previous`, which is `GENESIS` for the first."""
+    """Return the hash of an entry, chained to that of the previous entry or to `GENESIS`."""
     place = chain_id.bytes + seq.to_bytes(8) + write_instant(at)
     return hashlib.sha256(previous + place + commitment).digest()
