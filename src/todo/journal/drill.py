@@ -128,7 +128,7 @@ def _add_missing(result: Comparison, owner: str, seq: int, age_s: float, max_rpo
         result.findings.append(Mismatch(owner, seq, what))
 
 
-def _age(began: datetime, at: Any) -> float:  # noqa: ANN401 - each driver has a type of its own
+def _age(began: datetime, at: Any) -> float:  # noqa: ANN401 - type depends on the driver
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     return float((began - moment).total_seconds())
 

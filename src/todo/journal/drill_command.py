@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
         asyncio.run(run_drill(load_settings(), drill, lambda line: write_output(f"{line}\n")))
     except FatalError as error:
         return report_error(_PROGRAM, error)
-    except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
+    except Exception as error:  # noqa: BLE001 - reports any error as one line
         message = f"internal error: {type(error).__name__}: {error}"
         return report_error(_PROGRAM, FatalError(ExitCode.INTERNAL, message))
     return ExitCode.OK

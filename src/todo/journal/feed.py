@@ -65,7 +65,7 @@ class ChangeFeed:
                 wakeup.set()
 
     def stop(self) -> None:
-        """End the iterations of all followers, because the process stops."""
+        """Stop all followers when the process shuts down."""
         self._stopped = True
         self.notify(list(self._wakeups))
 
@@ -135,7 +135,7 @@ class ChangeFeed:
                     rows = await session.fetch(_HEADS, {"owners": owners})
             except (UnavailableError, ConflictError):
                 continue
-            except Exception:  # noqa: BLE001 - the task's boundary: who follows must not starve
+            except Exception:  # noqa: BLE001 - the loop must survive any error
                 _log.exception("cannot fetch the changes of other processes")
                 continue
             for owner, seq in rows:

@@ -98,7 +98,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Filter of journal entries; None matches all. `entity` is the ID of a changed entity."""
+    """Filter of journal entries; None matches any value. `entity` is the ID of a changed entity."""
 
     entity: str | None = None
     run_id: str | None = None

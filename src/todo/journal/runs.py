@@ -89,7 +89,7 @@ def _read(row: Row) -> dict[str, Any]:
     }
 
 
-def _show_time(at: Any) -> str:  # noqa: ANN401 - each driver has a type of its own
+def _show_time(at: Any) -> str:  # noqa: ANN401 - type depends on the driver
     return at if isinstance(at, str) else format_timestamp(at)
 
 

@@ -90,7 +90,7 @@ def _select_tokens(*inside: ColumnElement[bool]) -> Select[Any]:
 _ACTOR: ColumnElement[str] = bindparam("actor", type_=String)
 
 
-def _select_views(*inside: ColumnElement[bool]) -> Any:  # noqa: ANN401 - a union has a type of its own
+def _select_views(*inside: ColumnElement[bool]) -> Any:  # noqa: ANN401 - a union, not a Select
     """Return the statement that finds the user's journal and shared lists with entries of a run."""
     by_actor = (journal.c.run_id == bindparam("run_id")) & (journal.c.actor == _ACTOR) & _CHANGED
     of_run = and_(by_actor, *inside)
@@ -233,9 +233,9 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
     preferred. Otherwise, only one token may have a run with this ID.
 
     Raises:
-        NotFoundError: The run has no changes that the caller can see.
+        NotFoundError: The caller cannot see any entry of the run.
         UndoConflictError: Several tokens have a run with this ID.
-        StateConflictError: The run has more than MAX_ENTRIES changes.
+        StateConflictError: The run has more than MAX_ENTRIES entries.
     """
     questions, about = _ask(view)
     of_run = {**about, "run_id": run.id, "actor": run.actor}
@@ -256,11 +256,11 @@ async def find_run(session: Session, view: View, run: Run, caller: Caller) -> li
 
 
 async def find_changes_by(session: Session, view: View, token_id: str) -> list[UndoEntry]:
-    """Return the entries of the changes with a token, including its undos, in order.
+    """Return the entries recorded under a token, including its undos, in order.
 
     Raises:
-        NotFoundError: There are no changes with the token that the caller can see.
-        StateConflictError: There are more than MAX_ENTRIES changes with the token.
+        NotFoundError: The caller cannot see any entry of the token.
+        StateConflictError: The token has more than MAX_ENTRIES entries.
     """
     questions, about = _ask(view)
     return _choose(await session.fetch(questions.token, {**about, "token_id": token_id}))

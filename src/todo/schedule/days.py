@@ -239,7 +239,7 @@ def _week_of(day: int, week_start: int) -> int:
 
 
 @lru_cache(2)
-def _begins_of_months(is_leap: bool) -> tuple[int, ...]:  # noqa: FBT001 - of a year
+def _begins_of_months(is_leap: bool) -> tuple[int, ...]:  # noqa: FBT001 - a property of the year
     lengths = [calendar.monthrange(2000 if is_leap else 2001, month)[1] for month in range(1, 13)]
     return tuple(accumulate(lengths, initial=0))
 

@@ -109,7 +109,7 @@ def _a_month_later(day: date) -> date:
 
 
 def due_key(due_date: date | None, due_at: datetime | None) -> datetime | None:
-    """Return the sort key of a due time, or of a due date as midnight in UTC; None for neither."""
+    """Return the sort key of a due date (its midnight in UTC) or due time; None for neither."""
     if due_date is not None:
         return datetime.combine(due_date, _MIDNIGHT, UTC)
     return None if due_at is None else due_at.astimezone(UTC)

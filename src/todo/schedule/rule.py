@@ -35,7 +35,7 @@ class Frequency(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Recurrence rule; `str` renders its text. Negative numbers count from the end of the period.
+    """Recurrence rule; `str` renders its text. Negative numbers count from the end.
 
     Attributes:
         interval: Number of periods from one instance to the next.

@@ -176,7 +176,7 @@ def _find_next(rule: Rule, start: date) -> date | None:
 
 
 def _nominal(rule: Rule, due_at: datetime, zone: tzinfo) -> tuple[date, time, bool]:
-    """Return the intended day and wall time of a due time, and whether the rule's clock sets it.
+    """Return the intended day and wall time of a due time, and whether the rule's clock set them.
 
     A gap may have shifted the due time; the rule has kept the intended wall time.
     """

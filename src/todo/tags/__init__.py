@@ -1,1 +1,1 @@
-"""The tags of a user's own tasks."""
+"""Tags of a user's own tasks."""

@@ -34,7 +34,7 @@ _check: TypeAdapter[str] = TypeAdapter(StoredTag)
 async def list_tags(
     request: Request, caller: CallerDep, asked: Annotated[TagQuery, Query()]
 ) -> Response:
-    """List the tags of the caller's tasks by name."""
+    """List the tags of the caller's tasks, sorted by name."""
     if caller.list_id is not None:
         raise ReadOnlyError(
             "This token is restricted to one list; tags belong to the whole account."

@@ -1,4 +1,4 @@
-"""Tag service: rename and delete tags, with a journal entry for each changed task."""
+"""Tag service: renames and deletes tags, with a journal entry for each changed task."""
 
 from typing import TYPE_CHECKING
 

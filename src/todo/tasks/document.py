@@ -41,7 +41,7 @@ def to_row_without_words(stored: Task) -> dict[str, Any]:
 
 
 def read_due(due: TaskDue) -> tuple[date | None, datetime | None]:
-    """Return the due date and the due instant of a task; at most one is not None."""
+    """Return the due date and the due time of a task; at most one is not None."""
     day, at = due["due_date"], due["due_at"]
     return (
         None if day is None else date.fromisoformat(day),

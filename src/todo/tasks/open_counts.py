@@ -62,7 +62,7 @@ _COUNTS = [Statement(partial(_count, single=number)) for number in range(MAX_SHA
 
 
 class OpenCount(NamedTuple):
-    """Number of open tasks in a list, which may have more if `is_minimum`."""
+    """Number of open tasks in a list; only a lower bound if `is_minimum`."""
 
     number: int
     is_minimum: bool
@@ -70,7 +70,7 @@ class OpenCount(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OpenCounts:
-    """Numbers of open tasks by ID of the counted lists, and of the user's tasks without a list."""
+    """Numbers of open tasks: per counted list, by its ID, and of the user's tasks in no list."""
 
     by_list: dict[str, OpenCount]
     without_list: OpenCount

@@ -172,7 +172,7 @@ def _chosen(
     )
 
 
-def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as select
+def _matches(shape: QueryShape, dialect: str, *columns: Any) -> Select[Any]:  # noqa: ANN401 - as in SQLAlchemy
     """Return the statement that reads up to NARROW + 1 matches of the selective condition."""
     narrow = find_selective_condition(shape)
     chosen = select(*(columns or (literal(1),)))
@@ -211,7 +211,7 @@ def _of_each(lists: FromClause, statement: Select[Any]) -> Select[Any]:
     """Correlate a statement about one list with each row of `lists`."""
     columns = {"list_id": lists.c.id, "owner": lists.c.owner}
 
-    def replace(element: ExternallyTraversible, **_: Any) -> ExternallyTraversible | None:  # noqa: ANN401 - of SQLAlchemy
+    def replace(element: ExternallyTraversible, **_: Any) -> ExternallyTraversible | None:  # noqa: ANN401 - as in SQLAlchemy
         return columns.get(element.key) if isinstance(element, BindParameter) else None
 
     replaced = replacement_traverse(statement, {}, replace)

@@ -311,16 +311,16 @@ def render_due_cursor(item: bytes) -> str:
     last = parse_task(item)
     key = due_key(*read_due(last))
     place = NO_DUE if key is None else _render(key)
-    return encode_cursor(_CURSOR_VERSION, "due", False, place, last["id"])  # noqa: FBT003 - JSON
+    return encode_cursor(_CURSOR_VERSION, "due", False, place, last["id"])  # noqa: FBT003 - a JSON value
 
 
-def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - text or number
+def _encode(shape: QueryShape, key: Any, last_id: str) -> str:  # noqa: ANN401 - string or number
     key = None if shape.key == "id" else key
     return encode_cursor(_CURSOR_VERSION, shape.sort, shape.descending, key, last_id)
 
 
 def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
-    def parse(version: Any, sort: Any, descending: Any, key: Any, last_id: Any) -> _Position:  # noqa: ANN401 - whatever a caller made up
+    def parse(version: Any, sort: Any, descending: Any, key: Any, last_id: Any) -> _Position:  # noqa: ANN401 - any JSON from the client
         return (version, sort, descending), _read_key(shape, key), str(UUID(last_id))
 
     order, key, last_id = decode_cursor(cursor, parse)
@@ -329,7 +329,7 @@ def _decode(shape: QueryShape, cursor: str) -> tuple[Any, str]:
     return key, last_id
 
 
-def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a caller made up
+def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - any JSON from the client
     """Return a cursor's key in the form that is compared with its column."""
     column = shape.key
     if column == "id":
@@ -346,7 +346,7 @@ def _read_key(shape: QueryShape, key: Any) -> Any:  # noqa: ANN401 - whatever a 
     return _render(datetime.fromisoformat(key)) if column in {"updated_at", "due_key"} else key
 
 
-def _as_text(key: Any) -> Any:  # noqa: ANN401 - as the driver reads it
+def _as_text(key: Any) -> Any:  # noqa: ANN401 - type depends on the driver
     return _render(key) if isinstance(key, datetime) else key
 
 

@@ -93,7 +93,7 @@ class Reminders:
             except (UnavailableError, ConflictError):
                 # The reminders are still stored when the database is available again.
                 pass
-            except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
+            except Exception:  # noqa: BLE001 - the loop must survive any error
                 _log.exception("cannot deliver reminders")
             await asyncio.sleep(wait_s)
 

@@ -100,7 +100,7 @@ def _add_recording() -> Select[Any]:
 _ADD_RECORDING = Statement(_add_recording())
 
 
-def _change(dialect: str, kept: set[str]) -> Any:  # noqa: ANN401 - as return_document has it
+def _change(dialect: str, kept: set[str]) -> Any:  # noqa: ANN401 - return type of return_document
     values = {name: _VALUES[name] for name in COLUMNS if name not in kept}
     change = update(task).where(task.c.id == bindparam("of")).values(values)
     return return_document(dialect, change, task)

@@ -77,7 +77,7 @@ def _check_one_due(due_date: object, due_at: object) -> None:
         raise ValueError(msg)
 
 
-def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - whatever a caller sent
+def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - any JSON from the client
     return normalize_text(given.strip(), TAG_LENGTH) if isinstance(given, str) else given
 
 

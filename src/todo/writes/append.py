@@ -37,9 +37,9 @@ _GIVEN = (
 def appending(changed: CTE) -> Select[Any]:
     """Return the statement that appends the entry of a created task.
 
-    `changed` has at most one row, with the task's document as text, `after`. The statement returns
-    the columns of `LOCKED` after the entry, and the document. Its parameters include those of
-    `entry_values`.
+    The column `after` of `changed` has the task's document as text, in at most one row. The
+    statement returns the columns of `LOCKED` after the entry, and the document. Its parameters
+    include those of `entry_values`.
     """
     salt: ColumnElement[bytes] = bindparam("salt", type_=LargeBinary)
     opened = bindparam("opened", type_=Text)

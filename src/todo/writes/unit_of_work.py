@@ -56,7 +56,7 @@ _OPEN = Statement(_open_account)
 
 @dataclass(slots=True)
 class Account:
-    """Owner's account whose row is locked; the first fields are the columns of `LOCKED`.
+    """Locked account of an owner; the first fields are the columns of `LOCKED`.
 
     The `entries` are not yet appended; `request_seq` is the number of the first entry of the unit
     of work.
@@ -157,9 +157,9 @@ class UnitOfWork:
     ) -> bytes | None:
         """Lock an account, create an entity and record that, in one statement; return the document.
 
-        `call` has a statement from `todo.writes.append.appending`, whose parameters `owner` and
-        `list_id` are also used for the entry. The result is None, and nothing is done, if the
-        database is SQLite, or if the account is already locked or does not exist.
+        The statement in `call` comes from `todo.writes.append.appending`; its parameters `owner`
+        and `list_id` are also those of the entry. If the database is SQLite, or if the account is
+        already locked or does not exist, nothing is done and None is returned.
 
         Raises:
             AccountBusyError: Too many connections already wait for the account's lock.
