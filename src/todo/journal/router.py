@@ -65,7 +65,7 @@ async def list_journal(
 async def list_runs(
     request: Request, caller: CallerDep, asked: Annotated[RunsQuery, Query()]
 ) -> Response:
-    """List the runs of agents and other programs, with users, times and numbers of changes.
+    """List the runs of agents and other programs: users, times, numbers of changes, undo state.
 
     A run comprises the changes of one user with one token under one `X-Run-Id`. Runs with the
     latest changes come first. `GET /journal` with a `run_id` returns the changes of a run, `POST

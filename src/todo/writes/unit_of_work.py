@@ -125,7 +125,7 @@ class UnitOfWork:
         return [entry.operation for _, entry in self._recorded]
 
     async def lock(self, owner: str, *calls: BoundStatement) -> tuple[Account, list[list[Row]]]:
-        """Lock an owner's account and run `calls` in one round trip; return both results.
+        """Lock an account and run `calls` in one round trip; return the account and the results.
 
         An account is created on its first use.
 
