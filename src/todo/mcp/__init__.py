@@ -1,1 +1,1 @@
-"""MCP server: the tools that agents call, over the same services as HTTP; see docs/mcp.md."""
+"""MCP server: tools for agents, backed by the same services as the HTTP API; see docs/mcp.md."""

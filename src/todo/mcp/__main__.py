@@ -1,7 +1,7 @@
-"""`python3 -m todo.mcp`: the MCP server over standard input and output, for clients without HTTP.
+"""`python3 -m todo.mcp`: bridge from standard input and output to MCP, for clients without HTTP.
 
-Passes each message on to the endpoint of a running service, whose address is in TODO_URL, with the
-token in TODO_TOKEN. It imports the standard library only, and this file also runs by itself.
+Forwards each message to the MCP endpoint of the service at TODO_URL, with the token in TODO_TOKEN.
+Only the standard library is imported, so this file also runs without the package.
 """
 
 import base64
@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 META_VERSION = "io.modelcontextprotocol/protocolVersion"
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _CONCURRENT = 8
-# The service gives up earlier.
+# The service's own limits are shorter.
 _TIMEOUT_S = 120
 _INTERNAL_ERROR = -32603
 _USAGE = 64
@@ -30,17 +30,13 @@ Json = dict[str, Any]
 
 
 class Bridge:
-    """Passes messages on, several at a time."""
+    """Bridge from standard input and output to the MCP endpoint, with concurrent requests."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Parse the address; nothing is sent yet.
-
-        Args:
-            url: Address of the service, with or without the path of the endpoint.
-            token: Bearer token.
+        """Parse the URL of the service, which may include the path of the MCP endpoint.
 
         Raises:
-            ValueError: It is not an address.
+            ValueError: The URL is not an ASCII HTTP or HTTPS URL with a host.
         """
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
@@ -50,19 +46,18 @@ class Bridge:
         self._path = f"{parts.path.rstrip('/').removesuffix('/mcp')}/mcp"
         self._url = f"{parts.scheme}://{self._address}{self._path}"
         self._token = token
-        # Of the handshake: clients over HTTP repeat both with each request.
+        # Headers from the handshake, which HTTP clients repeat with each request.
         self._handshake: dict[str, str] = {}
-        # Ids as JSON, since a client may send anything: of what is being passed on, and of those
-        # the cancelled ones.
+        # Request IDs as JSON, because a client may send any value.
         self._pending: Counter[str] = Counter()
         self._cancelled: set[str] = set()
         self._output = threading.Lock()
-        # Each thread has a connection of its own, and keeps it.
+        # Each thread keeps its own connection.
         self._of_thread = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
 
     def run(self) -> None:
-        """Pass on every line of standard input until its end."""
+        """Forward each line of standard input until it ends."""
         with ThreadPoolExecutor(_CONCURRENT) as pool:
             for line in filter(bytes.strip, sys.stdin.buffer):
                 message = _parse(line)
@@ -72,13 +67,13 @@ class Bridge:
                 with self._output:
                     self._pending[json.dumps(message.get("id"))] += 1
                 if message.get("method") == "initialize":
-                    # The other messages need its response.
+                    # Later messages need the headers from its response.
                     self.pass_on(line, message)
                 else:
                     pool.submit(self.pass_on, line, message)
 
     def close(self) -> None:
-        """Close the connections."""
+        """Close all connections to the service."""
         for connection in self._connections:
             connection.close()
 
@@ -89,10 +84,10 @@ class Bridge:
                 self._cancelled.add(key)
 
     def pass_on(self, line: bytes, message: Json) -> None:
-        """Send a message and write its response, unless it was cancelled in the meantime."""
+        """Send a message and write its response, unless the client has cancelled the request."""
         try:
             answer = self.send(line, message)
-        # Any error: without a response, the client would wait forever.
+        # Without a response, the client would wait forever.
         except Exception as error:  # noqa: BLE001 - the boundary of a thread
             reason = str(error) or type(error).__name__
             answer = _render_error(message, f"{self._url} cannot be reached: {reason}.")
@@ -109,7 +104,7 @@ class Bridge:
             sys.stdout.buffer.flush()
 
     def send(self, line: bytes, message: Json) -> Json | None:
-        """Send a message; return what to write, None for nothing."""
+        """Send a message and return its response; None if there is nothing to write."""
         connection = self._connect()
         try:
             connection.request("POST", self._path, line.strip(), self._find_headers(message))
@@ -122,12 +117,12 @@ class Bridge:
             return None
         answer = _parse(content)
         if message and "id" not in message and "error" in answer:
-            # A notification, or a request without an id: no client waits for this.
+            # No client waits for the response to a message without an ID.
             return _render_error(message, _find_object(answer, "error").get("message", ""))
         if "jsonrpc" not in answer:
             return _render_error(message, _explain(response.status, answer))
         if answer.get("id") is None and "id" in message:
-            # The service could not read it; the client waits for its id.
+            # The service could not parse the message; the client waits for its ID.
             answer["id"] = message["id"]
         if message.get("method") == "initialize":
             version = _find_object(answer, "result").get("protocolVersion")
@@ -137,7 +132,7 @@ class Bridge:
         return answer
 
     def _connect(self) -> http.client.HTTPConnection:
-        """Return the connection of this thread, which opens itself where it is closed."""
+        """Return the connection of this thread; the next request reopens a closed one."""
         connection: http.client.HTTPConnection | None
         connection = getattr(self._of_thread, "connection", None)
         if connection is None:
@@ -145,8 +140,8 @@ class Bridge:
             connection = self._of_thread.connection = kind(self._address, timeout=_TIMEOUT_S)
             self._connections.append(connection)
         elif connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
-            # No data is expected, so the service has closed it. A request that fails on it could
-            # not be repeated, because its outcome would be unknown.
+            # No data is expected, so the service has closed the connection. A request that fails
+            # on it could not be repeated, because its outcome would be unknown.
             connection.close()
         return connection
 
@@ -169,7 +164,7 @@ class Bridge:
 
 
 def _parse(text: bytes) -> Json:
-    """Return an object; an empty one for anything else, which the service explains."""
+    """Return the JSON object in a text, or an empty one if the text is anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -183,7 +178,7 @@ def _find_object(value: Json, key: str) -> Json:
 
 
 def _encode(value: object) -> str:
-    """Return the value of a header; a value that is not plain ASCII is encoded."""
+    """Return a header value; anything but printable ASCII is encoded as Base64."""
     text = str(value)
     is_plain = text.isascii() and text.isprintable() and text == text.strip()
     if is_plain and not text.startswith("=?base64?"):
@@ -192,7 +187,7 @@ def _encode(value: object) -> str:
 
 
 def _explain(status: int, problem: Json) -> str:
-    """Return the text of a response that is not of the protocol: of the service or of a proxy."""
+    """Return the error text for a response that is not JSON-RPC, such as one of a proxy."""
     text = problem.get("detail", "The response is not from the todo service; check TODO_URL.")
     return f"{text} (status {status}){_REMEDIES.get(status, '')}"
 
@@ -207,7 +202,7 @@ def _render_error(message: Json, text: str) -> Json | None:
 
 
 def main() -> int:
-    """Run until the end of standard input; return the exit code."""
+    """Run the bridge until standard input ends, and return the exit code."""
     token = os.environ.get("TODO_TOKEN", "")
     if not token or not token.isascii() or not token.isprintable():
         sys.stderr.write("TODO_TOKEN is missing or invalid: set it to a bearer token\n")

@@ -1,4 +1,4 @@
-"""The MCP server of this service: its endpoint with its tools, made when they are first used."""
+"""Assembly of the MCP endpoint and its tools, imported on the first request."""
 
 from todo import __version__
 from todo.api.root_page import NAME
@@ -12,12 +12,7 @@ from todo.mcp.tools.failure_texts import FAILURE_TEXTS
 
 
 def open_endpoint(settings: Settings, metadata_path: str) -> McpEndpoint:
-    """Return the endpoint.
-
-    Args:
-        settings: The environment.
-        metadata_path: Prefix of the paths at which the metadata is served.
-    """
+    """Return the MCP endpoint; `metadata_path` is the path prefix of its OAuth metadata."""
     metadata = None
     if settings.login_service is not None:
         metadata = open_metadata(settings.login_service, metadata_path)
@@ -34,10 +29,10 @@ def open_endpoint(settings: Settings, metadata_path: str) -> McpEndpoint:
 
 
 def open_metadata(login_service: str, path: str) -> ResourceMetadata:
-    """Return the metadata of the endpoint.
+    """Return the OAuth metadata of the MCP endpoint.
 
     Args:
-        login_service: The issuer of the tokens.
-        path: Prefix of the paths at which the metadata is served.
+        login_service: Issuer URL of the login service.
+        path: Prefix of the URL paths at which the metadata is served.
     """
     return ResourceMetadata(login_service, sorted({tool.scope for tool in TOOLS}), NAME, path)

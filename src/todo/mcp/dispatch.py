@@ -1,4 +1,4 @@
-"""Dispatch of MCP messages: parses a request body, determines its protocol era and responds."""
+"""Dispatch of MCP messages to the legacy or the stateless revisions of the protocol."""
 
 import logging
 
@@ -22,23 +22,17 @@ _log = logging.getLogger("todo.mcp")
 
 
 async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall) -> MessageResponse:
-    """Return the response to the message in the body of a request.
-
-    Args:
-        server: Server to use.
-        body: Body of the request.
-        headers: Header fields of the request, names in lower case.
-        call: Call with the caller of the request.
+    """Return the response to the message in a request body.
 
     Raises:
-        ProblemError: The request is rejected with a status code.
+        ProblemError: The request is rejected with an HTTP status code.
     """
     try:
         message = parse_message(body)
     except RpcError as error:
         return MessageResponse(400, render_error(error.request_id, error))
     if message.id is None and not message.method.startswith(_NOTIFICATIONS):
-        # 202 would mean that it is accepted.
+        # Status 202 would mean that the request was accepted.
         text = "`id` is missing, and only notifications may omit it; nothing was done."
         return MessageResponse(400, render_error(None, RpcError(INVALID_REQUEST, text)))
     if modern.is_modern(message, headers):
@@ -51,7 +45,7 @@ async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall)
         refusal = error
     except ProblemError:
         raise
-    except Exception:  # noqa: BLE001 - the boundary: the client gets its id back, the log the rest
+    except Exception:  # noqa: BLE001 - the boundary: the client gets an error with its ID
         _log.exception("unexpected error", extra={"rpc_method": message.method[:100]})
         refusal = RpcError(INTERNAL_ERROR, "Internal error, logged under the request ID.")
     return MessageResponse(get_status(refusal.code), render_error(message.id, refusal))

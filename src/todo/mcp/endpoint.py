@@ -1,4 +1,4 @@
-"""The MCP endpoint: Streamable HTTP with JSON responses, both eras of the protocol on one path."""
+"""MCP endpoint: Streamable HTTP with JSON responses; one path serves both protocol eras."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class OriginError(ProblemError):
-    """A page of another site sent the request."""
+    """Rejection of a request from a page of another origin."""
 
     status = 403
     code = "origin-not-allowed"
@@ -34,28 +34,24 @@ class OriginError(ProblemError):
 
 
 class McpEndpoint:
-    """Serves the tools of one server."""
+    """ASGI application that serves the tools of an MCP server."""
 
     def __init__(
         self, server: Server, origins: Collection[str], metadata: ResourceMetadata | None
     ) -> None:
-        """Store the server and the origins that may call it.
+        """Create an endpoint.
 
         Args:
-            server: Server to use.
+            server: Server with the tools and methods.
             origins: Origins of pages whose scripts may send requests.
-            metadata: Metadata with the login service; None without one.
+            metadata: OAuth metadata; None without a login service.
         """
         self._server = server
         self._origins = frozenset(origins)
         self._metadata = metadata
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request.
-
-        Raises:
-            ProblemError: It is refused.
-        """
+        """Serve a request; raise a ProblemError if it is rejected."""
         request = Request(scope, receive)
         try:
             response = await self._respond(request)
@@ -70,7 +66,7 @@ class McpEndpoint:
         origin = headers.get("origin")
         if origin is not None and origin not in self._origins and not _is_own(request, origin):
             raise OriginError
-        # Before the method: a client finds out by 401 that it needs a token, not by 405.
+        # Precedes the method check: clients learn from 401, not 405, that they need a token.
         caller = await authenticate(request.scope)
         if request.method != "POST":
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "POST"})
@@ -85,7 +81,7 @@ class McpEndpoint:
 
 
 def _join_headers(request: Request) -> Headers:
-    """Return the header fields; one that comes twice matches nothing."""
+    """Return the header fields; repeated ones are joined, so they match no expected value."""
     joined: dict[str, str] = {}
     for name, value in request.headers.items():
         joined[name] = f"{joined[name]}, {value}" if name in joined else value
@@ -93,10 +89,10 @@ def _join_headers(request: Request) -> Headers:
 
 
 def _is_own(request: Request, origin: str) -> bool:
-    """Return whether a page of this service sent a request.
+    """Return whether a page of this service sent the request.
 
-    That origin and host are equal proves nothing: with DNS rebinding, an attacker's name leads to
-    this machine. But that name has no certificate here, and is not a name of the loopback address.
+    Equal origin and host are not enough: with DNS rebinding, an attacker's host name resolves to
+    this machine. But this machine has no certificate for that name, and it is not a loopback name.
     """
     try:
         parts = urlsplit(origin)

@@ -1,7 +1,7 @@
-"""The revisions of the protocol with a handshake, 2025-03-26 to 2025-11-25, without sessions.
+"""Protocol revisions with a handshake, 2025-03-26 to 2025-11-25, without server-side sessions.
 
-Every request is answered by itself. The session id only carries the name that the client has in the
-handshake: clients repeat it with each request.
+The session ID, which clients repeat with each request, only carries the client's name from the
+handshake.
 """
 
 from todo.core.ids import new_uuid7
@@ -26,7 +26,7 @@ _SESSION_HEADER = "mcp-session-id"
 
 
 def get_status(code: int) -> int:
-    """Return the status of a response with an error: it is a response all the same."""
+    """Return the HTTP status code of an error response: 200, except for internal errors."""
     return 500 if code == INTERNAL_ERROR else 200
 
 
@@ -36,7 +36,7 @@ async def respond(
     """Return the response to a message.
 
     Raises:
-        RpcError: It is refused.
+        RpcError: The message is rejected.
     """
     if message.id is None:
         return MessageResponse(202)

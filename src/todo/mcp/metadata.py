@@ -1,4 +1,4 @@
-"""OAuth metadata of the protected resource (RFC 9728), where a login service issues the tokens."""
+"""OAuth protected resource metadata (RFC 9728), which names the login service."""
 
 import re
 from collections.abc import Collection
@@ -15,16 +15,16 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5
 
 
 class ResourceMetadata:
-    """Serves the document."""
+    """ASGI application that serves the metadata document."""
 
     def __init__(self, issuer: str, scopes: Collection[str], name: str, path: str) -> None:
         """Create the document.
 
         Args:
-            issuer: The login service.
-            scopes: Scopes that tools require.
-            name: Name of the service, for people.
-            path: Prefix of the paths at which the document is served.
+            issuer: Issuer URL of the login service.
+            scopes: Scopes that the tools require.
+            name: Display name of the service.
+            path: Prefix of the URL paths at which the document is served.
         """
         self._issuer = issuer
         self._scopes = list(scopes)
@@ -35,14 +35,14 @@ class ResourceMetadata:
         """Serve a request.
 
         Raises:
-            HttpError: It is not a GET.
-            MalformedRequestError: It does not name its host.
+            HttpError: The method is neither GET nor HEAD.
+            MalformedRequestError: The Host header is missing or invalid.
         """
         request = Request(scope, receive)
         if request.method != "GET":
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "GET, HEAD"})
         document = {
-            # The well-known address of a resource without a path is about the whole host.
+            # Without a resource path, the well-known URL describes the whole host.
             "resource": get_origin(request) + request.url.path.removeprefix(self._path),
             "authorization_servers": [self._issuer],
             "scopes_supported": self._scopes,
@@ -57,10 +57,10 @@ class ResourceMetadata:
         await response(scope, receive, send)
 
     def extend_challenge(self, request: Request, error: ProblemError) -> None:
-        """Add the URL of the metadata and the scopes to request to a challenge.
+        """Add the metadata URL and the required scopes to the WWW-Authenticate header of an error.
 
         Raises:
-            MalformedRequestError: The request does not name its host.
+            MalformedRequestError: The Host header is missing or invalid.
         """
         challenge = error.headers["WWW-Authenticate"]
         parameters = [f'resource_metadata="{get_origin(request)}{self._path}{MCP_PATH}"']
@@ -71,7 +71,7 @@ class ResourceMetadata:
 
 
 def get_origin(request: Request) -> str:
-    """Return scheme and host of a request, as its client sees them.
+    """Return the origin (scheme and host) to which the client sent a request.
 
     Raises:
         MalformedRequestError: The Host header is missing or invalid.

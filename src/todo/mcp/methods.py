@@ -1,4 +1,4 @@
-"""The methods of both eras: lists, and calls of tools."""
+"""JSON-RPC methods of both protocol eras: lists and tool calls."""
 
 import logging
 
@@ -9,11 +9,11 @@ from todo.mcp.protocol import INVALID_PARAMS, Method, RpcError, Server
 from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult, render_failure
 
 MAX_RESULT_BYTES = 256 * 1024
-"""The tools page their results; a client keeps a fraction of this."""
+"""Maximum size of a tool result; clients keep only a fraction of it, so the tools use pages."""
 CAPABILITIES: Json = {"tools": {}, "prompts": {}}
-"""Neither `listChanged` nor subscriptions: what is listed changes with an upgrade only. Lists of
-resources are answered, since some clients request them anyway, but not announced, since others then
-load tools of their own for them."""
+"""Lists change only with an upgrade, so `listChanged` and subscriptions are not announced. Resource
+lists are not announced either, because some clients would then load their own resource tools, but
+they are served, because other clients always request them."""
 
 _ERROR = "todo-backend/error"
 _READ_TOO_LARGE = ToolError(
@@ -31,7 +31,7 @@ _log = logging.getLogger("todo.mcp")
 
 
 def render_tool(tool: Tool) -> Json:
-    """Return a tool as clients list it."""
+    """Return the entry of a tool in `tools/list`."""
     rendered: Json = {
         "name": tool.name,
         "title": tool.title,
@@ -51,10 +51,10 @@ def render_tool(tool: Tool) -> Json:
 
 
 async def list_tools(server: Server, params: Json, call: ToolCall) -> Json:
-    """List the tools that the token may call.
+    """Return the tools that the token may call.
 
     Raises:
-        RpcError: There is a cursor, which nothing returned.
+        RpcError: The request has a cursor, although the list has only one page.
     """
     _refuse_cursor(params)
     scopes = call.caller.scopes
@@ -62,7 +62,7 @@ async def list_tools(server: Server, params: Json, call: ToolCall) -> Json:
 
 
 async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
-    """Call a tool.
+    """Call a tool and return its result, which can be an error.
 
     Raises:
         RpcError: The tool does not exist, or the request is malformed.
@@ -76,13 +76,13 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
         arguments = {}
     if not isinstance(arguments, dict):
         raise RpcError(INVALID_PARAMS, "`arguments` must be an object.")
-    # Who tried what; never a text of the arguments.
+    # The arguments are not logged, because they contain texts of users.
     known = {"tool": tool.name, "user": call.caller.user, "token_id": call.caller.token_id}
     try:
         result = await tool.run(call, arguments)
     except ForbiddenError as error:
         _log.warning("tool call refused", extra={**known, "reason": error.detail})
-        # A login gives no scopes to an API token, which has few on purpose.
+        # A login cannot add scopes to an API token, which are limited on purpose.
         if server.challenges and call.caller.token_id is None:
             raise
         result = render_failure(error, server.failure_texts)
@@ -101,7 +101,7 @@ def _render_result(result: ToolResult) -> Json:
     }
     meta = dict(result.meta or {})
     if result.is_error:
-        # Clients compare structured content with the schema of the tool even if the call failed.
+        # Clients validate structured content against the tool's schema even if the call failed.
         meta[_ERROR] = result.structured.get("error", result.structured)
     else:
         rendered["structuredContent"] = result.structured

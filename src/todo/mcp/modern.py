@@ -1,4 +1,4 @@
-"""The stateless revisions of the protocol, from 2026-07-28 on."""
+"""Stateless revisions of the protocol, from 2026-07-28 on."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ _VERSION_HEADER = "mcp-protocol-version"
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 _STATUSES = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 500}
 _MINUTE_MS = 60_000
-# Which tools there are depends on the token. The rest changes only with an upgrade.
+# The list of tools depends on the token; the others change only with an upgrade.
 _CACHING = {
     "server/discover": {"ttlMs": 60 * _MINUTE_MS, "cacheScope": "public"},
     "tools/list": {"ttlMs": 5 * _MINUTE_MS, "cacheScope": "private"},
@@ -44,13 +44,13 @@ _CACHING = {
 
 
 def is_modern(message: Message, headers: Headers) -> bool:
-    """Return whether a message is of these revisions, by its metadata or else its header."""
+    """Return whether a message uses a stateless revision, by its metadata and version header."""
     header = headers.get(_VERSION_HEADER)
     return META_VERSION in message.meta or (header is not None and header not in LEGACY_VERSIONS)
 
 
 def get_status(code: int) -> int:
-    """Return the status of a response with an error."""
+    """Return the HTTP status code of an error response."""
     return _STATUSES.get(code, 400)
 
 
@@ -60,7 +60,7 @@ async def respond(
     """Return the response to a message.
 
     Raises:
-        RpcError: It is refused.
+        RpcError: The message is rejected.
     """
     if message.id is None:
         _check_version(headers.get(_VERSION_HEADER) or message.meta.get(META_VERSION))
@@ -86,7 +86,7 @@ async def _discover(server: Server, _params: Json, _call: ToolCall) -> Json:
 def _check_request(message: Message, headers: Headers) -> None:
     meta = message.meta
     if META_VERSION not in meta:
-        # An unknown version has its own error, which comes first.
+        # An unsupported version is reported before missing metadata.
         _check_version(headers.get(_VERSION_HEADER))
     missing = [name for name in (META_VERSION, _CAPABILITIES) if name not in meta]
     if missing:

@@ -1,4 +1,4 @@
-"""JSON-RPC messages of the Model Context Protocol: parsing, errors and answers, without I/O."""
+"""JSON-RPC messages of the Model Context Protocol: parsing and rendering, without I/O."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from todo.core.label import LABEL_CHARACTERS, LABEL_LENGTH
 from todo.mcp.tool import FailureTexts, Json, Tool, ToolCall
 
 MODERN_VERSIONS = ("2026-07-28",)
-"""Revisions in which every request names its version, its client and what that can do."""
+"""Stateless revisions, in which each request carries version, client and client capabilities."""
 LEGACY_VERSIONS = ("2025-11-25", "2025-06-18", "2025-03-26")
 """Revisions with a handshake, newest first."""
 
@@ -31,7 +31,7 @@ Id = str | int
 Headers = Mapping[str, str]
 """Header fields of a request, names in lower case."""
 Method = Callable[["Server", Json, ToolCall], Awaitable[Json]]
-"""Takes the parameters of a request and its caller, and returns the result."""
+"""Handler of a method; returns the result for the parameters of a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Server:
         info: Name, title and version.
         instructions: Instructions for models that use the tools.
         tools: Tools, in listing order.
-        capabilities: Capabilities that clients may use.
-        methods: Methods of both eras.
-        challenges: Whether a call beyond the scopes of its token is refused with 403, so that its
-            client requests more scopes from the login service. Otherwise its result is an error.
-        failure_texts: Texts for models about errors of the services.
+        capabilities: Capabilities announced to clients.
+        methods: Handlers of both eras, by method name.
+        challenges: Whether a call without the required scope is rejected with 403, so that the
+            client requests the scope from the login service. Otherwise the result is an error.
+        failure_texts: Texts for models about service errors.
     """
 
     info: Json
@@ -59,7 +59,7 @@ class Server:
 
 
 class RpcError(Exception):
-    """A message that is answered with an error of the protocol."""
+    """JSON-RPC error in response to a message."""
 
     def __init__(
         self, code: int, message: str, *, data: Json | None = None, request_id: Id | None = None
@@ -73,7 +73,7 @@ class RpcError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A request, or a notification, which has no id."""
+    """JSON-RPC request, or a notification if it has no ID."""
 
     id: Id | None
     method: str
@@ -81,14 +81,14 @@ class Message:
 
     @property
     def meta(self) -> Json:
-        """The metadata of a request."""
+        """Metadata of the request (`_meta`), empty if missing or invalid."""
         meta = self.params.get("_meta")
         return meta if isinstance(meta, dict) else {}
 
 
 @dataclass(frozen=True, slots=True)
 class MessageResponse:
-    """The HTTP response to a message."""
+    """HTTP response to a message."""
 
     status: int
     body: Json | None = None
@@ -96,12 +96,12 @@ class MessageResponse:
 
 
 def render_result(request_id: Id | None, result: Json) -> Json:
-    """Return the response to a request."""
+    """Return the JSON-RPC response with a result."""
     return {"jsonrpc": "2.0", "id": request_id, "result": result}
 
 
 def render_error(request_id: Id | None, error: RpcError) -> Json:
-    """Return the response to a request that failed, or whose id is not known."""
+    """Return the JSON-RPC response with an error, and with ID null if the ID is unknown."""
     rendered: Json = {"code": error.code, "message": error.message}
     if error.data is not None:
         rendered["data"] = error.data
@@ -109,7 +109,7 @@ def render_error(request_id: Id | None, error: RpcError) -> Json:
 
 
 def parse_message(body: bytes) -> Message:
-    """Return the message that the body of a request holds.
+    """Return the message in a request body.
 
     Raises:
         RpcError: The body is not a single request or notification.
@@ -119,7 +119,7 @@ def parse_message(body: bytes) -> Message:
     except ValueError:
         raise _explain_unreadable(body) from None
     if isinstance(value, list):
-        # Only the revision 2025-03-26 has them, and no client was found that sends them.
+        # Only revision 2025-03-26 allows batches, and no known client sends them.
         raise RpcError(INVALID_REQUEST, "Send each message in its own request, not in a batch.")
     if not isinstance(value, dict):
         raise RpcError(INVALID_REQUEST, "The body must be a JSON-RPC message.")
@@ -134,7 +134,7 @@ def parse_message(body: bytes) -> Message:
 
 
 def _explain_unreadable(body: bytes) -> RpcError:
-    """Return the error for a body that is not JSON, or JSON with a value that no text has."""
+    """Return the error for a body that is invalid JSON or contains an unsupported value."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -144,7 +144,7 @@ def _explain_unreadable(body: bytes) -> RpcError:
         "The message has an unpaired surrogate, such as one half of an emoji, or a number that is "
         "out of range."
     )
-    # The id itself can be such a text.
+    # The ID itself can contain an unpaired surrogate.
     is_known = _is_id(known) and str(known).isascii()
     return RpcError(PARSE_ERROR, message, request_id=known if is_known else None)
 
@@ -171,7 +171,7 @@ def _find_fault(value: Json) -> tuple[int, str] | None:
 
 
 def find_agent(client_info: object) -> str | None:
-    """Return name and version of a client as the journal records agents; None without a name."""
+    """Return the name and version of a client as an agent label, or None without a name."""
     if not isinstance(client_info, dict) or not isinstance(client_info.get("name"), str):
         return None
     parts = (client_info["name"], client_info.get("version"))
@@ -180,7 +180,7 @@ def find_agent(client_info: object) -> str | None:
 
 
 def with_agent(call: ToolCall, agent: str | None) -> ToolCall:
-    """Make a client the agent of a call, unless the token or a header names another one."""
+    """Return the call with an agent, unless the token or a header has named one already."""
     if agent is None or call.caller.agent is not None:
         return call
     return replace(call, caller=replace(call.caller, agent=agent))
@@ -189,10 +189,10 @@ def with_agent(call: ToolCall, agent: str | None) -> ToolCall:
 async def call_method(
     method: Method | None, server: Server, message: Message, call: ToolCall
 ) -> Json:
-    """Return the result of a request.
+    """Return the result of a method.
 
     Raises:
-        RpcError: The method does not exist, or refuses the request.
+        RpcError: The method does not exist or rejects the request.
     """
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, f"Method not found: {message.method[:100]}")

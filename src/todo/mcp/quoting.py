@@ -1,19 +1,18 @@
-"""Quoting of texts that users wrote: a model must see where they begin and end.
+"""Quoting of user texts, so that a model sees where they start and end.
 
-A title can contain line breaks, control characters, or characters that change the direction of text
-or are not displayed. Unquoted it could look like another line of the result, or hide text that
-only a model reads.
+A title can contain line breaks, control characters, and characters that are invisible or change the
+text direction. Unquoted, it could look like another line of the result or hide text that only a
+model reads.
 """
 
 import json
 import unicodedata
 from collections.abc import Iterator
 
-# Control and format characters (bidirectional marks, tags), separators of lines and paragraphs,
-# private use.
+# Control, format (bidirectional marks, tags), line and paragraph separators, private use.
 _HIDDEN = {"Cc", "Cf", "Zl", "Zp", "Co", "Cs"}
-# Of the other categories, what Unicode lets a font ignore (Default_Ignorable_Code_Point): the
-# grapheme joiner, fillers of Hangul, inherent vowels of Khmer, variation selectors.
+# Default_Ignorable_Code_Point in other categories: the grapheme joiner, Hangul fillers, inherent
+# Khmer vowels, variation selectors.
 _IGNORED = frozenset(
     map(
         chr,
@@ -23,13 +22,13 @@ _IGNORED = frozenset(
         ],
     )
 )
-# Unassigned characters are displayed below this plane (new emoji), and ignored in it.
+# Unassigned characters below this plane are displayed (new emoji); from here on, they are ignored.
 _IGNORED_PLANE = "\U000e0000"
-# Joins the parts of an emoji, or letters of Indic scripts.
+# Joins the parts of an emoji or letters of Indic scripts.
 _ZERO_WIDTH_JOINER = "\u200d"
-# Chooses the colored form of a character.
+# Selects the colored form of a character.
 _EMOJI_STYLE = "\ufe0f"
-# Emoji are symbols, except for these and the skin tones.
+# Emoji outside of the symbol categories, besides the skin tones.
 _OTHER_EMOJI = frozenset("0123456789#*\u203c\u2049\u2139\u3030")
 _SYMBOLS = {"So", "Sm"}
 _SKIN_TONES = ("\U0001f3fb", "\U0001f3ff")
@@ -38,11 +37,9 @@ _QUOTES = ('"', "\\")
 
 
 def quote(text: str, limit: int) -> str:
-    """Return a text as a JSON string of printable characters in one line, cut at a limit.
+    """Return a text as a one-line JSON string of printable characters.
 
-    Args:
-        text: The text.
-        limit: Maximum length between the quotes, escapes included.
+    A text with more than `limit` characters, escapes included, is cut and followed by its length.
     """
     if len(text) <= limit and text.isascii():
         quoted = json.dumps(text)
@@ -59,23 +56,23 @@ def quote(text: str, limit: int) -> str:
 
 
 def render_json(value: object) -> str:
-    """Return a value as JSON of printable characters in one line."""
+    """Return a value as one line of JSON with printable characters only."""
     plain = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return plain if plain.isascii() else "".join(_escape(plain))
 
 
 def escape(text: str) -> str:
-    """Return a text of this program, in which a user's may be, as one line that is printable."""
+    """Return a message that may contain user text as one line of printable characters."""
     return text if text.isascii() and text.isprintable() else "".join(_escape(text))
 
 
 def cut(text: str, limit: int) -> str:
-    """Return a text, or its beginning with an ellipsis."""
+    """Return a text; a longer one than the limit is cut and ends with an ellipsis."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
 def _escape(text: str) -> Iterator[str]:
-    """Yield each character of a text, or its escape where it is not displayed."""
+    """Yield the characters of a text, invisible ones as JSON escapes."""
     before = ""
     for character in text:
         is_shown = not _is_hidden(character) or _is_joined(character, before)
@@ -92,7 +89,7 @@ def _is_hidden(character: str) -> bool:
 
 
 def _is_joined(character: str, before: str) -> bool:
-    """Return whether an invisible character changes the display of the one before it."""
+    """Return whether an invisible character changes how the previous one is displayed."""
     if character == _ZERO_WIDTH_JOINER:
         is_styled = before == _EMOJI_STYLE or _SKIN_TONES[0] <= before <= _SKIN_TONES[1]
         return is_styled or _is_emoji(before) or unicodedata.combining(before or " ") == _VIRAMA

@@ -1,6 +1,6 @@
-"""Tool definitions: what the protocol layer lists and calls, and what a call returns.
+"""Interface between the protocol layer and the tools: definitions, calls and results.
 
-The protocol layer and the tools share only this module, so other tools can be served as well.
+They share only this module, so the protocol layer can serve other tools as well.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-# A model reads the errors of a call: the first ones explain the others.
+# A model reads all errors of a result; the first ones explain the others.
 _SHOWN_ERRORS = min(MAX_ERRORS, 10)
 _LATER = "repeat the call later, with the same idempotency_key."
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One call of a tool.
+    """Call of a tool.
 
     Attributes:
-        state: The application's state.
+        state: State of the application.
         caller: Caller with agent, model and run ID. The argument `run_id` of a tool may replace
             the run ID.
         now: Arrival time of the call.
         idempotency_key: Key in the request's header; the argument `idempotency_key` has
             precedence.
-        check: Inspects the changes that a write is about to commit; an exception prevents the
-            commit.
+        check: Hook that inspects the changes of a write before the commit. Its exceptions prevent
+            the commit.
     """
 
     state: "AppState"
@@ -52,10 +52,10 @@ class ToolResult:
     """Result of a tool call.
 
     Attributes:
-        structured: The result as JSON.
-        text: The same for a model, shorter.
+        structured: Result as JSON.
+        text: Shorter text of the result, for models.
         is_error: Whether the call failed.
-        meta: `_meta` of the result; None for none.
+        meta: Metadata (`_meta`) of the result, or None.
     """
 
     structured: Json
@@ -69,21 +69,20 @@ ToolHandler = Callable[[ToolCall, Json], Awaitable[ToolResult]]
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool.
+    """Definition of a tool.
 
     Attributes:
-        name: Name by which it is called.
-        title: Name for people.
+        name: Name in `tools/call`.
+        title: Display name.
         description: Description for models.
-        input_schema: JSON Schema of the arguments, which `run` validates.
-        output_schema: JSON Schema of `ToolResult.structured`, None for none. It does not apply to
-            errors.
-        scope: Scope that a token needs to see and call it.
-        handler: Executes a call after the scope check.
-        read_only: Whether it never changes anything.
-        destructive: Whether it may remove or overwrite something.
+        input_schema: JSON Schema of the arguments, which the handler validates.
+        output_schema: JSON Schema of `ToolResult.structured` unless the call failed, or None.
+        scope: Scope that a token needs to list and call the tool.
+        handler: Function that executes a call after the scope check.
+        read_only: Whether calls never change data.
+        destructive: Whether calls may remove or overwrite data.
         idempotent: Whether a repeated call has no further effect.
-        open_world: Whether it accesses more than the user's own data.
+        open_world: Whether calls access more than the user's own data.
     """
 
     name: str
@@ -99,12 +98,12 @@ class Tool:
     open_world: bool = False
 
     async def run(self, call: ToolCall, arguments: Json) -> ToolResult:
-        """Execute a call; a write without a run gets a run of its own.
+        """Execute a call; a write without a run ID gets a new one.
 
         Raises:
             ForbiddenError: The token lacks the scope.
-            ProblemError: The services refuse the call; `render_failure` renders it.
-            ToolError: The call cannot be carried out; likewise.
+            ProblemError: A service rejects the call.
+            ToolError: The arguments are invalid, or the call fails for another reason.
         """
         call.caller.require(self.scope)
         if not self.read_only and call.caller.run_id is None:
@@ -113,7 +112,7 @@ class Tool:
 
 
 class ToolError(Exception):
-    """A call that cannot be carried out."""
+    """Failure of a tool call, with a remedy for the model."""
 
     def __init__(
         self,
@@ -123,13 +122,13 @@ class ToolError(Exception):
         code: str = "invalid-arguments",
         errors: Sequence[Json] = (),
     ) -> None:
-        """Create an error with cause and remedy.
+        """Create an error.
 
         Args:
-            message: The cause.
-            next_step: Remedy for the caller, such as "repeat the call with a list".
-            code: Code for programs.
-            errors: Invalid arguments, each with `field` and `message`.
+            message: Cause of the failure.
+            next_step: Remedy, such as "repeat the call with a list".
+            code: Machine-readable code.
+            errors: Errors by argument, each with `field` and `message`.
         """
         super().__init__(message)
         self.message = message
@@ -140,10 +139,10 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FailureTexts:
-    """Texts for models about the errors of the services, by error code.
+    """Texts for models about service errors, by error code.
 
     Attributes:
-        messages: Causes, where the details have the words of the HTTP API.
+        messages: Causes, replacing details that use terms of the HTTP API.
         next_steps: Remedies.
     """
 
@@ -154,12 +153,7 @@ class FailureTexts:
 def render_failure(
     error: ProblemError | ToolError, texts: FailureTexts | None = None
 ) -> ToolResult:
-    """Return the result of a failed call: cause, details, next step.
-
-    Args:
-        error: Cause of the failure.
-        texts: Texts of the served tools, None for none.
-    """
+    """Return the result of a failed call, with cause, details and next step."""
     texts = texts or FailureTexts()
     if isinstance(error, ToolError):
         message, code, step = error.message, error.code, error.next_step
@@ -168,7 +162,7 @@ def render_failure(
         code = error.code
         message, step = texts.messages.get(code, error.detail), _get_next_step(error, texts)
         if code == RateLimitedError.code:
-            # A result has no headers to refer to.
+            # The rest refers to headers, which a tool result does not have.
             message = f"{message.partition(';')[0]}."
         found = [dict(each) for each in error.errors or ()]
     shown = [

@@ -1,6 +1,6 @@
-"""The tools: what agents can do with tasks; see docs/adr/0067.
+"""Tools for agents that manage tasks; see docs/adr/0067.
 
-They follow what people want, not the API. A model reads all of them before each conversation, so
+They follow the users' goals, not the API. A model reads all of them before each conversation, so
 their schemas and descriptions are short.
 """
 
@@ -33,7 +33,7 @@ TOOLS: tuple[Tool, ...] = (
     fetch.SEARCH,
     fetch.FETCH,
 )
-"""In the order of the list."""
+"""Tools in listing order."""
 
 INSTRUCTIONS = (
     "The user's todo lists. Start with overview. Dates are in the account's time zone, which each"

@@ -1,4 +1,4 @@
-"""Time of an account: the current time and date in its zone."""
+"""Current time and date in the zone of an account."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -11,38 +11,33 @@ from todo.schedule.due import at_wall_time, check_zone
 
 @dataclass(frozen=True, slots=True)
 class AccountTime:
-    """The present instant in the zone of an account.
-
-    Attributes:
-        now: The present instant.
-        name: The name of the zone.
-    """
+    """Current time of an account, and the IANA name of its zone."""
 
     now: datetime
     name: str
 
     @property
     def zone(self) -> ZoneInfo:
-        """The zone."""
+        """Time zone of the account."""
         return check_zone(self.name)
 
     @property
     def today(self) -> date:
-        """The day that it is in the zone."""
+        """Current day in the zone."""
         return self.now.astimezone(self.zone).date()
 
     def start_of(self, days_from_today: int) -> datetime:
-        """Return when a day begins."""
+        """Return the instant at which a day starts, by its distance from today."""
         day = self.today + timedelta(days=days_from_today)
         return at_wall_time(day, datetime.min.time(), self.zone)
 
     def show(self, time: str, zone: tzinfo | None = None) -> str:
-        """Return a stored time in the zone, or in another one."""
+        """Return a stored timestamp in ISO 8601, in the account's zone or another one."""
         moment = datetime.fromisoformat(time).astimezone(zone or self.zone)
         return moment.isoformat(timespec="seconds")
 
     def render(self) -> Json:
-        """Return zone and day for a result."""
+        """Return the zone and the current day as fields of a result."""
         today = self.today
         return {
             "zone": self.name,
@@ -52,7 +47,7 @@ class AccountTime:
 
 
 def render_heading(structured: Json) -> str:
-    """Return the first line of a text: what day it is, and where."""
+    """Return the first line of a result's text, with the current day and the zone."""
     return (
         f"Today is {structured['weekday']} {structured['today']}, time zone {structured['zone']}."
     )

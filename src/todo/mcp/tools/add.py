@@ -1,4 +1,4 @@
-"""add_tasks: new tasks from lines of quick add or from fields, all or none."""
+"""add_tasks: creates tasks from quick-add lines or from fields, all or none."""
 
 import re
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ from todo.writes.unit_of_work import UnitOfWork
 
 NAME = "add_tasks"
 _NOTHING: NewTask = {"title": ""}
-"""For an item with errors: then no task is created."""
+"""Placeholder for an item with errors, which prevent the write."""
 _MAX_LISTS = 10
 _OF_CALL = re.compile(r"tasks\.(\d+)")
 _PLAIN = ("title", "description", "priority", "reminders")
@@ -87,7 +87,7 @@ _RESULT: Json = {
 
 
 async def _run(call: ToolCall, arguments: Json) -> ToolResult:
-    # Its budget outlasts a repeated attempt.
+    # All attempts of the write share one time budget.
     rules = RuleEvaluation()
     given: list[Json] = arguments.get("tasks", [])
     if not given and "lists" not in arguments:
@@ -116,10 +116,10 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 def _find_missing(call: ToolCall, items: Items, given: list[Json]) -> list[VisibleList]:
-    """Return the lists to create: those that are named in a field and do not exist."""
+    """Return the lists to create for `list` fields that name a missing list."""
     missing: list[VisibleList] = []
     for index, item in enumerate(given):
-        # The first of several items creates it for all.
+        # The first item with this list creates it for the others.
         if "list" not in item or is_removed(item["list"]) or items.lookup.has(item["list"]):
             continue
         missing += _make_list(call, items, item["list"], f"tasks.{index}.list")
@@ -127,7 +127,7 @@ def _find_missing(call: ToolCall, items: Items, given: list[Json]) -> list[Visib
 
 
 def _read_lists(call: ToolCall, items: Items, names: Sequence[str]) -> list[VisibleList]:
-    """Return the lists to create that the call names itself."""
+    """Return the lists to create for the argument `lists`."""
     made: list[VisibleList] = []
     for index, name in enumerate(names):
         if items.lookup.has(name):
@@ -138,12 +138,12 @@ def _read_lists(call: ToolCall, items: Items, names: Sequence[str]) -> list[Visi
 
 
 def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[VisibleList]:
-    """Return a list to create, which the tasks of the call can name; none if it has a fault."""
+    """Return a list to create, which the tasks of the call can use; empty in case of errors."""
     if call.caller.list_id is not None:
         message = "this token is for one list, and cannot create another; leave the list out"
         items.add_error(path, message, "read-only")
     elif not items.lists.is_complete:
-        # There may be one of this name.
+        # A list that was not loaded may have this name; this adds the error.
         items.resolve_list(name, path)
     elif fields := items.validate(ListCreate, {"name": name}, path, {"name": ""}):
         new = VisibleList(str(new_uuid7()), fields["name"], call.caller.user, "owner")
@@ -153,10 +153,10 @@ def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[Visib
 
 
 async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
-    """Create lists, unless one of them exists now.
+    """Create lists.
 
     Raises:
-        ToolError: One does.
+        ToolError: A list of that name was created in the meantime.
         ProblemError: As `ListService.create`.
     """
     if not missing:
@@ -171,14 +171,7 @@ async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
 
 
 def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> NewTask:
-    """Return the fields of a new task.
-
-    Args:
-        ids: IDs of all tasks of the call, because one can be the parent of another.
-        item: Item of the call.
-        items: Receives the errors.
-        path: Path of the item.
-    """
+    """Return the fields of a new task; `ids` are those of all tasks of the call."""
     if ("text" in item) == ("title" in item):
         items.add_error(path, "needs either text or title")
         return _NOTHING
@@ -206,7 +199,7 @@ def _read(ids: Sequence[str], item: Json, items: Items, path: str) -> NewTask:
 
 
 def _read_parent(ids: Sequence[str], given: str, items: Items, path: str) -> str | None:
-    """Return the id of the task above: one that exists, or one before it in the call."""
+    """Return the ID of the parent: an existing task, or an earlier one of the call."""
     of_call = None if given is None else _OF_CALL.fullmatch(given.strip())
     if of_call is None:
         return items.read_parent(given, f"{path}.parent_id")
@@ -219,7 +212,7 @@ def _read_parent(ids: Sequence[str], given: str, items: Items, path: str) -> str
 
 
 def _read_text(given: str, items: Items, path: str) -> Json:
-    """Return the fields of a line of quick add; an ambiguous part becomes a fault."""
+    """Return the fields of a quick-add line; an ambiguous part becomes an error."""
     try:
         found = parse_fields(given, items.quick_add, items.clock.now, {}, "list to an id")
     except ValidationFailedError as error:

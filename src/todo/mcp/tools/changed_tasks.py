@@ -1,4 +1,4 @@
-"""The result of a change of tasks: the changed tasks."""
+"""Result of tools that change tasks: the changed tasks."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ CHANGED: Json = {
     "renamed_lists": array("New names of lists.", {"type": "string"}),
     **RESULT,
 }
-"""The properties of the result."""
+"""Schema of the properties of the result."""
 ALWAYS = [*CLOCK, "tasks", "run_id"]
 
 
 def show_changed(items: Items, tasks: Sequence[Task]) -> Json:
-    """Return the result for some tasks."""
+    """Return the result with the changed tasks."""
     shown = [view_task(task, items.clock, items.lists) for task in tasks]
     return {**items.clock.render(), "tasks": shown}
 
 
 def render_changed(verb: str, structured: Json, *more: str) -> str:
-    """Return the text of a result."""
+    """Return the text of a result, with further lines before the last one."""
     tasks, names = structured["tasks"], structured.get("renamed_lists", [])
     lines = [render_heading(structured)]
     if tasks or not names:

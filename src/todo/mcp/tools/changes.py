@@ -1,4 +1,4 @@
-"""changes_since: the changes of the journal and who made them, oldest first."""
+"""changes_since: returns changes from the journal with their authors, oldest first."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +33,7 @@ _NAME_LENGTH = 255
 _SHOWN_LENGTH = 60
 _NAMES = ("title", "name", "user_id", "zone")
 _AUTHOR = ("actor", "agent", "run_id")
-# What changes with each change.
+# Fields that every change updates.
 _ALWAYS_CHANGED = {"updated_at", "version", "position"}
 
 _RESULT: Json = {
@@ -67,7 +67,7 @@ _RESULT: Json = {
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Some entries, oldest first, and where to continue."""
+    """Page of journal entries, oldest first, and where to continue."""
 
     entries: list[Json]
     next_since: int
@@ -98,11 +98,11 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 async def _read_latest(session: Session, view: View, limit: int) -> _Page:
-    """Return the latest changes of a view, and the journal's latest number."""
+    """Return the latest changes of a view; `next_since` is the end of the journal."""
     head = await find_head(session, view.owner)
     found: list[bytes] = []
     before: int | None = head + 1
-    # One page of a history looks at a bounded number of entries.
+    # A history page scans a limited number of entries, so it can be too short.
     for _ in range(_MAX_PAGES):
         items, before = await read_history(session, view, Filter(), before, limit - len(found))
         found += items
@@ -112,7 +112,7 @@ async def _read_latest(session: Session, view: View, limit: int) -> _Page:
 
 
 async def _read_since(session: Session, view: View, since: int, limit: int) -> _Page:
-    """Return the first changes after a number."""
+    """Return the first changes after a sequence number."""
     page = await read_changes(session, view, since, limit)
     entries = await _find_entries(session, view, page)
     shown = [entries.get(change.seq) or orjson.loads(change.data) for change in page.items]
@@ -120,9 +120,9 @@ async def _read_since(session: Session, view: View, since: int, limit: int) -> _
 
 
 async def _find_entries(session: Session, view: View, page: Changes) -> dict[int, Json]:
-    """Return the entries of changes by number: those have authors, and what was before.
+    """Return the entries of changes by sequence number, with authors and previous values.
 
-    A history reads fewer entries than a page of changes, so some can be missing.
+    A history page scans fewer entries than a page of changes, so some can be missing.
     """
     if not page.items:
         return {}
@@ -159,13 +159,13 @@ def _bound(key: str, value: Any, clock: AccountTime) -> Any:  # noqa: ANN401 - J
 
 
 def _render_id(change: Json) -> str:
-    # Of a share or an account it is the id of a user, which is a text.
+    # The ID of a share or an account is a user ID, which can be any text.
     is_uuid = change["kind"] in {"task", "list"}
     return str(change["id"]) if is_uuid else quote(change["id"], _NAME_LENGTH)
 
 
 def _render_fields(changed: Json) -> str:
-    """Return what became of the fields of a thing, in brackets."""
+    """Return the old and new values of changed fields, in parentheses."""
     fields = [
         f"{name} {' -> '.join(_render_value(value) for value in values)}"
         for name, values in changed.items()

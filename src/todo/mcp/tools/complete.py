@@ -1,4 +1,4 @@
-"""complete_tasks: completes or reopens tasks, and shows the next ones of their series."""
+"""complete_tasks: completes or reopens tasks, and returns the next ones of their series."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal

@@ -1,4 +1,4 @@
-"""Definition of a tool: its schemas, and the checks that precede each of its calls."""
+"""Definition of a tool with its schemas and the validation of its arguments."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal
@@ -8,7 +8,7 @@ from todo.mcp.tools.schema import check_arguments, record, text
 
 Effect = Literal["reads", "adds", "changes", "removes"]
 
-# What every result with dates has.
+# Properties of every result with dates.
 CLOCK: Json = {
     "zone": text("Time zone of all days and times here."),
     "today": text("Today in that zone."),
@@ -16,7 +16,7 @@ CLOCK: Json = {
 }
 
 
-def define_tool(  # noqa: PLR0913 - what a tool consists of, each by its name
+def define_tool(  # noqa: PLR0913 - all are keyword-only
     *,
     name: str,
     title: str,
@@ -32,22 +32,11 @@ def define_tool(  # noqa: PLR0913 - what a tool consists of, each by its name
     result: Json,
     always: Sequence[str],
 ) -> Tool:
-    """Return a tool whose arguments are checked before it runs.
+    """Return a tool that validates its arguments before it runs.
 
-    Args:
-        name: Name by which it is called.
-        title: Name for people.
-        description: Description for models.
-        run: Executes a call with valid arguments.
-        scope: Scope that a token needs to see and call it.
-        effect: Effect on the user's data.
-        idempotent: Whether a repeated call has no further effect.
-        arguments: Properties of its arguments.
-        required: Required arguments.
-        removable: Arguments in which null removes something.
-        elsewhere: Names that a model may try, and the correct alternative for each.
-        result: Properties of its result.
-        always: Properties that every result has.
+    `arguments` and `result` are the properties of the schemas; `required` and `always` name the
+    mandatory ones. In `removable` arguments, null removes a value. `elsewhere` maps unknown
+    arguments that a model may try to the correct alternatives.
     """
     schema = record(arguments, required)
 

@@ -41,7 +41,7 @@ NAME = "delete_tasks"
 _MAX_LISTS = 10
 _MAX_SHOWN = 50
 _LIFETIME_MINUTES = 15
-"""Lifetime of a plan: users can have only a few open plans, and many deletions are declined."""
+"""Short, because users can have only a few open plans, and many deletions are declined."""
 _DELETIONS = {"delete", "delete_list"}
 
 _ARGUMENTS: Json = {
@@ -76,7 +76,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
             "call it with tasks or lists first, then with only the plan_id that it returns.",
         )
     if not is_confirmed:
-        # As the service does, before the name of a list is looked for.
+        # The service requires this scope as well, but list names are looked up first.
         call.caller.require("read")
     items = await open_items(call)
     operations: list[PlanOperation] = [] if is_confirmed else _read(arguments, items)
@@ -96,13 +96,12 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 def _read(arguments: Json, items: Items) -> list[PlanOperation]:
-    """Return the operations of a deletion."""
     operations: list[PlanOperation] = [
         {"op": "delete", **items.identify(item, f"tasks.{index}")}
         for index, item in enumerate(arguments.get("tasks", ()))
     ]
     for index, given in enumerate(arguments.get("lists", ())):
-        # Empty where there are errors: then nothing is planned.
+        # Errors prevent the plan, so the empty ID is never used.
         list_id = items.resolve_list(given, f"lists.{index}") or ""
         operations.append({"op": "delete_list", "id": list_id})
     return operations
@@ -111,7 +110,7 @@ def _read(arguments: Json, items: Items) -> list[PlanOperation]:
 async def _plan(
     work: UnitOfWork, items: Items, plans: PlanService, operations: list[PlanOperation]
 ) -> Json:
-    """Make the plan of a deletion."""
+    """Create a plan, and return the result that shows it."""
     try:
         plan = await plans.create(operations, expires_in_minutes=_LIFETIME_MINUTES)
     except BatchFailedError as error:
@@ -119,7 +118,7 @@ async def _plan(
         errors = translate_batch_error(error, tasks)
         raise_for_items([_explain_missing(each) for each in errors])
         raise
-    # A plan shows as many documents as it has room for. What the call names is shown in any case.
+    # A plan contains only as many documents as fit, but named tasks are always shown.
     named = await _fetch_tasks(work, operations)
     changes: list[RenderedChange] = orjson.loads(plan.changes)
     deleted = [change["before"] for change in changes if change["operation"] == "delete"]
@@ -137,7 +136,7 @@ async def _plan(
 
 
 async def _fetch_tasks(work: UnitOfWork, operations: list[PlanOperation]) -> dict[str, Task]:
-    """Return the tasks that operations name, which exist: there is a plan."""
+    """Return the tasks that operations name; the plan ensures that they exist."""
     ids = [each["id"] for each in operations if each["op"] == "delete"]
     found = await fetch_documents(work.session, (("task", task_id) for task_id in ids))
     return {task_id: parse_task(found["task", task_id]) for task_id in ids}
@@ -164,7 +163,7 @@ def _count_tasks(summary: list[Json]) -> int:
 
 
 async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: str) -> Json:
-    """Delete what a plan of this tool describes."""
+    """Apply a plan that only deletes, and return the result."""
     try:
         plan_id = str(UUID(plan_id))
     except ValueError:

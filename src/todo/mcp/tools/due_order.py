@@ -1,7 +1,7 @@
-"""Pages in order of due, as the clocks of an account show it.
+"""Pages of tasks sorted by due in the zone of an account.
 
-The index sorts a day like its midnight in UTC. West of Greenwich this is in the evening before, so
-a page could end with tomorrow and leave out tonight.
+The index sorts a due day as its midnight in UTC. West of Greenwich, that is the evening before, so
+a page could end with tasks of tomorrow and omit tasks of tonight.
 """
 
 import itertools
@@ -17,21 +17,16 @@ from todo.tasks.document import read_due
 from todo.tasks.query import Page, Query, read_page, render_due_cursor
 
 MAX_MORE = 50
-"""Tasks that a page has at most beyond its limit."""
+"""Maximum number of tasks in a page beyond its limit."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 async def read_due_page(
     session: Session, caller: Caller, query: Query, clock: AccountTime, now: datetime
 ) -> Page:
-    """Read a page in order of due, with all that is due before its last day begins.
+    """Return a page sorted by due, extended by tasks that are due before its last day starts.
 
-    Args:
-        session: Reads.
-        caller: Caller of the request.
-        query: In the order `due`, ascending.
-        clock: The zone of the account.
-        now: The present instant.
+    The query must have the ascending sort order `due`.
 
     Raises:
         ProblemError: As `read_page`.
@@ -48,7 +43,7 @@ async def read_due_page(
 async def _continue(
     session: Session, caller: Caller, query: Query, page: Page, begin: datetime, now: datetime
 ) -> None:
-    """Add the tasks behind a page that are due before an instant."""
+    """Extend a page by the following tasks that are due before an instant."""
     last = due_key(*_due_of(page.items[-1])) or _NEVER
     if last >= begin:
         return
@@ -72,7 +67,7 @@ def _due_of(item: bytes) -> tuple[date | None, datetime | None]:
 
 
 def _order(item: bytes, clock: AccountTime) -> tuple[date, bool, datetime]:
-    """Return what a task is sorted by: its day in the zone, on which a time comes later."""
+    """Return the sort key of a task: its day in the zone, where tasks with a time come last."""
     day, at = _due_of(item)
     if day is not None:
         return day, False, _NEVER

@@ -1,4 +1,4 @@
-"""Texts for models about the problems that the services raise, in the words of the tools."""
+"""Texts for models about service errors, in the terms of the tools."""
 
 from todo.mcp.tool import FailureTexts
 
@@ -22,7 +22,7 @@ _NEXT_STEPS = {
     "plan-too-large": "delete fewer tasks at once.",
     "too-many-plans": "wait until one of the plans expires.",
 }
-# Where the details have the words of the HTTP API.
+# Causes of errors whose details use terms of the HTTP API.
 _MESSAGES = {
     "version-mismatch": "It was changed since.",
     "validation-failed": "The arguments are invalid; nothing was done.",

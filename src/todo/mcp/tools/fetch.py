@@ -1,4 +1,4 @@
-"""search and fetch: the two tools of ChatGPT's connectors, in the form that they require.
+"""search and fetch: the two tools that ChatGPT's connectors require.
 
 Their text is the JSON of the result, and each result has a `url`.
 """
@@ -73,7 +73,7 @@ def _read_id(given: str) -> str:
 
 
 def _link(task_id: str) -> str:
-    # Absolute wherever the service is reached.
+    # An absolute URL that does not depend on the host name of the service.
     return f"urn:uuid:{task_id}"
 
 

@@ -1,4 +1,4 @@
-"""find_tasks: full text, filters, order, pages."""
+"""find_tasks: searches tasks by text and filters, sorted and in pages."""
 
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ MAX_PAGE = 50
 DEFAULT_PAGE = 20
 _MAX_OTHERS = 20
 _DATES = {"due_from", "due_to"}
-# Arguments and the parameters of the API that they are.
+# Argument -> query parameter of the API.
 _NAMES = {
     "query": "q",
     "tags": "tag",
@@ -125,7 +125,7 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
         updated_since=_read_bound(arguments, "updated_since", items),
         search=search,
         sort=sort,
-        # One more than a page shows that a search by relevance, which has no cursor, found more.
+        # A search by relevance has no cursor; an extra task shows that there are more.
         limit=limit + 1 if sort == "relevance" else limit,
         cursor=asked.cursor,
         fields=TASK_FIELDS,
@@ -136,7 +136,7 @@ def _read(arguments: Json, items: Items, list_id: str | None) -> Query:
 def _read_bound(
     arguments: Json, name: str, items: Items, *, is_end: bool = False
 ) -> datetime | None:
-    """Return an end of a window: an instant, or the midnight before or after some days."""
+    """Return the start or end of a time window; for a day, the midnight before or after it."""
     if name not in arguments:
         return None
     clock = items.clock

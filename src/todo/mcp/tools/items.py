@@ -1,4 +1,4 @@
-"""Items of a call: their arguments as fields of the API, and their faults by item."""
+"""Items of a call: conversion of arguments to fields of the API, with errors by item."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -35,25 +35,25 @@ T = TypeVar("T")
 
 
 class TargetedTask(TypedDict):
-    """ID of an existing task, and its expected version."""
+    """ID and expected version of an existing task."""
 
     id: str
     if_match: int | None
 
 
 _REMOVED = {"", "none"}
-# What the grammar reads; it takes a few milliseconds for the longest of them.
+# Arguments that the grammar parses, which takes a few milliseconds for the longest texts.
 _TEXTS = ("text", "due", "recurrence")
 _SHORT_LENGTH = 200
 _SERIES_KINDS = {"due", "recurrence"}
-# Before a tag in quick add.
+# Prefixes of a tag in quick add.
 _TAG_SIGNS = ("#", "@")
 
 
 def is_removed(given: str | None) -> bool:
-    """Return whether a due, a recurrence, a list or a parent is to be removed.
+    """Return whether an argument removes a due, a recurrence, a list or a parent.
 
-    The schemas have a word for that, since they have no null; null is accepted as well.
+    The schemas use `none`, because they cannot express null; null is accepted as well.
     """
     return given is None or given.strip().casefold() in _REMOVED
 
@@ -65,14 +65,10 @@ async def read_items(
     items: "Items",
     nothing: T,
 ) -> list[T]:
-    """Return the result of a function for each item; long texts are parsed off the event loop.
+    """Return the parsed items of a call; long texts are parsed off the event loop.
 
-    Args:
-        rules: Evaluation with the budget of the call.
-        read: Parses an item, and adds its errors to the items.
-        given: Items of the call.
-        items: Receives the errors.
-        nothing: Result for an item that exceeds the budget.
+    `read` parses an item and adds its errors to `items`. An item for which the time budget is
+    exceeded becomes `nothing`.
     """
     found: list[T] = []
     for index, item in enumerate(given):
@@ -85,20 +81,20 @@ async def read_items(
         except ValidationFailedError as error:
             items.errors += explain(index, error)
             found.append(nothing)
-        # Others have their turn between the lines.
+        # Lets other requests run between the items.
         await asyncio.sleep(0)
     return found
 
 
 def read_tag(given: str) -> str:
-    """Return a tag without the sign that it has in quick add."""
+    """Return a tag without its quick-add prefix."""
     tag = given.strip()
     return tag[1:] if tag.startswith(_TAG_SIGNS) and len(tag) > 1 else tag
 
 
 @dataclass(slots=True)
 class Items:
-    """The items of a call while they are read, and the faults that were found in them."""
+    """Parser of the items of a call, which collects their errors."""
 
     clock: AccountTime
     lookup: ListLookup
@@ -107,30 +103,30 @@ class Items:
 
     @property
     def quick_add(self) -> QuickAddContext:
-        """Context in which a line of quick add is interpreted."""
+        """Context for parsing a quick-add line."""
         return QuickAddContext(self.clock.name, self.lists)
 
     @property
     def lists(self) -> VisibleLists:
-        """The lists that the caller sees."""
+        """Lists that the caller can see."""
         return self.lookup.lists
 
     def add_error(self, path: str, message: str, code: str = "invalid", **more: Any) -> None:  # noqa: ANN401 - JSON
-        """Note a fault."""
+        """Add an error for the argument at a path."""
         self.errors.append({"field": path, "code": code, "message": message, **more})
 
     def is_faulty(self, number: int) -> bool:
-        """Return whether a fault of one of the tasks of the call was found."""
+        """Return whether the task with this index has errors."""
         return any(Items.number_of(each) == number for each in self.errors)
 
     @staticmethod
     def number_of(error: Json) -> int:
-        """Return the number of the item that a fault is about, -1 for none."""
+        """Return the index of the item that an error refers to, or -1."""
         number = str(error["field"]).removeprefix("tasks.").partition(".")[0]
         return int(number) if number.isdecimal() else -1
 
     def identify(self, item: Json, path: str) -> TargetedTask:
-        """Return id and version of an operation on a task that there is."""
+        """Return the ID and expected version in an item; a repeated ID is an error."""
         task_id = self.read_id(item["id"], f"{path}.id") or item["id"]
         if task_id in self._ids:
             self.add_error(f"{path}.id", "comes twice; join the two items")
@@ -138,7 +134,7 @@ class Items:
         return {"id": task_id, "if_match": item.get("version")}
 
     def read_due(self, given: str, path: str) -> TaskChanges:
-        """Return the fields of a due that is given as text; none where it is not one."""
+        """Return the fields of a due; if the text is invalid, add an error and return none."""
         try:
             found = parse_due(given, self.clock.now, self.clock.zone)
         except ValueError as error:
@@ -149,7 +145,7 @@ class Items:
         return {"due_date": found.isoformat()}
 
     def add_due_error(self, given: str, path: str, error: ValueError) -> None:
-        """Add the error for a text that is not a due."""
+        """Add the error for an invalid due, which may be a recurrence instead."""
         message = str(error)
         if len(given) <= MAX_TEXT:
             found = parse_quick_add(given, self.clock.now, self.clock.zone)
@@ -158,11 +154,11 @@ class Items:
         self.add_error(path, message)
 
     def read_parent(self, given: str | None, path: str) -> str | None:
-        """Return the id of a task above, None for none."""
+        """Return the ID of a parent task; None if the parent is removed."""
         return None if given is None or is_removed(given) else self.read_id(given, path)
 
     def read_id(self, given: str, path: str) -> str | None:
-        """Return the id of a task as the services write it."""
+        """Return a task ID in its canonical form; if it is not a UUID, add an error."""
         try:
             return str(UUID(given))
         except ValueError:
@@ -170,7 +166,7 @@ class Items:
             return None
 
     def read_recurrence(self, given: str, path: str) -> TaskChanges:
-        """Return the fields of a recurrence that is given as text; none where it is not one."""
+        """Return the fields of a recurrence; if the text is invalid, add an error."""
         try:
             rule, basis = parse_recurrence(given, self.clock.now, self.clock.zone)
         except ValueError as error:
@@ -179,7 +175,7 @@ class Items:
         return {"recurrence": rule, "recurrence_from": basis}
 
     def read_series(self, given: str, path: str) -> TaskChanges:
-        """Return the fields of a recurrence with its first due; none where it is not one."""
+        """Return the fields of a recurrence and its first due; if invalid, add an error."""
         try:
             found = parse_fields(given, self.quick_add, self.clock.now, {})
         except ValidationFailedError:
@@ -208,13 +204,9 @@ class Items:
         path: str,
         names: Mapping[str, str] = FIELDS,
     ) -> Any:  # noqa: ANN401 - the caller names its TypedDict
-        """Return fields as the services accept them; none if they are invalid.
+        """Return the fields validated by a model; if they are invalid, add errors.
 
-        Args:
-            model: Model of the services.
-            fields: Fields to validate.
-            path: Path of the item.
-            names: Field of the model -> argument, if their names differ.
+        `names` maps fields of the model to arguments of different names.
         """
         try:
             return to_json_dict(model.model_validate(fields))
@@ -225,13 +217,7 @@ class Items:
     def add_validation_errors(
         self, error: ValidationError, names: Mapping[str, str], path: str = ""
     ) -> None:
-        """Add the errors of a model's validation.
-
-        Args:
-            error: Exception of the model.
-            names: Field of the model -> argument, if their names differ.
-            path: Path of the item.
-        """
+        """Add the errors of a model's validation, with `names` as in `validate`."""
         found = [{**each, "loc": ("body", *each["loc"])} for each in error.errors()]
         for each in word_errors(found):
             first, dot, rest = each["field"].partition(".")
@@ -240,11 +226,7 @@ class Items:
 
 
 def raise_for_arguments(items: Items) -> None:
-    """Refuse a call whose arguments are invalid.
-
-    Raises:
-        ToolError: Faults were found.
-    """
+    """Raise a ToolError if the arguments are invalid."""
     if items.errors:
         message = "The arguments are invalid; nothing was done."
         raise ToolError(message, "correct them, and repeat the call.", errors=items.errors)
@@ -253,25 +235,18 @@ def raise_for_arguments(items: Items) -> None:
 async def open_view(
     session: Session, call: ToolCall, given: str | None
 ) -> tuple[Items, str | None]:
-    """Return the arguments of a read about all tasks or one list, none read yet, and its id.
-
-    Args:
-        session: Reads.
-        call: The call.
-        given: The list, by name or id; None for all.
-    """
-    # What words mean depends on the same as over HTTP.
+    """Return the parser of a read, and the ID of its list, which is given by name or ID."""
     context = await fetch_context(session, call.caller)
     items = Items(AccountTime(call.now, context.zone), ListLookup(context.lists))
     return items, None if given is None else items.resolve_list(given, "list")
 
 
 async def open_items(call: ToolCall) -> Items:
-    """Return the items of a write, none read yet.
+    """Return the parser of a write.
 
-    They are read before the write begins, whose locks others wait for. Their faults refuse it only
-    in the write, by `raise_for_items`: an earlier call with the same key may have been carried out,
-    when the text was clear or a list had the only name of its kind.
+    It parses before the write takes locks, but only the write raises its errors, by
+    `raise_for_items`: with the same idempotency key, an earlier call may have succeeded, when the
+    text or the name of a list was not ambiguous yet.
     """
     async with call.state.database.reading(call.caller.user) as session:
         items, _ = await open_view(session, call, None)
@@ -281,10 +256,10 @@ async def open_items(call: ToolCall) -> Items:
 async def run_task_operations(
     work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[Operation]
 ) -> list[Task]:
-    """Run operations as the batch does, and return the tasks that they led to.
+    """Run operations as a batch, and return the resulting tasks.
 
     Raises:
-        ToolError: Some cannot be done; its errors name the items. Nothing may be committed.
+        ToolError: Some operations failed; the caller must not commit.
     """
     try:
         results = orjson.loads(await run_batch(TaskService(work, rules), operations))["results"]

@@ -1,4 +1,4 @@
-"""Lists as the tools show them, with the numbers of their open tasks."""
+"""Lists in tool results, with their numbers of open tasks."""
 
 from collections.abc import Sequence
 
@@ -28,13 +28,7 @@ LIST: Json = {
 async def count_lists(
     session: Session, caller: Caller, lists: Sequence[VisibleList]
 ) -> tuple[list[Json], Json]:
-    """Return lists with their numbers of open tasks, and the number of tasks without a list.
-
-    Args:
-        session: Session for the reads.
-        caller: Caller who can see the lists.
-        lists: Lists to show.
-    """
+    """Return lists with their numbers of open tasks, and the number of those without a list."""
     counts = await count_open_tasks(session, caller, lists)
     shown = [
         {"id": each.id, "name": each.name, "access": each.access}
@@ -59,7 +53,7 @@ def render_list(entry: Json) -> str:
 
 
 def render_open(entry: Json) -> str:
-    """Return the number of open tasks in words."""
+    """Return the number of open tasks as text, empty if it is unknown."""
     if "open" not in entry:
         return ""
     prefix = "at least " if "open_is_minimum" in entry else ""

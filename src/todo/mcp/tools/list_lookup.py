@@ -1,4 +1,4 @@
-"""Lookup of lists by name: a model knows lists by their names, the services by their ids."""
+"""Lookup of lists by name, because models know lists by name, but services by ID."""
 
 import difflib
 from uuid import UUID
@@ -15,7 +15,7 @@ _COMPARED_LENGTH = 32
 
 
 class ListNameError(Exception):
-    """A text that does not name one list."""
+    """Error for a list name that is unknown or ambiguous."""
 
     def __init__(self, message: str, choices: tuple[str, ...] = ()) -> None:
         super().__init__(message)
@@ -24,7 +24,7 @@ class ListNameError(Exception):
 
 
 class ListLookup:
-    """Finds the lists that the arguments of a call name."""
+    """Lookup of the lists that the arguments of a call name."""
 
     def __init__(self, lists: VisibleLists) -> None:
         self.lists = lists
@@ -35,17 +35,17 @@ class ListLookup:
         self.lists = self.lists.add(new)
 
     def has(self, given: str) -> bool:
-        """Return whether a text is an id, or the name of a list."""
+        """Return whether a text is a UUID or the name of a list."""
         return _is_id(given) or fold_list_name(given) in self.lists.by_name
 
     def get_id(self, given: str) -> str:
-        """Return the id of the list that a text names, by id or by name.
+        """Return the ID of a list from its ID or name.
 
         Raises:
             ListNameError: No list or more than one list has this name.
         """
         if _is_id(given):
-            # The services answer for lists that the caller does not see.
+            # The services reject lists that the caller cannot see.
             return str(UUID(given))
         found = self.lists.by_name.get(fold_list_name(given), [])
         if len(found) == 1:
@@ -60,7 +60,7 @@ class ListLookup:
         raise ListNameError(f"{name} is not a list; see lists_and_tags", self._suggest(given))
 
     def _suggest(self, given: str) -> tuple[str, ...]:
-        """Return names of lists that a wrong one may mean; only for the first few of a call."""
+        """Return similar list names, but only for the first few unknown names of a call."""
         self._suggested += 1
         if self._suggested > _MAX_SUGGESTED:
             return ()
@@ -68,7 +68,7 @@ class ListLookup:
         names = {folded: lists[0].name for folded, lists in self.lists.by_name.items()}
         near = [folded for folded in names if wanted in folded or folded in wanted]
         if not near:
-            # Comparing letters costs the square of their number for each name, on the event loop.
+            # Each comparison takes time quadratic in the length of the names, on the event loop.
             some = {folded[:_COMPARED_LENGTH]: folded for folded in list(names)[:_MAX_COMPARED]}
             close = difflib.get_close_matches(wanted[:_COMPARED_LENGTH], some, n=_SHOWN, cutoff=0.5)
             near = [some[each] for each in close]

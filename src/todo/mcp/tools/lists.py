@@ -1,4 +1,4 @@
-"""lists_and_tags: the names that other tools accept, in pages."""
+"""lists_and_tags: returns the names of lists and tags, in pages."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from todo.tasks.visible_lists import VisibleList
 
 _MAX_LISTS = 50
 _MAX_TAGS = 200
-# After all of them: no id and no tag is greater.
+# Cursor after all lists: the greatest UUID.
 _END = str(UUID(int=2**128 - 1))
 _Position = tuple[str, str | None, bool]
 _START: _Position = ("", None, False)
@@ -53,14 +53,14 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 async def _fetch_lists(session: Session, caller: Caller, after: str) -> list[VisibleTaskList]:
-    """Return the lists after one, however many there are."""
+    """Return the lists after an ID: one page, plus one list if there are more."""
     found = await ListRepository(session, caller).find_page(after or None, _MAX_LISTS + 1)
     return [parse_visible_list(document) for document, _ in found]
 
 
 async def _find_tags(session: Session, caller: Caller, after: str | None) -> list[str]:
     if caller.list_id is not None:
-        # Tags are of all lists, and a token for one list does not see those of others.
+        # Tags belong to all lists, and a token for one list must not see those of others.
         return []
     return await find_names(session, caller.user, after, _MAX_TAGS + 1)
 

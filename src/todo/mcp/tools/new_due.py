@@ -1,7 +1,7 @@
-"""The new due of a task: what a text names changes, the rest stays as the task has it.
+"""New due of a task, which keeps the parts that the text does not name.
 
-A text with only a time keeps the day, one with only a day keeps the time, and both are read in the
-zone of the task.
+A text with only a time keeps the day, and a text with only a day keeps the time. Both are
+interpreted in the zone of the task.
 """
 
 from dataclasses import dataclass, replace
@@ -20,13 +20,7 @@ _OUTSIDE = f"is outside of the years {EARLIEST.year} to {LATEST.year}; write ano
 
 @dataclass(frozen=True, slots=True)
 class OldDue:
-    """The due of a task, as the clocks of its zone show it.
-
-    Attributes:
-        day: The day, or None without a due.
-        clock: The wall time; None for a day.
-        zone: The zone.
-    """
+    """Due of a task in its zone; day and wall time are None if it has none."""
 
     day: date | None
     clock: time | None
@@ -34,43 +28,35 @@ class OldDue:
 
 
 def read_old_due(task: Task, account: AccountTime) -> OldDue:
-    """Return the due of a task.
-
-    Args:
-        task: The task.
-        account: Account, whose zone applies to a due without a time.
-    """
+    """Return the due of a task; the zone of the account applies to a due without a zone."""
     day, at = read_due(task)
     if at is None:
         return OldDue(day, None, account.zone)
     zone = check_zone(task["due_zone"] or account.name)
     local = at.astimezone(zone)
-    # Of an instance that a change of the clocks keeps off the time of its series.
+    # A clock change can move an occurrence off the wall time of its series.
     clock = read_clock(task["recurrence"]) or local.time()
     return OldDue(local.date(), clock, zone)
 
 
 def read_clock(rule: str | None) -> time | None:
-    """Return the wall time that a stored rule keeps for its series."""
+    """Return the wall time of a series if its rule stores one."""
     return None if rule is None else read_rule(rule).clock
 
 
 def keep_clock(rule: str, clock: time) -> str:
-    """Return a rule that keeps a wall time for its series."""
+    """Return a rule that stores the wall time of its series."""
     return str(replace(read_rule(rule), clock=clock.replace(microsecond=0)))
 
 
 def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> TaskChanges:
-    """Return the changed fields of a task with a due that is moved.
+    """Return the changed fields of a task whose due is moved.
 
-    Args:
-        old: Previous due.
-        new: Result of parsing the text.
-        rule: New recurrence of the task. If a clock change moves this due off its wall time, the
-            rule keeps the wall time for the next instances.
+    If a clock change moves the new due off its wall time, the rule of the task stores the wall time
+    for later occurrences.
 
     Raises:
-        ValueError: The due cannot be moved this way; the message has a remedy.
+        ValueError: The due cannot be moved this way; the message includes a remedy.
     """
     if isinstance(new, Shift):
         return _shift(old, new, rule)

@@ -1,4 +1,4 @@
-"""overview: due tasks, and the number of open tasks in each list."""
+"""overview: returns due tasks, and the number of open tasks in each list."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from todo.tasks.query import Query
 _DEFAULT_TASKS = 10
 _MAX_TASKS = 50
 _MAX_LISTS = 30
-# Name of a section, its title, and the days from today that it starts and ends with.
+# Name of a section, its title, its first day, and the day after its last, in days from today.
 _SECTIONS: tuple[tuple[str, str, int | None, int], ...] = (
     ("overdue", "Overdue, from before today", None, 0),
     ("due_today", "Today", 0, 1),

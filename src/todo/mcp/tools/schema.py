@@ -1,7 +1,7 @@
-"""Schemas of arguments: how tools declare them, and the check of a call against them.
+"""Declaration of argument schemas, and validation of calls against them.
 
-The declared schema is also what a call is checked against, so the two cannot differ. It has one
-type a property, no unions and no references: some clients drop or reject those.
+Calls are validated against the schemas that clients see, so the two cannot differ. Each property
+has one type, without unions and references, because some clients drop or reject those.
 """
 
 import difflib
@@ -20,12 +20,12 @@ _NAMES = {
     "object": "an object",
 }
 _MAX_SHOWN = 10
-# The JSON library writes no larger ones.
+# Largest integer that the JSON library can write.
 _MAX_INTEGER = 2**63 - 1
 
 
 def text(description: str, choices: Sequence[str] = ()) -> Json:
-    """Declare a string, or one of some."""
+    """Declare a string, or an enumeration of strings."""
     chosen = {"enum": list(choices)} if choices else {}
     return {"type": "string", **chosen, "description": description}
 
@@ -52,7 +52,7 @@ def array(
 
 
 def record(properties: Json, required: Sequence[str] = ()) -> Json:
-    """Declare an object that has only these properties."""
+    """Declare an object without other properties."""
     needed = {"required": list(required)} if required else {}
     return {
         "type": "object",
@@ -70,16 +70,11 @@ def check_arguments(
 ) -> Json:
     """Validate the arguments of a call, and return them without null values.
 
-    Many clients send null for what they leave out.
-
-    Args:
-        schema: JSON Schema of the arguments.
-        given: Arguments that the client sent.
-        removable: Properties in which null is a value that removes something.
-        elsewhere: Unknown names, and the correct alternative for each.
+    Many clients send null for omitted arguments; only in `removable` properties is null kept.
+    `elsewhere` maps unknown names to the correct alternatives.
 
     Raises:
-        ToolError: The arguments do not match the schema; the error lists each violation.
+        ToolError: The arguments do not match the schema; the error lists the violations.
     """
     check = _Check(frozenset(removable), elsewhere or {})
     value = check.check(schema, given, "")
@@ -91,14 +86,14 @@ def check_arguments(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """The check of one call, and the faults that were found."""
+    """Validation of one call, which collects the violations."""
 
     removable: frozenset[str]
     elsewhere: Mapping[str, str]
     errors: list[Json] = field(default_factory=list)
 
     def check(self, schema: Json, value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
-        """Return the value without nulls; violations of the schema are added to the errors."""
+        """Return a value without nulls; add violations of the schema to the errors."""
         if len(self.errors) >= _MAX_SHOWN:
             return value
         kind = schema["type"]
@@ -131,7 +126,7 @@ class _Check:
         checked: Json = {}
         for name, item in value.items():
             if len(self.errors) >= _MAX_SHOWN:
-                # Each hint takes a while to compute.
+                # Hints are slow to compute.
                 break
             here = _join(path, shorten(name))
             if name not in known:

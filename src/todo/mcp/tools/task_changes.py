@@ -1,4 +1,4 @@
-"""Changes of existing tasks: texts are read before the write, tasks within it."""
+"""Changes of existing tasks: texts are parsed before the write, tasks are read within it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,12 +20,12 @@ from todo.writes.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, slots=True)
 class TaskChange:
-    """The changes of a task in one item of a call.
+    """Changes of a task in one item of a call.
 
     Attributes:
-        fields: Fields that do not depend on the present task.
-        finish: Returns the fields that depend on the present task, which stays locked until they
-            are set; adds errors to the items. None if there are none.
+        fields: Fields that do not depend on the current task.
+        finish: Function that returns the fields that depend on the current task, which is locked,
+            and adds errors to the items. None if there are no such fields.
     """
 
     fields: TaskChanges
@@ -33,7 +33,7 @@ class TaskChange:
 
 
 class Renaming(NamedTuple):
-    """A list to rename, its new name, and the version that it must have."""
+    """List to rename, its new name, and its expected version."""
 
     list_id: str
     name: str
@@ -47,14 +47,9 @@ async def change_tasks(
     verb: str,
     read: Callable[[Json, Items, str], TaskChange],
 ) -> ToolResult:
-    """Change all tasks of a call, or none.
+    """Change all tasks of a call or none, and return the result.
 
-    Args:
-        call: The call.
-        tool: Name of the tool.
-        arguments: Arguments of the call.
-        verb: Verb for the text of the result.
-        read: Parses the change of an item, and adds its errors to the items.
+    `verb` starts the text of the result. `read` parses an item and adds its errors to the items.
     """
     given, lists = arguments.get("tasks", []), arguments.get("lists", [])
     require_versions(call.caller, given)
@@ -67,7 +62,7 @@ async def change_tasks(
     await prepare_batch(rules, [change.fields for change in changes])
 
     async def write(work: UnitOfWork) -> Json:
-        # It may run again.
+        # Each attempt collects its own errors.
         attempt = replace(items, errors=list(items.errors))
         operations: list[Update] = [
             {"op": "update", "task": await _finish(work, attempt, number, target, change), **target}
@@ -84,11 +79,10 @@ async def change_tasks(
 
 
 def _read_lists(items: Items, given: Sequence[Json]) -> list[Renaming]:
-    """Return the lists to rename."""
     found = []
     for index, item in enumerate(given):
         path = f"lists.{index}"
-        # Empty where there are errors: then nothing is renamed.
+        # Errors prevent the write, so the empty ID is never used.
         list_id = items.resolve_list(item["list"], f"{path}.list") or ""
         fields: ListChanges = items.validate(ListCreate, {"name": item["name"]}, path)
         found.append(Renaming(list_id, fields.get("name", ""), item.get("version")))
@@ -96,11 +90,7 @@ def _read_lists(items: Items, given: Sequence[Json]) -> list[Renaming]:
 
 
 async def _rename_lists(work: UnitOfWork, items: Items, given: Sequence[Renaming]) -> list[str]:
-    """Rename lists; return their new names.
-
-    Raises:
-        ToolError: Some cannot be renamed; nothing may be committed.
-    """
+    """Rename lists and return their new names; raise a ToolError if one cannot be renamed."""
     for index, item in enumerate(given):
         expected = None if item.version is None else frozenset({item.version})
         try:
@@ -125,13 +115,9 @@ async def _finish(
 
 
 async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[TargetedTask]) -> None:
-    """Refuse a call in which some items cannot be done, and name each whose task is missing.
-
-    Raises:
-        ToolError: There are some; nothing may be committed.
-    """
+    """Raise a ToolError if there are errors, and add those of tasks that cannot be changed."""
     if not items.errors:
-        # Missing ones fail with everything else that the services refuse.
+        # The services report these tasks.
         return
     for number, target in enumerate(targets):
         if not items.is_faulty(number):

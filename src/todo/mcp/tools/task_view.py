@@ -21,11 +21,11 @@ KEYS = (
     *("recurrence", "recurrence_from", "reminders", "priority", "tags", "list", "list_id"),
     *("parent_id", "completed_at", "owner", "created_at", "updated_at", "version"),
 )
-"""Keys of a task, in order."""
+"""Keys of a task in a result, in order."""
 DETAILS = frozenset({"owner", "created_at", "updated_at", "recurrence", "list_id"})
 """Fields that are shown only on request."""
 DESCRIPTION_LENGTH = 200
-"""Length of descriptions in lists of tasks; `fetch` returns the whole description."""
+"""Maximum length of a description; only `fetch` returns the whole text."""
 TASK: Json = {
     "type": "object",
     "description": "A task, without what is empty. Due on a day: due_date; at a time: due_at.",
@@ -42,7 +42,7 @@ TASK: Json = {
 }
 
 TIMES = ("due_at", "completed_at", "created_at", "updated_at")
-"""Fields that are instants."""
+"""Fields with a timestamp."""
 
 _DEFAULTS: Json = {"priority": "none", "recurrence_from": "schedule"}
 
@@ -53,13 +53,9 @@ def view_task(
     lists: VisibleLists,
     wanted: Collection[str] | None = None,
 ) -> Json:
-    """Return a task as JSON.
+    """Return a task as JSON, with `id` and the wanted keys, by default all except details.
 
-    Args:
-        task: The task.
-        clock: Account time; its zone applies to times without their own zone.
-        lists: Visible lists with their names.
-        wanted: Keys to return besides `id`; None for all keys except details.
+    Times without their own zone are in the zone of the account.
     """
     shown: Json = {}
     values: Mapping[str, object] = {**task, **_derive(task, clock, lists)}
@@ -97,7 +93,7 @@ def _derive(task: Task, clock: AccountTime, lists: VisibleLists) -> Json:
 
 
 def render_due(task: Json, zone: str) -> str:
-    """Return the due of a shown task in words; the zone is named where it is another one."""
+    """Return the due of a shown task as text, with its zone if that differs from `zone`."""
     if "due_date" in task:
         day = date.fromisoformat(task["due_date"])
         return _render_day(day)

@@ -1,4 +1,4 @@
-"""undo: reverts a change, a call or a whole run, in one call."""
+"""undo: reverts a change, the changes of a call, or a whole run."""
 
 from dataclasses import replace
 from uuid import UUID
@@ -102,7 +102,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         return {**items.clock.render(), **show_undone(list(map(orjson.loads, done)), work)}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
-    # A part of the run that it undoes, it would cancel it out instead of being undone itself.
+    # As a part of the run that it undoes, the undo could not be undone by itself.
     own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
         return await run_tool_write(own, NAME, identified, write, render_undone)
@@ -111,7 +111,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 
 def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) -> ToolError:
-    """Return an error in the words of the tool."""
+    """Return an error in the terms of the tool."""
     errors = [dict(each) for each in error.errors or ()]
     if isinstance(error, NotFoundError):
         message = "There is no such change or run that you may see."
@@ -132,7 +132,7 @@ def _explain(error: NotFoundError | VersionMismatchError | UndoConflictError) ->
 
 
 def show_undone(done: list[Json], work: UnitOfWork) -> Json:
-    """Return the result of undos: of long ones the beginning, and how long they are."""
+    """Return the result of undos: the first changes, and the number of all changes."""
     items = [item for each in done for item in each["items"]]
     before = {
         (entry.kind, entry.entity_id): parse_snapshot(entry.kind, entry.before)

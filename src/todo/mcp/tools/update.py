@@ -1,4 +1,4 @@
-"""update_tasks: everything of tasks except for due, recurrence and completion."""
+"""update_tasks: renames lists and changes tasks, except due, recurrence and completion."""
 
 from collections.abc import Sequence
 
@@ -79,9 +79,9 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
 
 
 def _change_tags(before: Sequence[str], item: Json) -> list[str]:
-    """Return the tags that a task is to have."""
+    """Return the tags of a task after the change."""
     given = item.get("remove_tags", ())
-    # Some have a sign in their name.
+    # The name of a tag can start with a quick-add prefix.
     removed = {_normalize(each).casefold() for tag in given for each in (tag, read_tag(tag))}
     kept = [tag for tag in before if tag.casefold() not in removed]
     added = [_normalize(read_tag(tag)) for tag in item.get("add_tags", ())]

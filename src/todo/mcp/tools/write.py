@@ -1,4 +1,4 @@
-"""Writes of tools: run id, idempotency key, one transaction, errors by item."""
+"""Writes of tools in one transaction, with run ID, idempotency key and errors by item."""
 
 import hashlib
 import re
@@ -32,13 +32,13 @@ RESULT: Json = {
     "replayed": flag("Whether the call was done before."),
     "unchanged": flag("Whether there was nothing to change."),
 }
-"""Properties of the result of every write."""
+"""Properties in the result of every write."""
 
 _FINGERPRINT = b"mcp\n"
-# Of a result; longer ones have long titles and tags only.
+# Maximum size of a result; only long titles and tags exceed it.
 _MAX_BYTES = 96 * 1024
 _OPERATION = re.compile(r"operations\.([0-9]+)(?:\.task(?:\.(.*))?)?")
-# Fields of the API that the tools name in another way.
+# Field of the API -> argument of the tools, if the names differ.
 FIELDS = {"due_date": "due", "due_at": "due", "due_zone": "due", "list_id": "list"}
 _MESSAGES = {
     "not-found": "no task with this id",
@@ -55,19 +55,15 @@ _LIST_MESSAGES = {
 async def run_tool_write(
     call: ToolCall, tool: str, arguments: Json, write: ToolWrite, render: Render
 ) -> ToolResult:
-    """Run a write in one transaction and return its result when it is committed.
+    """Run a write in one transaction, and return its result after the commit.
 
-    Args:
-        call: The call.
-        tool: Name of the tool, which is part of the fingerprint of a repeated call.
-        arguments: Arguments of the call; those that every write has are removed.
-        write: Makes the changes and returns the result. It may run more than once.
-        render: Renders the text of a result.
+    `write` makes the changes and returns the result; it may run more than once. The arguments of
+    every write are removed from `arguments`.
 
     Raises:
-        ToolError: The run id or the key is invalid, or the token requires a key.
+        ToolError: The run ID or the key is invalid, or the token requires a key.
         ProblemError: As for `execute_write`.
-        Exception: An exception of the call's check; nothing is written then.
+        Exception: The call's check raised it, so nothing was written.
     """
     caller = replace(call.caller, run_id=_choose_run_id(call, arguments))
     key = arguments.pop("idempotency_key", call.idempotency_key)
@@ -98,7 +94,7 @@ async def run_tool_write(
 
 
 def _shorten(structured: Json) -> bytes:
-    """Return a result with only ids and versions: it must not fail after the write was done."""
+    """Return a result with only the IDs and versions of tasks, so that the write can succeed."""
     kept = {
         name: [{key: each[key] for key in ("id", "version")} for each in structured[name]]
         for name in ("tasks", "next")
@@ -108,29 +104,25 @@ def _shorten(structured: Json) -> bytes:
 
 
 def render_run(structured: Json, purpose: str = "To take it back") -> str:
-    """Return the last line of a write's text: how to take it back."""
+    """Return the last line of a write's text, which explains how to undo it."""
     if "unchanged" in structured:
         return f"{render_replay(structured)}Nothing was changed, so there is nothing to undo."
     return f"{render_replay(structured)}{purpose}: undo with run_id {structured['run_id']}."
 
 
 def render_replay(structured: Json) -> str:
-    """Return a sentence about a call that was done before."""
+    """Return the sentence for a repeated call, otherwise an empty text."""
     return "This call was done before; nothing was done again. " if "replayed" in structured else ""
 
 
 def render_fingerprint(tool: str, arguments: Json, caller: Caller) -> bytes:
-    """Return what makes a write this one and not another, for a token for one list as well."""
+    """Return the hash that identifies a write by its tool, arguments and the token's list."""
     content = orjson.dumps([tool, caller.list_id, arguments], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(_FINGERPRINT + content).digest()
 
 
 def require_versions(caller: Caller, things: Sequence[Json], kind: str = "tasks") -> None:
-    """Refuse changes without a version from a token that requires one.
-
-    Raises:
-        ToolError: There are some.
-    """
+    """Raise a ToolError if the token requires versions and some changes have none."""
     missing = [index for index, thing in enumerate(things) if "version" not in thing]
     if caller.require_match and missing:
         raise ToolError(
@@ -161,11 +153,7 @@ def explain(index: int, error: ProblemError, kind: str = "tasks") -> list[Json]:
 
 
 def raise_for_items(errors: Sequence[Json]) -> None:
-    """Refuse a call in which some items cannot be done.
-
-    Raises:
-        ToolError: There are some; nothing may be committed.
-    """
+    """Raise a ToolError if there are errors; the caller must not commit then."""
     if errors:
         raise ToolError(
             "Nothing was changed: some items cannot be done.",
@@ -176,12 +164,7 @@ def raise_for_items(errors: Sequence[Json]) -> None:
 
 
 def translate_batch_error(error: BatchFailedError, tasks: int = MAX_TASKS) -> list[Json]:
-    """Return the errors of a batch as errors of the call's items.
-
-    Args:
-        error: Error of the batch.
-        tasks: Number of operations on tasks; those after them are on lists.
-    """
+    """Return the errors of a batch by item; operations after the first `tasks` are on lists."""
     errors: list[Json] = []
     for each in error.errors or ():
         found = _OPERATION.fullmatch(str(each["field"]))
