@@ -1,1 +1,1 @@
-"""Quick add: one line of English becomes the fields of a task, without I/O."""
+"""Quick add: parses one line of English into the fields of a task, without I/O."""

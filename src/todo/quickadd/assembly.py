@@ -1,8 +1,8 @@
-"""The assembly of a task from what was found in its text.
+"""Assembly of a task from the recognized parts of its text.
 
-The day is the first one, or the first behind `due` or `by`; a time of day in another place of the
-text goes with it. Bounds belong to a recurrence; without one, `starting` names the due. What is not
-used stays in the title.
+The due is on the first day, or the first after `due` or `by`, with a time from anywhere in the
+text. Bounds belong to a recurrence; without one, `starting` names the due. Unused parts stay in the
+title.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,9 @@ class Assembled:
     """Fields of a task that depend on each other.
 
     Attributes:
-        due: A day, an instant in the zone of the user, or None.
-        rule: The rule, or None.
+        due: Day, instant in the user's zone, or None.
         basis: Basis of the next due: schedule or completion.
         reminders: Minutes before the due.
-        spans: Recognized parts of the text, in order.
-        questions: Questions about ambiguous parts.
     """
 
     due: date | datetime | None = None
@@ -65,14 +62,14 @@ class Assembled:
 
 
 class _Placed(NamedTuple, Generic[T]):
-    """A meaning, and the part of the text that has it."""
+    """Value of a recognized part, and the part."""
 
     place: Found
     value: T
 
 
 class _Time(NamedTuple):
-    """A time of day, or a part of the day, and the parts of the text that name it."""
+    """Time of day or part of the day, and the recognized parts that name it."""
 
     clock: Clock | None
     part: DayPart | None
@@ -98,18 +95,12 @@ class _Parts:
     ranges: tuple[_Placed[Range], ...]
 
     def settle(self, days: Sequence[NamedDay]) -> date | Question:
-        """Return the day that these name together, or the question which is meant."""
+        """Return the day that these mean together, or a question."""
         return settle_days(self.line, days, self.present)
 
 
 def assemble(line: Line, found: Sequence[Found], present: Present) -> Assembled:
-    """Return the fields that depend on each other.
-
-    Args:
-        line: The text.
-        found: What was found in it, in order.
-        present: The present.
-    """
+    """Return the fields for the recognized parts of a text, which are in order."""
     found = keep_topics(line, found)
     made = _schedule(_sort(line, found, present), found)
     made = _add_reminders(made, _choose(found, Reminder), present)
@@ -166,7 +157,7 @@ def _schedule_series(parts: _Parts, placed: _Placed[Repeat]) -> Assembled | None
     places = [each.place for bounds in (starts, ends, completions) for each in bounds]
     made = replace(made, spans=(*made.spans, *_spans("recurrence", place, *places)))
     if made.due is None:
-        # There is a question first.
+        # A question must be answered first.
         return made
     first = made.due.date() if isinstance(made.due, datetime) else made.due
     rule, questions = _end(parts, repeat.rule, first)
@@ -192,7 +183,7 @@ def _find_first_due(parts: _Parts, repeat: Repeat) -> Assembled | None:
 
 
 def _ask_if_beside(parts: _Parts, rule: Rule, time: _Time, due: date | datetime) -> Question | None:
-    """Ask for another time if this one is on a day that the recurrence does not have."""
+    """Return the question for a time that is not on a day of the recurrence, or None."""
     clock = time.settle()
     if clock is None or clock.is_on_its_day or not isinstance(due, datetime):
         return None
@@ -204,7 +195,7 @@ def _ask_if_beside(parts: _Parts, rule: Rule, time: _Time, due: date | datetime)
 
 
 def _end(parts: _Parts, rule: Rule, first: date) -> tuple[Rule, tuple[Question, ...]]:
-    """Return a rule with its end, if the text has one."""
+    """Return a rule with the end in the text, if any, and questions about that."""
     if not parts.ends:
         return rule, ()
     place, end = parts.ends[0]
@@ -220,7 +211,7 @@ def _end(parts: _Parts, rule: Rule, first: date) -> tuple[Rule, tuple[Question, 
 
 
 def _schedule_once(parts: _Parts, part: DayPart | None) -> Assembled:
-    """Return the due that the text names; the part of the day is that of a recurrence."""
+    """Return the due in the text; `part` is the part of the day of a recurrence."""
     dated = [each for each in parts.dues if each.value.is_dated]
     if not dated:
         return _schedule_time(parts)
@@ -260,7 +251,7 @@ def _schedule_chosen(parts: _Parts, chosen: _Placed[Due], part: DayPart | None) 
 def _choose_first(
     line: Line, dated: Sequence[_Placed[Due]]
 ) -> tuple[_Placed[Due], Question | None]:
-    """Return the first due, but not the day of a noun before `on` and another day."""
+    """Return the first due, unless its day belongs to a noun and another follows `on`."""
     dated = [due for due in dated if not is_purpose(line, due.value, due.place)] or dated
     first = dated[0]
     if not is_before_noun(line, first.value, first.place):
@@ -272,17 +263,17 @@ def _choose_first(
 
 
 def _at(parts: _Parts, days: Sequence[NamedDay], time: _Time) -> date | datetime | Question:
-    """Return the due of days and a time."""
+    """Return the due on the given days at a time, or a question."""
     day, clock = parts.settle(days), time.settle()
     if isinstance(day, Question) or clock is None:
         return day
     at = instant_of(day, clock, parts.present)
-    # An evening that is over still is today.
+    # An evening that has passed still means today.
     return at if time.clock is not None or at > parts.present.now else day
 
 
 def _schedule_time(parts: _Parts) -> Assembled:
-    """Return the due of a time without a day: today, or tomorrow when it has passed."""
+    """Return the due of a time without a day: today, or tomorrow if it has passed."""
     time = _add_evening(parts.line, _find_time(parts, None))
     clock = time.settle()
     if clock is None:
@@ -309,7 +300,7 @@ def _ask_until(parts: _Parts, time: _Time) -> Question | None:
 
 
 def _find_time(parts: _Parts, part: DayPart | None) -> _Time:
-    """Return the first time of day that has no day, and the part of the day."""
+    """Return the first time of day and part of the day that are named without a day."""
     time = _Time(None, part)
     for place, due in parts.dues:
         is_free = not due.is_dated
@@ -321,7 +312,7 @@ def _find_time(parts: _Parts, part: DayPart | None) -> _Time:
 
 
 def _add_evening(line: Line, time: _Time) -> _Time:
-    """Return a time with its part of the day if the title starts with what is in the evening."""
+    """Return a time, in the evening if the text starts with a word such as `dinner`."""
     clock = time.clock
     if clock is None or time.part is not None or clock.meridiem is Meridiem.KNOWN:
         return time
@@ -357,10 +348,7 @@ def _choose(found: Sequence[Found], kind: type[T]) -> tuple[_Placed[T], ...]:
 
 
 def _fits(due: Due, rule: Rule) -> bool:
-    """Return whether a rule has the day of a due, if it names its days.
-
-    In `monday report every friday` the other day is a part of the title.
-    """
+    """Return whether the day of a due matches a rule, unlike in `monday report every friday`."""
     if due.instant is not None:
         return has_day(rule, due.instant.date())
     return not due.days or any(has_day(rule, named.day.day) for named in due.days)

@@ -1,4 +1,4 @@
-"""A due: a day, a time of day, or both, in one place of the text."""
+"""Recognizer of a due: a day, a time of day, or both, in one position of the text."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -38,22 +38,19 @@ _HOURS, _HALF_OF_HOURS = 24, 12
 _AFTER_NUMBER = frozenset(
     {"and", "at", "by", "every", "for", "or", "remind", "to", "until", "with"}
 )
-"""Words after `friday 15`; any other word is counted by the number, `friday 15 boxes`."""
+"""Words that may follow `friday 15`, unlike the noun in `friday 15 boxes`."""
 _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
     "until", "weekly", "yearly",
 })  # fmt: skip
-"""Words after the end of the title."""
+"""Words that may follow a due at the end of the title."""
 
 
 class Due(NamedTuple):
-    """A due in one position of the text.
+    """Due in one position of the text.
 
     Attributes:
-        days: Days of the text; two must agree.
-        clock: Time of day, or None.
-        part: Part of the day, or None.
-        instant: Absolute instant, or None.
+        days: Days in the text; two must agree.
         is_deadline: Whether it follows `due` or `by`.
         question: Question about an ambiguous part, or None.
     """
@@ -67,7 +64,7 @@ class Due(NamedTuple):
 
     @property
     def is_dated(self) -> bool:
-        """Whether it has a day, even an ambiguous one."""
+        """Whether the due has a day, even an ambiguous one."""
         return bool(self.days) or self.instant is not None or self.question is not None
 
     @property
@@ -106,7 +103,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
 
 
 def _find_several(line: Line, at: int) -> Match[Due] | None:
-    """Find `thu/fri`: each of several days, or one of them."""
+    """Find `thu/fri`, which can mean each of the days or one of them."""
     ends = [at + 1] if line.words[at] in _DAYS else []
     while ends and line.is_attached(ends[-1], "/") and line.words[ends[-1] + 1] in _DAYS:
         ends.append(ends[-1] + 2)
@@ -123,7 +120,7 @@ def _find_several(line: Line, at: int) -> Match[Due] | None:
 
 
 def _find_preposition(line: Line, at: int) -> tuple[str, int]:
-    """Find the preposition before a due: the word, and the token after it."""
+    """Return the preposition before a due, which can be empty, and the token after it."""
     start = at
     if line.words[at] == "due":
         start += 1 + line.is_attached(at + 1, ":")
@@ -142,7 +139,7 @@ def _find_preposition(line: Line, at: int) -> tuple[str, int]:
 
 
 def _is_topic(line: Line, at: int, due: Due) -> bool:
-    """Return whether `about` names a topic, `about friday`, and not a time, `about 5pm`."""
+    """Return whether a topic follows `about`, as in `about friday`, but not in `about 5pm`."""
     if not due.days or due.days[0].start != at:
         return False
     is_length = line.has_number(at) or line.words[at] in _LENGTHS
@@ -150,7 +147,7 @@ def _is_topic(line: Line, at: int, due: Due) -> bool:
 
 
 def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
-    """Find `24 hours before 3 october 6:50`: without a time it is only text."""
+    """Find `24 hours before 3 october 6:50`, and ask; without a time, it is only text."""
     found = _find_parts(line, at, present, "")
     if found is None or not found.value.days or found.value.clock is None:
         return None
@@ -159,10 +156,10 @@ def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
 
 
 def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match[Due] | None:
-    """Find a day that no calendar has; a noun after it is counted instead, `june 31 people`."""
+    """Find a day that does not exist, but not the number of a noun (`june 31 people`)."""
     found = find_impossible_date(line, start, present)
     if found is not None and line.is_first(start) and line.is_last(found.end):
-        # A title of digits.
+        # The whole text is a title.
         return None
     is_counted = start == at and found is not None and line.has_word(found.end)
     if found is None or is_counted or line.words[at - 1] in EVERY:
@@ -227,14 +224,9 @@ def _find_rest(line: Line, at: int, present: Present, preposition: str) -> Match
 def _find_part(
     line: Line, at: int, present: Present, known: Match[Due], preposition: str
 ) -> Match[Due] | None:
-    """Find one more part of a due, behind its connecting word.
+    """Find another part of a due at a token, after a connecting word.
 
-    Args:
-        line: The text.
-        at: Number of the token after the parts that are known.
-        present: The present.
-        known: These parts, and the token at which they start.
-        preposition: The word before the first part.
+    `known` has the parts before it, and the token at which they start.
     """
     due, first = known
     is_next = at > first
@@ -278,7 +270,7 @@ def _fits(line: Line, day: Match[Day], due: Due) -> bool:
 
 
 def _find_number(line: Line, at: int, due: Due, present: Present) -> Match[Due] | None:
-    """Find the number of `friday 26`, a day; `friday 15` is a question: a day or an hour."""
+    """Find the number of `friday 26`, a day, or `friday 15`, which may be an hour."""
     named = due.days[-1] if due.days else None
     if named is None or named.end != at or due.clock:
         return None

@@ -1,8 +1,8 @@
-"""Parts of a text that are only text: in quotation marks, and behind a backslash."""
+"""Literal parts of a text: quotations, and words after a backslash."""
 
 from collections.abc import Iterator
 
-# Straight ones, English, German, single, French.
+# Opening -> closing mark: straight, English, German, single, French.
 _PAIRS = {
     '"': '"', "'": "'", "\u201c": "\u201d", "\u201e": "\u201c", "\u2018": "\u2019",
     "\u00ab": "\u00bb",
@@ -11,10 +11,10 @@ _ESCAPE = "\\"
 
 
 def find_literals(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the start and the end of each literal part, in order.
+    """Yield the start and end offsets of each literal part, in order.
 
-    A quotation starts at the border of a word, so an apostrophe and the inches of `5" nails` are
-    not one; it ends at the first mark of its kind that is behind a word and not before one.
+    A quotation starts only before a word, so apostrophes and the inch mark of `5" nails` do not
+    start one. It ends at the first closing mark that directly follows a word and precedes none.
     """
     at, size = 0, len(text)
     unclosed: set[str] = set()
@@ -27,7 +27,7 @@ def find_literals(text: str) -> Iterator[tuple[int, int]]:
             elif char in _PAIRS and char not in unclosed:
                 end = _find_closing(text, at + 1, _PAIRS[char])
                 if end < 0:
-                    # Looked for once: a text of a thousand marks is not a million steps.
+                    # Searched only once, so that a text of many marks takes linear time.
                     unclosed.add(char)
         if end > at + 1:
             yield at, end

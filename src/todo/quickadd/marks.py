@@ -1,4 +1,4 @@
-"""Marks of one word: tags, lists and priorities, in the habits of other programs."""
+"""One-word marks for tags, lists and priorities, in the notations of other programs."""
 
 import re
 import unicodedata
@@ -10,8 +10,7 @@ from typing import Final
 from todo.core.domain import Priority
 from todo.quickadd.result import Kind, Span
 
-# Letters with their combining marks, digits, and what names have within them. Beyond ASCII, only
-# blanks and punctuation end a name.
+# Letters with combining marks, and digits. Beyond ASCII, only blanks and punctuation end a name.
 _LETTER = r"[^\W_]|[^\x00-\x7f\s\u2000-\u206f\u3000-\u303f\uff00-\uff0f]"
 _NAME = rf"(\"[^\"\s][^\"]*\"|(?:{_LETTER})(?:{_LETTER}|[_./&+#'-]){{0,99}})"
 _ENDS = r"(?=[,.;:!?)\]]*(?:\s|$))"
@@ -40,20 +39,14 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class KnownList:
-    """A list, as it spells itself."""
+    """Known list, in its own spelling."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A mark in the text.
-
-    Attributes:
-        start: Number of its first code point.
-        end: Number of the code point after its last.
-        value: What it means.
-    """
+    """Mark as a half-open range of code points, and its meaning."""
 
     start: int
     end: int
@@ -62,13 +55,9 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """Combined meaning of the marks of a text.
+    """Meaning of all marks of a text: its tags, its first list and its first priority.
 
-    Attributes:
-        tags: The tags, each once.
-        list_name: The first list, or None.
-        priority: The first priority.
-        spans: The marks that count; other lists and priorities stay in the title.
+    Further lists and priorities have no span, so they stay in the title.
     """
 
     tags: tuple[str, ...]
@@ -78,23 +67,23 @@ class Marks:
 
 
 class ListNames:
-    """The lists that a text can name: case does not matter, `-` and `_` are blanks."""
+    """Lists by name, ignoring case; `-` and `_` count as blanks."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
 
     def find(self, name: str) -> str | None:
-        """Return the list of this name in its own spelling, or None."""
+        """Return the name of a list in its own spelling, or None."""
         return self._by_folded_name.get(fold_list_name(name))
 
     @cached_property
     def _by_folded_name(self) -> dict[str, str]:
-        # Most texts name no list, and an account can have many.
+        # Computed on first use: most texts name no list, and an account can have many.
         return {fold_list_name(name): name for name in self._names}
 
 
 def fold_list_name(name: str) -> str:
-    """Return what two names of lists have in common that mean the same in a text."""
+    """Return the normalized form of a list name, by which names are compared."""
     folded = unicodedata.normalize("NFC", name).casefold()
     return " ".join(folded.replace("-", " ").replace("_", " ").split())
 
@@ -102,7 +91,7 @@ def fold_list_name(name: str) -> str:
 def collect_marks(
     text: str, list_names: Collection[str], literals: Iterable[tuple[int, int]]
 ) -> Marks:
-    """Return what the marks of a text mean, apart from those in its literal parts."""
+    """Return the meaning of the marks in a text, except those in its literal parts."""
     literal = {at for start, end in literals for at in range(start, end)}
     tags: dict[str, None] = {}
     list_name: str | None = None
@@ -126,7 +115,7 @@ def collect_marks(
 
 
 def find_marks(text: str, lists: ListNames) -> Iterator[Mark]:
-    """Yield the marks of a text in their order."""
+    """Yield the marks of a text in order."""
     for match in _MARK.finditer(text):
         word = match["priority"]
         if word is not None:

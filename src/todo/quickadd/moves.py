@@ -1,7 +1,7 @@
-"""Changes of an existing due: the parts that a text keeps, and offsets from the due.
+"""Parser of texts that move an existing due, in part or by an offset.
 
-A day does not say at what time, and a time not on which day. `1 hour later` counts from the due
-that is moved, `in 1 hour` from now.
+A text with only a day keeps the time of the due, and a text with only a time keeps the day.
+`1 hour later` counts from the due, `in 1 hour` from now.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _ELSEWHERE = timezone(timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class NewDue:
-    """The meaning of a text about a due.
+    """New due, with only the parts that the text names.
 
     Attributes:
-        day: The day; None where the text does not name one.
-        next_day: In that case, the day on which the wall time comes next.
-        clock: The wall time; None where the text does not name one.
-        zone: The zone of the wall time, if the text names it.
-        instant: The instant, if the text names it by itself; then the others are None.
+        day: Day, or None.
+        next_day: Without a day, the next day on which the wall time occurs.
+        clock: Wall time, or None.
+        zone: Zone of the wall time, or None.
+        instant: Instant that does not depend on the old due; then the others are None.
     """
 
     day: date | None = None
@@ -40,36 +40,26 @@ class NewDue:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """A length of time from the due that is moved.
-
-    Attributes:
-        length: How far.
-        is_earlier: Whether it goes back.
-    """
+    """Offset from the old due, to a later or an earlier time."""
 
     length: Duration
     is_earlier: bool
 
     def move_day(self, day: date) -> date | None:
-        """Return the day so many months and days away; None outside of the calendar."""
+        """Return a day moved by the months and days; None outside of the calendar."""
         return self.length.before_day(day) if self.is_earlier else self.length.after_day(day)
 
     @property
     def minutes(self) -> timedelta:
-        """The part below days."""
+        """Offset without months and days, negative if earlier."""
         return timedelta(minutes=-self.length.minutes if self.is_earlier else self.length.minutes)
 
 
 def parse_new_due(text: str, now: datetime, zone: tzinfo) -> NewDue | Shift:
-    """Read what moves a due: the whole text is a due, or a length of time from one.
-
-    Args:
-        text: The text.
-        now: The present instant.
-        zone: The zone of the user, which decides what today is.
+    """Parse a whole text as a new due, or as an offset from the old one.
 
     Raises:
-        ValueError: It is neither; the message has a remedy.
+        ValueError: The text is neither; the message includes a remedy.
     """
     shift = _find_shift(Line(text))
     if shift is not None:
@@ -87,7 +77,7 @@ def parse_new_due(text: str, now: datetime, zone: tzinfo) -> NewDue | Shift:
     is_absolute = any(part.instant for part in parts) and _is_same_everywhere(text, now)
     if named is not None or is_absolute:
         return NewDue(instant=due)
-    # In UTC no wall time is moved by a gap.
+    # In UTC, no clock change moves a wall time.
     wall = _parse_instant(text, now.astimezone(zone).replace(tzinfo=UTC), UTC)
     if has_day:
         return NewDue(day=wall.date(), clock=wall.time())
@@ -117,7 +107,7 @@ def _find_shift(line: Line) -> Shift | None:
 
 
 def _find_shifts(line: Line) -> Iterator[tuple[int, Shift, int]]:
-    """Yield each `+1 week` and `an hour later`, with its first token and the one after it."""
+    """Yield each `+1 week` and `an hour later`, with its first token and the next one."""
     for at, word in enumerate(line.words[: len(line)]):
         is_back = at == 0 and word in DASHES
         if is_back or (word == "+" and line.words[at - 1] != "now"):

@@ -15,7 +15,7 @@ P = TypeVar("P", bound=tuple[Found, Due])
 _SHORTEST = min(map(len, ("monday", "friday", "sunday")))
 _NAMING: Final = frozenset({*WEEKDAYS, "eod", "eom", "eoq", "eow", "eoy"})
 _BEFORE_TOPIC: Final = frozenset({"about", "concerning", "re", "regarding", "than", "versus", "vs"})
-"""Words before what a text is about, `email Bob about friday`."""
+"""Words before a topic, as in `email Bob about friday`."""
 _NOT_NOUNS: Final = frozenset({
     *DAY_PARTS, "a", "about", "after", "again", "all", "also", "always", "an", "and", "around",
     "as", "asap", "at", "because", "before", "but", "by", "due", "during", "each", "else", "every",
@@ -28,11 +28,11 @@ _NOT_NOUNS: Final = frozenset({
     "too", "unless", "until", "up", "urgent", "using", "via", "was", "we", "week", "when", "where",
     "which", "while", "who", "will", "with", "within", "without", "you", "your",
 })  # fmt: skip
-"""Words behind the weekday of a due; other words are what the weekday names."""
+"""Words that may follow the weekday of a due, unlike nouns."""
 
 
 def keep_topics(line: Line, found: Sequence[Found]) -> list[Found]:
-    """Leave out the days that a text is about: `email Bob about friday`."""
+    """Return the parts except days that are a topic, as in `email Bob about friday`."""
     starts = {line[at].start: at for at in range(len(line))}
     return [each for each in found if not _is_topic(line, starts[each.start], each)]
 
@@ -45,13 +45,7 @@ def _is_topic(line: Line, at: int, found: Found) -> bool:
 
 
 def keep_nouns(line: Line, dues: Sequence[P], found: Sequence[Found]) -> list[P]:
-    """Leave out the weekday of a thing, in the middle of a title or in a name.
-
-    Args:
-        line: The text.
-        dues: The dues, and the parts of the text that name them.
-        found: All parts with a meaning.
-    """
+    """Return the dues except weekdays that belong to a noun or a name in the title."""
     starts, ends = {each.start for each in found}, {each.end for each in found}
 
     def is_thing(placed: P) -> bool:
@@ -74,7 +68,7 @@ def _is_noun(line: Line, due: Due, place: Found) -> bool:
         return False
     start, end = due.days[0].start, due.days[0].end
     if line[start].start != place.start:
-        # Behind `on`, `by` or `due`.
+        # The weekday follows `on`, `by` or `due`.
         return False
     if due.part is not None:
         return _is_name(line, start, end)
@@ -85,20 +79,20 @@ def _is_noun(line: Line, due: Due, place: Found) -> bool:
 
 
 def _is_name(line: Line, start: int, end: int) -> bool:
-    """Return whether capital letters make a name, `Saturday Night Fever`."""
+    """Return whether capitalized words form a name, as in `Saturday Night Fever`."""
     words = [line.text[line[at].start : line[at].end] for at in range(start, end + 2)]
     is_title = len(words) == 3 and all(word.istitle() for word in words)  # noqa: PLR2004
     return is_title and line.words[end + 1] not in _NOT_NOUNS
 
 
 def is_purpose(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a day is behind a `for` that is not a part of the due, `for Sunday's dog`."""
+    """Return whether a day follows a `for` outside of the due, as in `for Sunday's dog`."""
     start = due.days[0].start if due.days else 0
     return start > 0 and line[start].start == place.start and line.words[start - 1] == "for"
 
 
 def is_before_noun(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a due is only a date, a weekday or `eod`, before another word."""
+    """Return whether a word follows a due that is only a date, a weekday or `eod`."""
     if len(due.days) != 1 or due.clock is not None or due.part is not None:
         return False
     start, end = due.days[0].start, due.days[0].end

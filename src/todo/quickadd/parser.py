@@ -1,9 +1,9 @@
-"""The parser of quick add: one line of English becomes the fields of a task.
+"""Parser of quick add: turns one line of English into the fields of a task.
 
-The grammar is deterministic and written by hand. What is literal is set aside first, then the marks
-of one word; what is left is scanned once from left to right (`scan.py`), and the parts are put
-together at the end (`assembly.py`). Words are whole words, and what has an ordinary meaning as well
-(`sun`, `may`, `3/4`) needs a part of a due beside it.
+The grammar is deterministic and handwritten. Literal parts and one-word marks are removed first.
+The rest is scanned once from left to right (`scan.py`), and the recognized parts are assembled
+(`assembly.py`). Only whole words match, and words with another common meaning (`sun`, `may`, `3/4`)
+count only next to another part of a due.
 """
 
 from collections.abc import Collection
@@ -29,16 +29,10 @@ from todo.schedule.rule import Rule, read_rule
 def parse_quick_add(
     text: str, now: datetime, zone: tzinfo, list_names: Collection[str] = ()
 ) -> QuickAdd:
-    """Read the fields of a task from one line of text.
-
-    Args:
-        text: The line, at most 1,000 characters.
-        now: The present instant.
-        zone: The zone of the user.
-        list_names: The names of the lists that the user can write to.
+    """Parse a line of text into the fields of a task in one of the named lists.
 
     Raises:
-        ValueError: The text is too long.
+        ValueError: The text has more than 1,000 characters.
     """
     _check_length(text)
     literals = list(find_literals(text))
@@ -65,17 +59,10 @@ def parse_quick_add(
 
 
 def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
-    """Read a due, in words or in ISO 8601; the text must not have anything else.
-
-    A due that is over is a due: who writes nothing else means it.
-
-    Args:
-        text: The due.
-        now: The present instant.
-        zone: The zone of the user.
+    """Parse a whole text as a due, in words or in ISO 8601, which may be in the past.
 
     Raises:
-        ValueError: It is not a due; the message has a remedy.
+        ValueError: The text is not a due; the message includes a remedy.
     """
     found = parse_quick_add(text, now, zone)
     for question in found.questions:
@@ -88,15 +75,13 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
 
 
 def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, RecurrenceFrom]:
-    """Read a recurrence, in words or as an RRULE; the text must not have anything else.
+    """Parse a whole text as a recurrence, in words or as an RRULE.
 
-    Args:
-        text: The recurrence.
-        now: The present instant.
-        zone: The zone of the user.
+    Returns:
+        The RRULE, and the basis of the next due.
 
     Raises:
-        ValueError: It is not a recurrence; the message has a remedy.
+        ValueError: The text is not a recurrence; the message includes a remedy.
     """
     _check_length(text)
     if "freq=" in text.casefold():

@@ -1,4 +1,4 @@
-"""Ranges, `monday to friday` and `3pm to 5pm`: a due has one day and one time, so they are text."""
+"""Recognizer of ranges, `monday to friday` and `3pm to 5pm`, which cannot be a due."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -22,17 +22,13 @@ _AND = frozenset({"and"})
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range of days or times.
-
-    Attributes:
-        days: Its first and its last day, as far as they are named.
-    """
+    """Range of days or times, with its first and last day if named."""
 
     days: tuple[NamedDay, ...] = ()
 
 
 def find_range(line: Line, at: int, present: Present) -> Match[Range] | None:
-    """Find a range, with `from` or `between` before it."""
+    """Find a range, including a `from` or `between` before it."""
     if not line.has_any(_ANY_TO):
         return None
     word = line.words[at]
@@ -74,7 +70,7 @@ def _find_last_number(line: Line, first: Match[NamedDay | None]) -> Match[Range]
 def _find_first_day(
     line: Line, at: int, to: frozenset[str], present: Present
 ) -> Match[NamedDay | None] | None:
-    """Find the first day of a range, or only its number."""
+    """Find the first day of a range, or None for a bare number."""
     named = find_named_day(line, at, present)
     if named is not None and line.words[named.end] in to:
         return Match(named.value, named.end)

@@ -1,4 +1,4 @@
-"""The result of quick add: the fields of a task, the spans that gave them, and open questions."""
+"""Result of quick add: fields of a task, recognized spans, and questions."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -7,7 +7,7 @@ from typing import Literal
 from todo.core.domain import Priority, RecurrenceFrom
 
 MAX_TEXT = 1_000
-"""Characters of a text."""
+"""Maximum number of characters in a text."""
 
 Kind = Literal["due", "recurrence", "priority", "tag", "list", "reminder", "literal"]
 QuestionCode = Literal[
@@ -17,12 +17,9 @@ QuestionCode = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A part of the text that was recognized.
+    """Recognized part of the text, as a half-open range of code points.
 
-    Attributes:
-        start: Number of the first code point.
-        end: Number of the code point after the last.
-        kind: The field that it gave; `literal` for a quote or an escape.
+    Its kind is the field that it sets; `literal` is a quotation or an escape.
     """
 
     start: int
@@ -32,14 +29,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A part of the text that has more than one meaning, or a meaning that cannot be.
+    """Ambiguous or impossible part of the text, as a half-open range of code points.
 
     Attributes:
-        start: Number of the first code point.
-        end: Number of the code point after the last.
-        code: Kind of the question.
-        message: One line: the cause, then the remedy.
-        choices: Texts that have one meaning, to replace this part.
+        message: Cause and remedy, in one line.
+        choices: Unambiguous texts that can replace the part.
     """
 
     start: int
@@ -55,16 +49,14 @@ class QuickAdd:
 
     Attributes:
         title: Text without the recognized parts; it can be empty.
-        due_date: The day, or None.
-        due_at: The instant in the given zone, or None; never with `due_date`.
-        recurrence: The rule, or None.
-        recurrence_from: Basis of the next due.
-        priority: The priority.
-        tags: The tags in the order of the text, each once.
-        list_name: A known list in its own spelling, or None.
-        reminders: Minutes before the due, or before midnight of a day; each once.
-        spans: The recognized parts, in order, not overlapping.
-        questions: Questions; if there is one, the other fields are guesses, so create nothing.
+        due_date: Day of a due without a time, or None.
+        due_at: Instant of a due with a time, in the given zone, or None.
+        recurrence: RRULE, or None.
+        tags: Tags in the order of the text, without duplicates.
+        list_name: Name of a known list in its own spelling, or None.
+        reminders: Minutes before the due, or before midnight of a due day, without duplicates.
+        spans: Recognized parts, in order and without overlaps.
+        questions: Questions to answer first: with any, the other fields are guesses.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Scan of a text from left to right: its recognized parts."""
+"""Scanner that recognizes the parts of a text from left to right."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from todo.quickadd.tokens.line import Line, Match, TokenKind
 
 Value = Repeat | Bound | Reminder | Range | Due
 
-# Other tokens cost one look.
+# First words of all parts; the scan skips other tokens at once.
 _STARTS = frozenset({
     *repeats.STARTS, *bounds.STARTS, *reminders.STARTS, *ranges.STARTS, *due.STARTS,
 })  # fmt: skip
@@ -26,13 +26,7 @@ _AFTER_REMIND_ME = frozenset({"to", "that", "about"})
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A part of the text that has a meaning.
-
-    Attributes:
-        start: Number of its first code point.
-        end: Number of the code point after its last.
-        value: The meaning.
-    """
+    """Recognized part of the text, as a half-open range of code points, and its value."""
 
     start: int
     end: int
@@ -40,10 +34,10 @@ class Found:
 
 
 def scan(line: Line, present: Present) -> Iterator[Found]:
-    """Yield what a text has, from left to right.
+    """Yield the recognized parts of a line, from left to right and without overlaps.
 
-    Where several recognizers find something at the same token, the one that reads farthest wins,
-    and of those the first: recurrence, bound, reminder, range, due. The scan continues behind it.
+    If several recognizers match at a token, the longest match wins, and among equal ones the first
+    in this order: recurrence, bound, reminder, range, due.
     """
     opening = _find_remind_me(line, present)
     yield from opening.value
@@ -60,7 +54,7 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
 def _find_remind_me(line: Line, present: Present) -> Match[list[Found]]:
     """Find `remind me to` and `remind me every day at 9 to` at the start of the text.
 
-    The last part has the `to`, `that` or `about` as well.
+    The last part includes the `to`, `that` or `about`.
     """
     nothing: Match[list[Found]] = Match([], 0)
     start = int(line.words[0] in _PLEASE)
@@ -87,7 +81,7 @@ def _place(line: Line, at: int, found: Match[Value]) -> Found:
 def _can_start(line: Line, at: int) -> bool:
     token = line[at]
     if token.kind is TokenKind.NUMBER:
-        # Nothing starts with a number that another number follows, or nothing.
+        # No part starts with a number that is followed by another number or by nothing.
         return line[at + 1].kind in (TokenKind.WORD, TokenKind.MARK) and line.starts(at)
     return token.text in _STARTS and line.starts(at)
 

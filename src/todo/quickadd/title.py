@@ -1,4 +1,4 @@
-"""The title: the text without what was recognized."""
+"""Title: the text without its recognized parts."""
 
 from collections.abc import Iterable, Iterator
 
@@ -8,12 +8,9 @@ _BRACKETS = frozenset({"()", "[]", "{}"})
 
 
 def render_title(text: str, removed: Iterable[tuple[int, int]], escapes: Iterable[int]) -> str:
-    """Return the rest of a text, with single spaces and without dangling separators.
+    """Return a text without some ranges, with single spaces and without dangling separators.
 
-    Args:
-        text: The text.
-        removed: The parts to leave out, in order.
-        escapes: The places of backslashes that only escape.
+    `removed` are the ranges, in order; `escapes` are the offsets of backslashes to remove.
     """
     skipped = set(escapes)
     pieces: list[str] = []
@@ -26,7 +23,7 @@ def render_title(text: str, removed: Iterable[tuple[int, int]], escapes: Iterabl
 
 
 def _widen(text: str, removed: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts with their brackets; those with only separators between them are one."""
+    """Yield the ranges with their brackets; join those with only separators between them."""
     joined: list[tuple[int, int]] = []
     for start, end in removed:
         if joined and not text[joined[-1][1] : start].strip(_SEPARATORS):
@@ -48,7 +45,7 @@ def _keep(text: str, start: int, end: int, skipped: set[int]) -> str:
 
 
 def _join(pieces: list[str]) -> str:
-    """Join what was before, between and behind the parts that were left out."""
+    """Join the pieces before, between and after the removed ranges."""
     if len(pieces) == 1:
         return pieces[0]
     title = pieces[0]

@@ -1,4 +1,4 @@
-"""The words of the grammar: weekdays, months, units and numbers."""
+"""Vocabulary of the grammar: weekdays, months, units and numbers."""
 
 from typing import Final, Literal
 
@@ -16,7 +16,7 @@ _SHORT_WEEKDAYS = {
     "mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3,
     "fri": 4, "sat": 5, "sun": 6,
 }  # fmt: skip
-# A misspelled day beside a time would be today.
+# Otherwise, a time next to a misspelled day would mean today.
 _MISSPELLED_WEEKDAYS = {
     "monady": 0, "munday": 0, "mondey": 0,
     "teusday": 1, "tuesady": 1, "tusday": 1, "tuseday": 1, "tuesdy": 1, "tueday": 1, "tuesay": 1,
@@ -34,11 +34,11 @@ WEEKDAYS: Final[dict[str, int]] = {
     **_SHORT_WEEKDAYS,
     **_MISSPELLED_WEEKDAYS,
 }
-# Of full names only: `tues` is a short name of one day.
+# Full names only: `tues` is not a plural.
 PLURAL_WEEKDAYS: Final[dict[str, int]] = {
     f"{name.lower()}s": number for number, name in enumerate(WEEKDAY_NAMES)
 }
-# English words of other meanings: a weekday only beside something else of a due.
+# Common words, which are weekdays only next to another part of a due.
 WEAK_WEEKDAYS: Final = frozenset({"mon", "wed", "sat", "sun"})
 
 _MISSPELLED_MONTHS = {
@@ -59,9 +59,9 @@ BEFORE_ANOTHER_DAY: Final = frozenset({
     "not", "palm", "pancake", "past", "plough", "previous", "ruby", "shrove", "spy", "stormy",
     "super", "taco", "tgi", "throwback", "whit",
 })  # fmt: skip
-"""Words before a weekday that is over, excepted, a holiday, or a part of a name."""
+"""Words before a weekday that is past, excluded, a holiday, or part of a name."""
 
-# "march 10 miles", "6 may attend".
+# Common words, as in "march 10 miles" and "6 may attend".
 WEAK_MONTHS: Final = frozenset({"mar", "march", "may"})
 
 DISTANT_DAYS: Final[dict[str, int]] = {
@@ -105,7 +105,7 @@ ORDINALS: Final[dict[str, int]] = {
 
 JOINING: Final = frozenset({"or", "and", "&"})
 
-# A number behind one of these is a name, not a date or a time.
+# Words whose number is part of a name, not a date or a time.
 NUMBERED: Final = frozenset({
     "art", "article", "chapter", "chapters", "colossians", "corinthians", "deuteronomy",
     "ecclesiastes", "ephesians", "exercise", "exodus", "ezekiel", "figure", "galatians", "genesis",

@@ -1,7 +1,7 @@
-"""Periods of the calendar in a text, for searches.
+"""Parser of days and periods for searches.
 
-A due lies ahead, so quick add does not read `yesterday`. This does, and a week or a month is all of
-its days.
+Unlike quick add, it accepts days in the past, such as `yesterday`, and a week or a month means all
+of its days.
 """
 
 from dataclasses import dataclass
@@ -22,27 +22,17 @@ _YESTERDAYS = {"yesterday": 1, "the day before yesterday": 2, "day before yester
 
 @dataclass(frozen=True, slots=True)
 class Days:
-    """Days that follow each other.
-
-    Attributes:
-        first: The first.
-        last: The last.
-    """
+    """Range of days, including the first and the last."""
 
     first: date
     last: date
 
 
 def parse_window(text: str, now: datetime, zone: tzinfo) -> Days | datetime:
-    """Read days, or an instant, in the past as well; the text must not have anything else.
-
-    Args:
-        text: The text.
-        now: The present instant.
-        zone: The zone of the user.
+    """Parse a whole text as days or an instant, which may be in the past.
 
     Raises:
-        ValueError: It names neither; the message has a remedy.
+        ValueError: The text is neither; the message includes a remedy.
     """
     present = make_present(now, zone)
     found = _find_past(Line(text), present)
@@ -84,7 +74,7 @@ def _find_ago(line: Line, present: Present) -> date | datetime | None:
 
 
 def _find_period(unit: str, steps: int, present: Present) -> Days | None:
-    """Return a week from Monday, a month or a year, so many from this one."""
+    """Return the days of a week (from Monday), month or year, `steps` after the current one."""
     if unit == "week":
         monday = present.week(steps)
         return Days(monday, monday + 6 * _DAY)

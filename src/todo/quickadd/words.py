@@ -1,7 +1,7 @@
-"""Recurrence rules in English words that quick add reads as the same rule.
+"""Description of recurrence rules in English words that quick add parses as the same rule.
 
-`parse_recurrence(describe_rule(rule))` is the rule for every rule that tasks can have. Combinations
-that nobody says in words, such as lists of BYSETPOS, are rendered as an RRULE.
+`parse_recurrence(describe_rule(rule))` returns the rule, for every rule that tasks can have. Rules
+that cannot be expressed in common words, such as lists of BYSETPOS, are rendered as an RRULE.
 """
 
 from collections.abc import Iterable
@@ -26,12 +26,7 @@ _SETS = {_WORKING_DAYS: "weekday", ((0, 5), (0, 6)): "weekend"}
 
 
 def describe_rule(rule: Rule, recurrence_from: RecurrenceFrom = "schedule") -> str:
-    """Return a rule in words, such as "every 2 weeks on Monday until 31 March 2027".
-
-    Args:
-        rule: The rule.
-        recurrence_from: Basis of the next due.
-    """
+    """Return a rule in words, such as "every 2 weeks on Monday until 31 March 2027"."""
     words = _describe_days(rule) if _has_readable_end(rule) else None
     if words is None:
         words, end = f"RRULE:{rule}", ""
@@ -86,7 +81,7 @@ def _describe_yearly(rule: Rule) -> str | None:
         return f"{period}{_in_months(rule)}"
     if len(rule.by_month) == len(rule.by_month_day) == 1:
         month, day = rule.by_month[0], rule.by_month_day[0]
-        # The 31st of February is in no calendar, so it is not read as a date.
+        # Dates that do not exist, such as 31 February, would not be parsed as dates.
         if 0 < day <= days_of_month(_LEAP_YEAR, month):
             return f"{period} on {day} {MONTH_NAMES[month - 1]}"
     return f"{period}{_on_days(days)} of {_name_months(rule)}"
@@ -123,7 +118,7 @@ def _on_days(days: list[str]) -> str:
 
 
 def _days_of_month(rule: Rule) -> list[str] | None:
-    """Name the days of a month, without "the"; None where words are missing."""
+    """Return the days of a month in words, without "the"; None if there are no words."""
     if rule.by_month_day:
         if rule.by_day or rule.by_set_pos:
             return None
@@ -151,7 +146,7 @@ def _place(nth: int, name: str = "") -> str:
 
 
 def ordinal(number: int) -> str:
-    """Return 1st, 2nd, 3rd, 4th and so on."""
+    """Return a number as an ordinal: 1st, 2nd, 3rd, 4th."""
     teen = number % 100 // 10 == 1
     return f"{number}{'th' if teen else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
@@ -162,7 +157,7 @@ def _enumerate(words: Iterable[str]) -> str:
 
 
 def _has_readable_end(rule: Rule) -> bool:
-    """Return whether the end is in the calendar of tasks; `UNTIL=99991231` means no end."""
+    """Return whether quick add accepts the end, unlike `UNTIL=99991231`, which means no end."""
     return rule.until is None or EARLIEST.year <= rule.until.year <= LATEST.year
 
 

@@ -1,1 +1,1 @@
-"""Days that a text names."""
+"""Recognizers of days."""

@@ -1,4 +1,4 @@
-"""A day of any kind: relative to today, of the calendar, or so long from now."""
+"""Recognizers of any day: relative to today, a calendar date, or an offset from now."""
 
 from datetime import datetime
 from typing import Final
@@ -19,7 +19,7 @@ STARTS: Final = frozenset({
 
 @memoized
 def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day that has a name or is counted from one; the longest, and of those the first."""
+    """Find a relative day, a date or a counted day; the longest match wins."""
     best: Match[Day] | None = None
     for find in (find_relative_day, find_date, find_counted_day):
         found = find(line, at, present)
@@ -30,7 +30,7 @@ def find_day(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 @memoized
 def find_named_day(line: Line, at: int, present: Present) -> Match[NamedDay] | None:
-    """Find a day after a word that announces one, however certain it is."""
+    """Find a day or an offset after a word such as `until`, whatever its confidence."""
     found = find_day(line, at, present)
     offset = find_offset(line, at, present)
     is_longer = offset is not None and (found is None or offset.end > found.end)

@@ -19,9 +19,9 @@ _BEFORE_LENGTH = frozenset({
     "coming", "every", "each", "first", "following", "for", "in", "last", "next", "of", "over",
     "past", "previous", "the", "these", "those", "within",
 })  # fmt: skip
-"""Words before a length that is not counted from today, `the last 2 weeks`."""
+"""Words before a duration that is not counted from today, as in `the last 2 weeks`."""
 _AFTER_WEEK = frozenset({"about", "at", "by", "for", "in", "re", "to", "with"})
-"""Words after `friday week`; another word is what has a week, `friday week planning`."""
+"""Words that may follow `friday week`, unlike the noun in `friday week planning`."""
 _LENGTHS = frozenset({*UNITS, *DAY_PARTS, "fortnight", "fortnights", "nights", "weekend"})
 _AMOUNTS = frozenset({*CARDINALS, "a"})
 STARTS: Final = frozenset({*relative.STARTS, *_AMOUNTS, *_NOUNS, "the"})
@@ -30,7 +30,7 @@ _COUNTING = frozenset({"before", "after"})
 
 
 def find_counted_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day that is counted from another one."""
+    """Find a day that is counted from another day."""
     word = line.words[at]
     if line.has_number(at) or word in _AMOUNTS:
         return _find_week_from(line, at, present)
@@ -40,7 +40,7 @@ def find_counted_day(line: Line, at: int, present: Present) -> Match[Day] | None
 
 
 def is_counted_from(line: Line, at: int) -> bool:
-    """Return whether a day or a time only ends a length, such as `10 working days before`."""
+    """Return whether a token follows a duration, as in `10 working days before`."""
     return line.words[at - 1] in _COUNTING and line.words[at - 2] in _LENGTHS
 
 
@@ -96,7 +96,7 @@ def _find_next_to(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _count_weeks(start: Match[Day], length: Duration, present: Present) -> Match[Day] | None:
-    """Count from a day; on a Friday, `friday week` can be counted from today."""
+    """Return the day after a duration; on a Friday, `friday week` may start today."""
     counted = _count(start, length, 1)
     is_today = start.value.day.weekday() == present.today.weekday()
     if counted is None or start.value.reference is not Reference.WEEKDAY or not is_today:

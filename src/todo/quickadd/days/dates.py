@@ -1,4 +1,4 @@
-"""Days of the calendar: `march 15th 2027`, `last friday of may`, `the 15th`, `15/3`."""
+"""Calendar dates: `march 15th 2027`, `last friday of may`, `the 15th`, `15/3`."""
 
 from datetime import date
 from typing import Final
@@ -19,32 +19,30 @@ _MAX_COUNTED = 5
 _COUNTED = frozenset({
     "miles", "km", "steps", "people", "times", "laps", "pages", "seconds", "items", *UNITS,
 })  # fmt: skip
-"""`march 10 miles` is not a date."""
+"""Words after a number that is not a day, as in `march 10 miles`."""
 _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to", "until", "p"})
-"""Words after a day of the month; any other word is counted by the number, `the 15th floor`."""
-
-
+"""Words that may follow a day of the month, unlike the noun in `the 15th floor`."""
 _CLAUSE_ENDS = frozenset({",", ";"})
-"""Behind `14 march`, which then is not a verb."""
+"""Marks after `14 march` which show that it is not a verb."""
 _STREETS = frozenset({
     "avenue", "ave", "boulevard", "blvd", "crescent", "drive", "gardens", "grove", "inc", "lane",
     "limited", "llc", "ltd", "mews", "rd", "road", "square", "street", "terrace",
 })  # fmt: skip
-"""Names with a month and a number, `10 May Street`."""
+"""Words of names that contain a number and a month, such as `10 May Street`."""
 _IN_MONTH = frozenset({*MONTHS, "month"})
 STARTS: Final = frozenset({*MONTHS, *ORDINALS, *TENS, "last", "the"})
 
 
 @memoized
 def find_date(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day of the calendar, which is not the start of a range, `20 - 29`."""
+    """Find a calendar date that does not start a range such as `20 - 29`."""
     found = find_any_date(line, at, present)
     is_range = found is not None and line.words[found.end] in DASHES
     return None if found is None or (is_range and line.has_number(found.end + 1)) else found
 
 
 def find_any_date(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day of the calendar, which can be the start of a range."""
+    """Find a calendar date, which may start a range."""
     is_number = line.has_number(at)
     if not is_number and line.words[at] not in STARTS:
         return None
@@ -142,7 +140,7 @@ def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int, int]]] | None:
-    """Find `the month`, `next month`, `march` or `march 2027`: the months that it can be."""
+    """Find `the month`, `next month` or `march`, and return the possible years and months."""
     at = line.skip(at, "the", "this")
     step = int(line.words[at] == "next")
     if line.words[at + step] == "month":
@@ -157,7 +155,7 @@ def _find_months(line: Line, at: int, present: Present) -> Match[list[tuple[int,
 
 
 def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `the 15th`: the next day of this number."""
+    """Find `the 15th`, the next day with this number."""
     start = line.skip(at, "the")
     if not line.has_number(start):
         return None
@@ -195,7 +193,7 @@ def _with_year(
 
 
 def _find_year(line: Line, at: int) -> tuple[int, int]:
-    """Find `2027`, `, 2027`, and at the end of the text `27`: the year, or 0, and what follows."""
+    """Return the year of `2027`, `, 2027` or a final `27`, or 0, and the next token."""
     start = line.skip(at, ",")
     number, digits = line.number(start), line.digits(start)
     if _starts_time(line, start):

@@ -1,4 +1,4 @@
-"""A day that a text names, and how sure it is."""
+"""Model of a recognized day."""
 
 from datetime import date
 from enum import Enum, auto
@@ -11,22 +11,20 @@ class Reference(Enum):
     """Kind of reference to a day."""
 
     ABSOLUTE = auto()
-    """By its place in the calendar, `15 march`."""
+    """By date, as in `15 march`."""
     WEEKDAY = auto()
-    """By its weekday, which can also check a date."""
+    """By weekday, which can also confirm a date."""
     RELATIVE = auto()
-    """By its distance from today, `tomorrow`."""
+    """By distance from today, as in `tomorrow`."""
 
 
 class Day(NamedTuple):
-    """A day.
+    """Recognized day.
 
     Attributes:
-        day: The day.
-        reference: Kind of reference in the text.
         confidence: Positions in which it counts without another part of a due.
         part: Part of the day in its name, as in `tonight`, or None.
-        other: Alternative day that the text can mean, or None.
+        other: Second day that the text can mean, or None.
     """
 
     day: date
@@ -37,7 +35,7 @@ class Day(NamedTuple):
 
 
 class NamedDay(NamedTuple):
-    """A day, and the tokens that name it: from the start to that before the end."""
+    """Day, with the half-open range of the tokens that name it."""
 
     day: Day
     start: int

@@ -19,19 +19,12 @@ _AFTER_FRACTION = frozenset({
     "cup", "cups", "empty", "full", "inch", "inches", "lb", "lbs", "mile", "miles", "of", "oz",
     "pint", "pints", "tbsp", "tsp", "yard", "yards",
 })  # fmt: skip
-# With the day that is a name, at the start of a text.
+# Fractions and `9/11`, which are not dates at the start of a text.
 _COMMON_FRACTIONS = ([1, 2], [1, 3], [2, 3], [1, 4], [3, 4], [9, 11])
 
 
 class _Chain(NamedTuple):
-    """Numbers with one mark between them, without blanks.
-
-    Attributes:
-        numbers: The numbers.
-        digits: How many digits each has.
-        mark: The mark.
-        end: Number of the token after them.
-    """
+    """Numbers joined by one kind of mark, their counts of digits, and the next token."""
 
     numbers: list[int]
     digits: list[int]
@@ -42,8 +35,8 @@ class _Chain(NamedTuple):
 def find_numeric_date(line: Line, at: int, present: Present) -> Match[Day] | None:
     """Find a date in digits.
 
-    Year, month and day have `-` or `/` between them; with `.` the day is before the month. With `/`
-    and `-` both orders are in use, so a date can have two meanings.
+    With `.`, the day precedes the month. With `/` and `-`, both orders are in use, so a date can be
+    ambiguous unless it starts with the year.
     """
     chain = _find_chain(line, at)
     if chain is None:
@@ -86,7 +79,7 @@ def _find_year_first(chain: _Chain) -> Match[Day] | None:
 
 def _find_year_last(chain: _Chain) -> Match[Day] | None:
     first, second, year = chain.numbers
-    # With two digits and `-` it is a number of another kind.
+    # With `-`, a year of two digits is more likely another kind of number.
     has_short_year = chain.digits[2] == _TWO_DIGITS and chain.mark != "-"
     if chain.digits[2] != _FOUR_DIGITS and not has_short_year:
         return None
@@ -102,7 +95,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
     days = [_next(second, first, present)]
     end = chain.end
     if chain.mark == ".":
-        # Without the second dot it is a number.
+        # Without the second dot, it is a decimal number.
         if not line.is_attached(end, "."):
             return None
         end += 1
@@ -117,7 +110,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
 
 
 def _is_fraction(line: Line, at: int, chain: _Chain) -> bool:
-    """Return whether numbers are not a date: `24/7`, `5/6 of the pie`."""
+    """Return whether numbers are not a date, as in `24/7` and `5/6 of the pie`."""
     if chain.numbers == _ALWAYS:
         return line.words[at - 1] not in _BEFORE_DATE and line.words[at - 1] not in WEEKDAYS
     return chain.numbers[0] < chain.numbers[1] and line.words[chain.end] in _AFTER_FRACTION

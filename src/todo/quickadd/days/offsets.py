@@ -1,4 +1,4 @@
-"""Times from now: `in 3 days`, `+15min`, `2 weeks from now`, `next hour`, `a week from friday`."""
+"""Offsets: `in 3 days`, `+15min`, `2 weeks from now`, `next hour`, `a week from friday`."""
 
 from datetime import date, datetime
 from typing import Final
@@ -14,8 +14,6 @@ _IN = frozenset({"in", "within", "after"})
 _LATER = frozenset({"later", "hence"})
 _FROM = frozenset({"from", "after"})
 _NEXT = {"hour": Duration(minutes=60), "minute": Duration(minutes=1)}
-
-
 STARTS: Final = frozenset({
     *_IN, *CARDINALS, *APPROXIMATELY, "+", "a", "an", "half", "next", "now", "quarter",
 })  # fmt: skip
@@ -23,7 +21,7 @@ STARTS: Final = frozenset({
 
 @memoized
 def find_offset(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
-    """Find a length of time from now, or from a day: a day, or an instant in the user's zone."""
+    """Find an offset; return the resulting day, or the instant in the user's zone."""
     if not line.has_number(at) and line.words[at] not in STARTS:
         return None
     found = _find_length(line, at)
@@ -61,7 +59,7 @@ def _find_within(line: Line, at: int) -> Match[Duration] | None:
 
 
 def _skip_time(line: Line, at: int) -> int:
-    """Return the token after the `time` of `in 2 weeks' time` and `in a week's time`."""
+    """Return the token after `time` in `in 2 weeks' time` and `in a week's time`."""
     if line.words[at] in APOSTROPHES and line.words[at + 1] == "s":
         return at + 3 if line.words[at + 2] == "time" else at
     end = line.skip_any(at, APOSTROPHES) + 1

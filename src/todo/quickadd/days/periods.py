@@ -1,4 +1,4 @@
-"""Days of a period: `eom`, `end of the month`, `mid march`, `start of next week`."""
+"""Start, middle or end of a period: `eom`, `end of the month`, `mid march`."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -22,7 +22,7 @@ _MIDDLE_OF_A_WEEK, _END_OF_A_WEEK = 2, 6
 
 
 def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find the start, the middle or the end of a period; the next such day, today counts."""
+    """Find the start, middle or end of a period: the next such day, today included."""
     unit = _UNITS.get(line.words[at])
     if unit is not None:
         return Match(Day(_find_next(unit, "end", 0, present), Reference.RELATIVE), at + 1)
@@ -60,7 +60,7 @@ def _find_next(unit: str, edge: str, steps: int, present: Present) -> date:
 
 
 def edge_of(unit: str, edge: str, steps: int, present: Present) -> date:
-    """Return the start, the middle or the end of a period, so many from this one."""
+    """Return the start, middle or end of a period, `steps` after the current one."""
     if unit == "day":
         return present.today + timedelta(days=steps)
     if unit == "week":

@@ -1,4 +1,4 @@
-"""The present moment, and the calendar around it."""
+"""Current time in the user's zone, and calendar arithmetic."""
 
 import calendar
 from dataclasses import dataclass
@@ -13,60 +13,54 @@ _FEBRUARY = 2
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """Now, in the zone of the user.
-
-    Attributes:
-        now: The instant, in UTC.
-        zone: The zone of the user.
-        today: The day that it is there.
-    """
+    """Current instant in UTC, and the current day in the user's zone."""
 
     now: datetime
     zone: tzinfo
     today: date
 
     def weekday_after(self, weekday: int, *, today_counts: bool = False) -> date:
-        """Return the next day that is a weekday."""
+        """Return the next day with a weekday."""
         days = (weekday - self.today.weekday()) % _WEEK
         return self.today + timedelta(days=days or (0 if today_counts else _WEEK))
 
     def week(self, weeks: int) -> date:
-        """Return the Monday of a week; 0 is this one."""
+        """Return the Monday of a week, relative to the current one (0)."""
         return self.today + timedelta(days=weeks * _WEEK - self.today.weekday())
 
     def month(self, months: int) -> date:
-        """Return the first day of a month; 0 is this one."""
+        """Return the first day of a month, relative to the current one (0)."""
         return add_months(self.today.replace(day=1), months) or self.today
 
 
 def make_present(now: datetime, zone: tzinfo) -> Present:
-    """Return the present of a user in a zone."""
+    """Return the current time and day in a zone."""
     return Present(now.astimezone(UTC), zone, now.astimezone(zone).date())
 
 
 def add_months(day: date, months: int) -> date | None:
-    """Return the same day of another month, or its last; None outside of the calendar."""
+    """Return the same day of another month, or its last day; None outside of the calendar."""
     year, month = divmod(day.year * _MONTHS + day.month - 1 + months, _MONTHS)
     return make_date(year, month + 1, min(day.day, days_of_month(year, month + 1)))
 
 
 def days_of_month(year: int, month: int) -> int:
-    """Return the number of days of a month."""
+    """Return the number of days in a month."""
     if month == _FEBRUARY:
         return 28 + calendar.isleap(year)
     return 30 + (month + month // 8) % 2
 
 
 def make_date(year: int, month: int, day: int) -> date | None:
-    """Return a date, or None when the calendar of tasks does not have it."""
+    """Return a date; None if it does not exist or is outside of the calendar of tasks."""
     if not (1 <= month <= _MONTHS and EARLIEST.year <= year <= LATEST.year):
         return None
     return date(year, month, day) if 1 <= day <= days_of_month(year, month) else None
 
 
 def next_date(today: date, month: int, day: int) -> date | None:
-    """Return the next day with this number in this month; today counts."""
-    # The 29th of February can be eight years away.
+    """Return the next date with this month and day, today included."""
+    # The next 29 February can be eight years away.
     for year in range(today.year, today.year + 9):
         found = make_date(year, month, day)
         if found is not None and found >= today:
@@ -75,8 +69,8 @@ def next_date(today: date, month: int, day: int) -> date | None:
 
 
 def next_day_of_month(today: date, day: int) -> date | None:
-    """Return the next day with this number; today counts."""
-    # Two months in a row can be too short only for a day that no month has.
+    """Return the next date with this day of the month, today included."""
+    # One of two consecutive months has 31 days.
     for months in range(3):
         first = add_months(today.replace(day=1), months)
         found = first and make_date(first.year, first.month, day)
@@ -86,7 +80,7 @@ def next_day_of_month(today: date, day: int) -> date | None:
 
 
 def nth_weekday(year: int, month: int, nth: int, weekday: int) -> date | None:
-    """Return the nth weekday of a month, from its end for a negative nth."""
+    """Return the nth weekday of a month; a negative nth counts from the end."""
     if nth > 0:
         first = date(year, month, 1).weekday()
         return make_date(year, month, 1 + (weekday - first) % _WEEK + (nth - 1) * _WEEK)

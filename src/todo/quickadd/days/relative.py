@@ -1,4 +1,4 @@
-"""Days by their distance from today: `tomorrow`, `next friday`, `this weekend`."""
+"""Days relative to today: `tomorrow`, `next friday`, `this weekend`."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -27,9 +27,7 @@ _BEFORE_A_NOUN = frozenset({
     "a", "an", "the", "this", "that", "my", "his", "her", "our", "their", "its", "of", "in",
     "to", "from", "with", "under", "i", "he", "she", "it", "we", "they", "who", "and", "for",
 })  # fmt: skip
-"""Words before the noun or the verb that a short weekday can be: `the sun`, `he sat`."""
-
-
+"""Words after which a short weekday is a noun or a verb: `the sun`, `he sat`."""
 _BETWEEN = frozenset({*JOINING, ","})
 _TO = frozenset({*DASHES, "to"})
 _AFTER_DAY = frozenset({
@@ -43,7 +41,7 @@ STARTS: Final = frozenset({
 
 @memoized
 def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day by its distance from today."""
+    """Find a day relative to today."""
     if line.words[at] not in STARTS:
         return None
     for find in (_find_name, _find_weekday, _find_next, find_period_day, _find_this):
@@ -54,7 +52,7 @@ def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def find_start_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day from which another one is counted: `tomorrow`, `friday`."""
+    """Find a day from which another can be counted: `tomorrow`, `friday`."""
     return _find_name(line, at, present) or _find_weekday(line, at, present)
 
 
@@ -112,7 +110,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _is_joined(line: Line, at: int, end: int) -> bool:
-    """Return whether another weekday makes a short one sure, `sat or sun`, `mon wed`."""
+    """Return whether a neighboring weekday confirms a short one, as in `sat or sun`."""
     if line.words[end] in WEEKDAYS and line.words[at - 1] not in _BEFORE_A_NOUN:
         return True
     if line.words[at - 1] in WEEKDAYS and line.words[at - 2] not in _BEFORE_A_NOUN:
@@ -123,7 +121,7 @@ def _is_joined(line: Line, at: int, end: int) -> bool:
 
 
 def _is_before_clock(line: Line, at: int) -> bool:
-    """Return whether a time or a range of times makes a short weekday sure, `sat 8-11pm`."""
+    """Return whether a time or a range of times confirms a short weekday, as in `sat 8-11pm`."""
     clock = find_clock(line, at)
     if (
         clock is not None
@@ -190,7 +188,7 @@ def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
 
 
 def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `this weekend`, `this evening`, `this month`."""
+    """Find `this weekend` and `this evening`."""
     if line.words[at] != "this":
         return None
     word = line.words[at + 1]

@@ -1,4 +1,4 @@
-"""Dues in the abbreviations of Taskwarrior, only behind `due:`: `due:5d`, `due:som`, `due:june`."""
+"""Dues in Taskwarrior's abbreviations, only after `due:`: `due:5d`, `due:som`, `due:june`."""
 
 import re
 from datetime import date, datetime, timedelta
@@ -14,12 +14,12 @@ _EDGES = {"s": "start", "e": "end"}
 _UNITS = {"d": "day", "w": "week", "m": "month", "q": "quarter", "y": "year"}
 _STEPS = {"c": 0, "n": 1}
 _FRIDAY, _WEEK = timedelta(days=4), timedelta(days=7)
-# `m` is a minute or a month.
+# `m` can be a minute or a month.
 _NOT_UNITS = frozenset({"m"})
 
 
 def find_taskwarrior_due(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
-    """Find a name right after `due:`; elsewhere these are other words, `sow the seeds`."""
+    """Find an abbreviation after `due:`; elsewhere it can be a word, as in `sow the seeds`."""
     if line.words[at - 2] != "due" or line.words[at - 1] != ":" or line[at - 1].is_spaced:
         return None
     if not line[at].is_spaced:

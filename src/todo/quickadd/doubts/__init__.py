@@ -1,1 +1,1 @@
-"""Questions that a text leaves open."""
+"""Questions about ambiguous texts."""

@@ -25,7 +25,7 @@ Placed = tuple[Found, Due]
 
 
 def ask_alternatives(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
-    """Return the question which of several dues is meant, or None."""
+    """Return the question about which of several dues is meant, or None."""
     joined = _find_joined(line, dues)
     if joined:
         start, end = joined[0][0].start, joined[-1][0].end
@@ -52,9 +52,9 @@ def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
 
 
 def _complete(line: Line, dues: Sequence[Placed], present: Present) -> list[tuple[str, bool]]:
-    """Return the texts of dues, and whether they lie ahead.
+    """Return the texts of dues, and whether they are in the future.
 
-    A time gets the day that another one has beside its time.
+    A time without a day gets the day of another due with a time.
     """
     dated = [due.days for _, due in dues if due.days and due.clock is not None]
     shared: Sequence[NamedDay] = dated[0] if dated else ()
@@ -85,7 +85,7 @@ def _is_over(due: Due, days: Sequence[NamedDay], present: Present) -> bool:
 
 
 def ask_range(line: Line, placed: tuple[Found, Range]) -> Question:
-    """Return the question for a time with a range of days: once, or on each of them."""
+    """Return the question for a time on a range of days: on one day, or on each."""
     place, value = placed
     choices = [_text_of(line, [named]) for named in value.days]
     if all(named.day.reference is Reference.WEEKDAY for named in value.days):
@@ -100,7 +100,7 @@ def _text_of(line: Line, days: Sequence[NamedDay]) -> str:
 
 
 def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
-    """Return the question for `move the 3pm call to 4pm`: the first one is not the due."""
+    """Return the question for `move the 3pm call to 4pm`, where the first time is not the due."""
     for first, second in itertools.pairwise(dues):
         if not _between(line, first, second).rstrip().endswith(" to"):
             continue
@@ -117,10 +117,9 @@ def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question
 
 
 def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
-    """Return the question for `bins thursday, recycling friday`: each may be a task of its own.
+    """Return the question for `bins thursday, recycling friday`, which may be two tasks.
 
-    The second due ends or opens its part of the text; in `tomorrow, buy cake for the friday fair`
-    it does not.
+    The second due must start or end its clause, unlike in `tomorrow, buy cake for the friday fair`.
     """
     for first, second in itertools.pairwise(due for due in dues if due[1].is_dated):
         between = _between(line, first, second)
@@ -134,7 +133,7 @@ def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
 
 
 def ask_last(line: Line, dues: Sequence[Placed]) -> Question | None:
-    """Return the question for `sunday dinner shopping saturday`: the first can name a noun."""
+    """Return the question for `sunday dinner shopping saturday`, where a day may name a noun."""
     place, due = dues[-1]
     is_bare = bool(due.days) and place.start == line[due.days[0].start].start
     end = next(at for at in range(len(line) + 1) if line[at].start >= place.end)

@@ -1,4 +1,4 @@
-"""Dues that need an answer first: `by feb 30`, `due sunday midnight`, `friday 15`."""
+"""Dues that are impossible or unclear: `by feb 30`, `due sunday midnight`."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -26,7 +26,7 @@ _FEBRUARY = 2
 def ask_midnight(
     line: Line, at: int, end: int, days: Sequence[NamedDay], clock: Clock | None, present: Present
 ) -> Question | None:
-    """Return the question at which end of a day the midnight of a deadline is, or None."""
+    """Return the question about which midnight of a day a deadline means, or None."""
     is_midnight = clock is not None and clock.confidence is Confidence.AT_END and clock.hour == 0
     has_deadline = not DEADLINES.isdisjoint(line.words[at:end]) or line.words[at - 1] in _ENDING
     if not is_midnight or not days or not has_deadline:
@@ -42,7 +42,7 @@ def ask_midnight(
 
 
 def find_impossible_date(line: Line, at: int, present: Present) -> Match[Question] | None:
-    """Find a day that its month does not have, `june 31`, `2027-02-29`."""
+    """Find a day that does not exist, such as `june 31` or `2027-02-29`."""
     if not line.has_any(_IN_DATES):
         return None
     found = _find_parts(line, at)

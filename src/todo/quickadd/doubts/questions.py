@@ -14,12 +14,12 @@ _WEEK = 7
 
 
 def render_day(day: date) -> str:
-    """Return a day as a text with one meaning."""
+    """Return a day as an unambiguous text."""
     return f"{day.day} {MONTH_NAMES[day.month - 1]} {day.year}"
 
 
 def days_ahead(days: Sequence[date], present: Present) -> list[date]:
-    """Return the days that are not over: only these are offered."""
+    """Return the days that are not in the past, which are offered as choices."""
     return [day for day in days if day >= present.today]
 
 
@@ -28,9 +28,9 @@ def _plain(text: str) -> str:
 
 
 def settle_days(line: Line, days: Sequence[NamedDay], present: Present) -> date | Question:
-    """Return the day that one or two days mean together, or the question which is meant.
+    """Return the day that one or two recognized days mean together, or a question.
 
-    A weekday checks a date, or decides between the two that a date can be.
+    A weekday confirms a date, or chooses between the two meanings of an ambiguous date.
     """
     start, end = line[days[0].start].start, line[days[-1].end - 1].end
     meant = [_possible(named.day) for named in days]
@@ -79,7 +79,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
         f"{render_day(day)} is a {WEEKDAY_NAMES[day.weekday()]}, not a {WEEKDAY_NAMES[weekday]}; "
         "correct the date or the weekday"
     )
-    # The nearest one: at most three days before or after, but not over.
+    # The nearest such weekday, at most three days away, unless it is in the past.
     nearest = day + timedelta(days=(weekday - day.weekday() + 3) % _WEEK - 3)
     nearest += timedelta(days=_WEEK if nearest < present.today else 0)
     choices = tuple(render_day(each) for each in days_ahead([day, nearest], present))
@@ -87,7 +87,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
 
 
 def ask_several(start: int, end: int, texts: Sequence[str], is_ahead: Sequence[bool]) -> Question:
-    """Return the question which of several dues is meant; those that are over are not offered."""
+    """Return the question about which of several dues is meant; past ones are not offered."""
     plain = [_plain(text) for text in texts]
     choices = tuple(itertools.compress(plain, is_ahead))
     message = f"{' and '.join(plain)} are different dues; write one of them"
@@ -95,7 +95,7 @@ def ask_several(start: int, end: int, texts: Sequence[str], is_ahead: Sequence[b
 
 
 def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
-    """Return the question whether a number is an hour or a day of the month."""
+    """Return the question about whether a number is an hour or a day of the month."""
     message = (
         f"{text} can be {' or '.join(choices)}; write at before an hour, or the month of a day"
     )
@@ -103,14 +103,14 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
 
 
 def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
-    """Return the question for a due that is not one in the calendar or on the clock."""
+    """Return the question for a due that is impossible or unclear."""
     remedy = " or ".join(choices) or "a date that is not over"
     message = f"{_plain(text)} is ambiguous; write {remedy}"
     return Question(start, end, "ambiguous-date", message, tuple(choices))
 
 
 def ask_part(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
-    """Return the question for a text that was understood only in part."""
+    """Return the question for a text that is only partly understood."""
     message = (
         f"{_plain(text)} is not understood; write it in another way, or put it in quotation marks"
     )
@@ -118,14 +118,14 @@ def ask_part(start: int, end: int, text: str, choices: tuple[str, ...]) -> Quest
 
 
 def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
-    """Return the question for the last day of a recurrence."""
+    """Return the question about the last day of a recurrence."""
     example = choices[0] if choices else "until 31 March 2027"
     message = f"{_plain(text)} does not name the last day; write a date, such as {example}"
     return Question(start, end, "ambiguous-date", message, choices)
 
 
 def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Question:
-    """Return the question what a due that is over should be."""
+    """Return the question for a due in the past."""
     if isinstance(due, datetime):
         said, again = f"{render_day(due.date())} {due:%H:%M}", f"tomorrow at {due:%H:%M}"
         following = next_date(present.today, due.month, due.day)
@@ -141,7 +141,7 @@ def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Qu
 
 
 def ask_due(start: int, end: int) -> Question:
-    """Return the question for the due that a reminder needs."""
+    """Return the question for a reminder without a due."""
     message = "a reminder needs a due; add one, such as tomorrow 17:00, or remove the reminder"
     return Question(start, end, "no-due", message)
 

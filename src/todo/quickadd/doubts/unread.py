@@ -1,4 +1,4 @@
-"""Words that only make sense with a due beside them, and stay in the title: `every`, `except`."""
+"""Unparsed words next to a due that belong to its meaning, such as `every` and `except`."""
 
 from collections.abc import Sequence
 
@@ -38,18 +38,12 @@ _APPOINTMENTS = frozenset({
     "dinner", "doctor", "doctors", "doc", "gp", "haircut", "interview", "lunch", "meet", "meeting",
     "optician", "physio", "supper", "vet",
 })  # fmt: skip
-"""Words before an hour that has no `at`, `dentist 3 on tuesday`."""
+"""Words before an hour without `at`, as in `dentist 3 on tuesday`."""
 _ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL, *_JOINING})
 
 
 def ask_unread(line: Line, spans: Sequence[Span], *, has_time: bool) -> Question | None:
-    """Return the question for a due that covers only part of the text's meaning, or None.
-
-    Args:
-        line: The text.
-        spans: What was recognized, in order.
-        has_time: Whether the due has a time of day.
-    """
+    """Return the question for a due next to words that were not parsed, or None."""
     recognized = [span for span in spans if span.kind in {"due", "recurrence"}]
     if recognized and not has_time and line.has_any(_APPOINTMENTS):
         hour = _ask_hour(line, recognized[0])
@@ -77,7 +71,7 @@ def ask_unread(line: Line, spans: Sequence[Span], *, has_time: bool) -> Question
 
 
 def _ask_hour(line: Line, span: Span) -> Question | None:
-    """Return the question for `dentist 3 on tuesday`: the number can be an hour."""
+    """Return the question for `dentist 3 on tuesday`, where the number may be an hour."""
     at = next(at for at in range(len(line)) if line[at].start == span.start) - 1
     is_number = at > 0 and 1 <= line.number(at) <= _MAX_HOUR and line.ends(at + 1)
     if not is_number or line.words[at - 1] not in _APPOINTMENTS:
@@ -98,7 +92,7 @@ def _is_unread_before(line: Line, at: int) -> bool:
 
 
 def _find_more(line: Line, last: int, span: Span) -> int:
-    """Return the last unread token that belongs to a part, or the last token of the part."""
+    """Return the last unparsed token that belongs to a span, or the last one of the span."""
     word, after = line.words[last + 1], line.words[last + 2]
     if span.kind == "due":
         numbers = _find_more_numbers(line, last)
@@ -116,7 +110,7 @@ def _find_more(line: Line, last: int, span: Span) -> int:
 
 
 def _find_several(line: Line) -> tuple[int, int] | None:
-    """Find `twice a week`, `3 times daily`: the first and the last token."""
+    """Find `twice a week`, `3 times daily`; return the first and the last token."""
     if not line.has_any(_SEVERAL):
         return None
     for at in range(1, len(line)):
@@ -133,7 +127,7 @@ def _find_several(line: Line) -> tuple[int, int] | None:
 
 
 def _find_more_numbers(line: Line, last: int) -> int:
-    """Find the last token of `at 9, 12 and 5`, `march 20, 21` behind its first, or this one."""
+    """Return the last token of a list such as `at 9, 12 and 5`, or the given one."""
     is_ordinal = line.words[last] in SUFFIXES and line.has_number(last - 1)
     if not is_ordinal and not line.has_number(last) and line.words[last] not in _HALVES:
         return last

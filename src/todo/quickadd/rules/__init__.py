@@ -1,1 +1,1 @@
-"""Recurrence: its rule, its bounds and its first due."""
+"""Recognizers of recurrences, with their bounds and first due."""

@@ -25,11 +25,11 @@ _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """The day from which a recurrence starts.
+    """First day of a recurrence.
 
     Attributes:
-        days: The day, behind its weekday if that is named.
-        is_due: Without a recurrence the start is the due.
+        days: Day, after its weekday if the text has both.
+        is_due: Whether the start is the due if there is no recurrence.
     """
 
     days: tuple[NamedDay, ...]
@@ -38,11 +38,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """The last day of a recurrence.
+    """Last day of a recurrence.
 
     Attributes:
-        days: The day, behind its weekday if that is named.
-        clock: The time in UTC of the last instant on that day, or None.
+        days: Day, after its weekday if the text has both.
+        clock: Time of the end on that day in UTC, or None.
     """
 
     days: tuple[NamedDay, ...]
@@ -65,14 +65,14 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class UnclearEnd:
-    """An end of a recurrence that is not a day."""
+    """End of a recurrence that is not a day."""
 
     question: Question
 
 
 @dataclass(frozen=True, slots=True)
 class FromCompletion:
-    """The next due is counted from completion."""
+    """Bound that counts the next due from the completion."""
 
 
 End = Until | Lasting | Times | UnclearEnd
@@ -80,7 +80,7 @@ Bound = Start | End | FromCompletion
 
 
 def find_bound(line: Line, at: int, present: Present) -> Match[Bound] | None:
-    """Find a bound that starts at a token; without a recurrence it is only text."""
+    """Find a bound that starts at a token."""
     found = _find_any(line, at, present)
     return found if found is not None and line.ends(found.end) else None
 
@@ -115,7 +115,7 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 
 def _find_instant(line: Line, days: tuple[NamedDay, ...], end: int) -> Match[Bound] | None:
-    """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, as a rule in words has it."""
+    """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, from `describe_rule`."""
     has_time = line.words[end] == "at" and line.words[end + 2] == line.words[end + 4] == ":"
     if not has_time or line.words[end + 6] != "utc":
         return None

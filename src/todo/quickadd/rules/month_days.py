@@ -14,7 +14,7 @@ _DAYS_OF_A_MONTH = 31
 _MAX_DAYS = 31
 _LEAP_YEAR = 2000
 _MONTHLY = Frequency.MONTHLY
-# Beside the numbers of the weekdays.
+# Nouns besides the numbers of the weekdays.
 _DAY, _WORKDAY = 7, 8
 _PERIODS = frozenset({"day", "week", "month", "year", "quarter"})
 WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
@@ -27,13 +27,13 @@ WORKDAY_STARTS: Final = frozenset(words.split()[0] for words in _WORKDAY_NAMES)
 
 @memoized
 def find_month_days(line: Line, at: int) -> Match[Rule] | None:
-    """Find days of a month; with a month's name the rule is yearly."""
+    """Find days of a month; with a named month, the rule is yearly."""
     found = [each for each in (_find_items(line, at), _find_in_year(line, at)) if each is not None]
     return max(found, key=lambda each: each.end, default=None)
 
 
 def find_workday(line: Line, at: int) -> int:
-    """Return the token after `weekday` or one of its other names, or -1."""
+    """Return the token after `weekday` or a synonym, or -1."""
     return max(line.phrase(at, words) for words in _WORKDAY_NAMES)
 
 
@@ -113,12 +113,12 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
 
 
 class _Item(NamedTuple):
-    """A day of a month.
+    """Day of a month.
 
     Attributes:
-        place: Which one, negative from the end.
-        noun: The number of a weekday, or a day or a working day.
-        is_bare: Without a noun it is a day of the month, or has the noun of the next one.
+        place: Ordinal number, negative from the end.
+        noun: Number of a weekday, `_DAY` or `_WORKDAY`.
+        is_bare: Whether the text has no noun here; it may follow in the next item.
     """
 
     place: int
@@ -146,12 +146,12 @@ def _find_item(line: Line, at: int) -> Match[_Item] | None:
 
 
 def _is_of_month(line: Line, at: int) -> bool:
-    """Return whether this is the rest of `first of every month`."""
+    """Return whether a token continues `first` as in `first of every month`."""
     return line.words[at] == "of" and line.words[at + 1] in {"each", "every", "month", "the"}
 
 
 def _make_rule(items: list[_Item]) -> Rule | None:
-    """Return the rule of these days, or None when no rule has them all."""
+    """Return the rule with these days, or None if no rule can have all of them."""
     if not items:
         return None
     nouns = {item.noun for item in items if not item.is_bare} or {_DAY}
@@ -187,7 +187,7 @@ def _find_place(line: Line, at: int) -> Match[int] | None:
 
 
 def _find_of(line: Line, found: Match[Rule]) -> Match[Rule]:
-    """Find the month behind a day: `of the month`, `of march`."""
+    """Find the month after a day: `of the month`, `of march`."""
     rule, end = found
     for words in ("of the month", "of month", "in the month"):
         after = line.phrase(end, words)

@@ -36,7 +36,7 @@ ADVERBS: Final = {
     "annually": Rule(Frequency.YEARLY),
 }
 RECURRING: Final = frozenset({*EVERY, *ADVERBS})
-# After `daily`: any other word is a noun that `daily` describes, such as a report.
+# Words that may follow `daily`, unlike the noun in `daily report`.
 _AFTER_ADVERB = frozenset({
     "after", "at", "beginning", "by", "ending", "for", "from", "in", "on", "remind", "reminder",
     "starting", "till", "until",
@@ -45,13 +45,7 @@ _AFTER_ADVERB = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A recurrence.
-
-    Attributes:
-        rule: The rule, without its end.
-        basis: Basis of the next due.
-        part: The part of the day, or None.
-    """
+    """Recurrence: a rule without its end, the basis of the next due, and a part of the day."""
 
     rule: Rule
     basis: RecurrenceFrom = "schedule"
@@ -59,7 +53,7 @@ class Repeat:
 
 
 def is_adverb(line: Line, at: int) -> bool:
-    """Return whether `daily` before a token is a recurrence, and does not belong to a noun."""
+    """Return whether `daily` before a token is a recurrence, not the adjective of a noun."""
     return not line.has_word(at) or line.words[at] in _AFTER_ADVERB
 
 

@@ -1,4 +1,4 @@
-"""The rest of a recurrence: its days, its months, the part of the day."""
+"""Qualifiers of a recurrence: days, months, part of the day."""
 
 from dataclasses import replace
 
@@ -15,18 +15,12 @@ _PARTS_OR_PLURALS = DAY_PARTS | PLURAL_PARTS
 
 
 def qualified(line: Line, found: Match[Rule]) -> Match[Repeat]:
-    """Return a recurrence with the rest of it, which is behind its pattern."""
+    """Return the recurrence of a rule, extended by the qualifiers after it."""
     return qualify(line, Match(Repeat(found.value), found.end), found.end)
 
 
 def qualify(line: Line, found: Match[Repeat], at: int) -> Match[Repeat]:
-    """Find the rest of a recurrence: its days, its months, the part of the day.
-
-    Args:
-        line: The text.
-        found: The recurrence up to here.
-        at: Number of the token at which its pattern starts, such as `morning`.
-    """
+    """Return a recurrence extended by its qualifiers; `at` is the first token of its pattern."""
     repeat, end = found
     part = DAY_PARTS.get(line.words[at]) if at < end else None
     repeat = replace(repeat, part=part)
@@ -74,13 +68,13 @@ def _find_days_behind(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
 
 
 def _is_days_of_month(line: Line, days: Match[Rule]) -> bool:
-    """Return whether these are days of `every month`, not the `1st floor`."""
+    """Return whether these are days of `every month`, unlike in `1st floor`."""
     is_named = bool(days.value.by_day)
     return days.value.frequency is Frequency.MONTHLY and (is_named or is_adverb(line, days.end))
 
 
 def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:
-    """Find `with weeks from sunday`, as a rule in words has it."""
+    """Find `with weeks from sunday`, from `describe_rule`."""
     start = line.phrase(at, "with weeks from")
     weekday = WEEKDAYS.get(line.words[start]) if start > 0 else None
     if weekday is None:
@@ -89,7 +83,7 @@ def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | Non
 
 
 def _find_on(line: Line, at: int, rule: Rule) -> Match[Rule] | None:
-    """Find the days that a bare period has behind `on`."""
+    """Find the days after `on` for a period without days."""
     start = line.skip(at, "the")
     if rule.frequency in {Frequency.WEEKLY, Frequency.DAILY}:
         found = find_weekdays(line, start) or find_day_set(line, start)

@@ -124,7 +124,7 @@ def _find_once(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _is_weekday(line: Line, at: int) -> bool:
-    """Return whether `weekly` has a weekday or a date behind it, which is its first due."""
+    """Return whether a weekday or a date, the first due, follows `weekly`."""
     word = line.words[at]
     if word in MONTHS:
         return line.has_number(at + 1)

@@ -20,14 +20,9 @@ _VAGUE = frozenset({
 
 
 def find_unclear_end(line: Line, at: int, present: Present) -> Match[Question] | None:
-    """Find an end that is not a day, and ask for the day.
+    """Find an end after `until` that is not a day, and return the question about the day.
 
-    A month or a year can be meant with or without its days; a season is not in the grammar.
-
-    Args:
-        line: The text.
-        at: Number of the token `until`.
-        present: The present.
+    A month or a year may be included or excluded; seasons and holidays have no dates here.
     """
     start = line.skip_attached(at + 1, ":")
     start = line.skip_any(start, _BEFORE)
@@ -44,7 +39,7 @@ def find_unclear_end(line: Line, at: int, present: Present) -> Match[Question] |
 
 
 def _find_period(line: Line, at: int, present: Present) -> Match[tuple[date, date]] | None:
-    """Find a month, a month and its year, or a year: its first day, and the first day after it."""
+    """Find a month or a year; return its first day, and the first day after it."""
     month, year = MONTHS.get(line.words[at]), _year_at(line, at)
     if year:
         return Match((date(year, 1, 1), date(year, _DECEMBER, _LAST) + _DAY), at + 1)

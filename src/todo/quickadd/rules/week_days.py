@@ -10,7 +10,7 @@ from todo.schedule.rule import Frequency, Rule
 _WEEK = tuple((0, weekday) for weekday in range(7))
 _WEEKEND = ((0, 5), (0, 6))
 _MAX_WEEKDAYS = 7
-# As timetables of American schools have them.
+# Abbreviations in timetables of American schools.
 _TIMETABLE_DAYS: Final = {
     **dict.fromkeys(("mwf", "m w f", "m / w / f"), ((0, 0), (0, 2), (0, 4))),
     **dict.fromkeys(
@@ -27,7 +27,7 @@ STARTS: Final = frozenset(
 
 
 def find_day_set(line: Line, at: int) -> Match[Rule] | None:
-    """Find `weekday`, `weekend` or one of their other names."""
+    """Find `weekday`, `weekend` or a synonym."""
     days, end = _DAY_SETS.get(line.words[at]), at + 1
     if days is None:
         end = find_workday(line, at)

@@ -1,1 +1,1 @@
-"""Times of day and lengths of time."""
+"""Recognizers of times of day and durations."""

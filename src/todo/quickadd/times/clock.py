@@ -25,9 +25,9 @@ class Confidence(enum.IntEnum):
     """Confidence of a date or time that has no word such as `on` before it."""
 
     NEVER_ALONE = 0
-    """A bare number: only beside a part of a due."""
+    """Only next to another part of a due: a bare number."""
     WHOLE_TEXT = 1
-    """Only beside a part of a due, or as the whole text."""
+    """Also as the whole text."""
     AT_END = 2
     """Also at the end of the text."""
     AT_EDGE = 3
@@ -37,7 +37,7 @@ class Confidence(enum.IntEnum):
 
 
 class DayPart(enum.Enum):
-    """A part of the day; its value is the hour that it means."""
+    """Part of the day; the value is its default hour."""
 
     MORNING = 9
     AFTERNOON = 15
@@ -52,7 +52,7 @@ DAY_PARTS: Final = {
     "evening": DayPart.EVENING,
     "night": DayPart.NIGHT,
     "lunchtime": DayPart.LUNCHTIME,
-    # Australian, and as people type it.
+    # Australian and informal.
     "arvo": DayPart.AFTERNOON,
     "nite": DayPart.NIGHT,
 }
@@ -73,10 +73,10 @@ ZONES: Final[dict[str, tzinfo]] = {
 
 
 class Meridiem(enum.Enum):
-    """Rule by which a time without `am` or `pm` gets its half of the day."""
+    """Rule for the half of the day of a time without `am` or `pm`."""
 
     KNOWN = enum.auto()
-    """`5pm`, `17:30`, `09:00`."""
+    """Already decided: `5pm`, `17:30`, `09:00`."""
     MORNING = enum.auto()
     """`9:30`: in the morning, unless a part of the day is named."""
     BY_HOUR = enum.auto()
@@ -84,12 +84,10 @@ class Meridiem(enum.Enum):
 
 
 class Clock(NamedTuple):
-    """A time of day.
+    """Time of day.
 
     Attributes:
-        hour: Hour; 24 and more are on the next day, negative ones on the day before.
-        minute: The minute.
-        meridiem: Determines the half of the day.
+        hour: Hour; from 24 on the next day, negative on the day before.
         confidence: Positions in which it counts without another part of a due.
         zone: Time zone in the text, or None.
     """
@@ -102,11 +100,11 @@ class Clock(NamedTuple):
 
     @property
     def is_on_its_day(self) -> bool:
-        """Whether it is on the day that it is named with."""
+        """Whether the time is on the named day, not on the day before or after it."""
         return 0 <= self.hour < _HOURS
 
     def settle(self, part: DayPart | None) -> "Clock":
-        """Return the time with its half of the day decided: by the part of the day, or by habit."""
+        """Return the time with its half of the day decided by the part of the day or a default."""
         hour = self.hour
         if self.meridiem is Meridiem.KNOWN:
             return self
@@ -139,13 +137,7 @@ STARTS: Final = frozenset({*CARDINALS, *_FRACTIONS, "a", "an", "mid", "midday", 
 
 
 def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] | None:
-    """Find a time of day.
-
-    Args:
-        line: The text.
-        at: Number of the first token.
-        after_at: The word `at` is before it: four digits are a time as well.
-    """
+    """Find a time of day; after the word `at`, `1745` and `7.30` are times as well."""
     if line.is_numbered(at):
         return None
     found = _find_any(line, at)
@@ -162,7 +154,7 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
 
 
 def _find_four_digits(line: Line, at: int, *, after_at: bool) -> Match[Clock] | None:
-    """Find `0545`, and `1745` behind `at`."""
+    """Find `0545`, and `1745` after `at`."""
     has_zero = line.text[line[at].start] == "0"
     if not has_zero and not after_at:
         return None
@@ -173,7 +165,7 @@ def _find_four_digits(line: Line, at: int, *, after_at: bool) -> Match[Clock] | 
 
 
 def _find_dotted(line: Line, at: int) -> Match[Clock] | None:
-    """Find `7.30` behind `at`."""
+    """Find `7.30` after `at`."""
     is_time = line.digits(at + 2) == _TWO_DIGITS and not line[at + 2].is_spaced
     if not is_time:
         return None
@@ -181,7 +173,7 @@ def _find_dotted(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _is_verse(line: Line, at: int, clock: Match[Clock]) -> bool:
-    """Return whether a time is a place in a book, `read John 3:16`."""
+    """Return whether a time is a Bible verse, as in `read John 3:16`."""
     if clock.value.meridiem is not Meridiem.MORNING or line.words[at - 1] not in _BOOKS:
         return False
     is_all = line.is_first(at - 1) and line.is_last(clock.end)
@@ -218,7 +210,7 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
-    """Find `an hour before noon`, `2 hours before 1am`: a time of the same day or one beside it."""
+    """Find `an hour before noon`, `2 hours before 1am`: a time on the same or an adjacent day."""
     length = find_duration(line, at)
     if length is None or length.value.months or length.value.days:
         return None
@@ -229,7 +221,7 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
     start = base.value.settle(None)
     minutes = start.hour * _MINUTES + start.minute + direction * length.value.minutes
     if direction < 0 and line.words[base.end - 1] == "midnight":
-        # The midnight at the start of a day; an offset from it does not lead into the day before.
+        # A time before midnight is on the named day, not on the day before.
         minutes += _HOURS * _MINUTES
     if not -_HOURS <= minutes // _MINUTES < 2 * _HOURS:
         return None
@@ -315,7 +307,7 @@ def _skip_seconds(line: Line, at: int) -> int:
 
 
 def _find_meridiem(line: Line, at: int, *, needs_m: bool = False) -> Match[int] | None:
-    """Find `am`, `pm`, `a.m.`, `p m`, and `p` right behind minutes: the hours to add."""
+    """Find `am`, `pm`, `a.m.`, `p m`, or `p` right after minutes; return the hours to add."""
     token = line[at]
     if token.text in {"am", "pm"}:
         return Match(_NOON * (token.text == "pm"), at + 1)

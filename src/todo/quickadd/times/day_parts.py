@@ -1,4 +1,4 @@
-"""Parts of a day beside it: `friday morning`, `first thing tomorrow`, `friday eod`."""
+"""Parts of the day: `friday morning`, `first thing tomorrow`, `friday eod`."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ STARTS: Final = frozenset({*_END_STARTS, "at", "first", "in"})
 
 
 def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | None:
-    """Find `in the evening`, `at night`, and behind a day `morning` or `first thing`."""
+    """Find `in the evening`, `at night`, and after a day `morning` or `first thing`."""
     if line.words[at] not in _PART_STARTS:
         return None
     start = line.phrase(at, "in the")
@@ -35,7 +35,7 @@ def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | Non
 
 
 def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
-    """Find words before a day: `first thing`, or an end of business, which is the day itself."""
+    """Find `first thing` before a day, or an end of business, which has no part of the day."""
     if line.words[at] not in _OPENING_STARTS or line.words[at - 1] in _BEFORE_NOUN:
         # "corn on the cob", "the first thing"
         return None

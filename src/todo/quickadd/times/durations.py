@@ -1,4 +1,4 @@
-"""Lengths of time: `3 days`, `an hour and a half`, `1d, 2hr, and 5min`."""
+"""Durations: `3 days`, `an hour and a half`, `1d, 2hr, and 5min`."""
 
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -12,41 +12,41 @@ from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _DAY = 1440
 _IN_MONTHS: Final = frozenset({"month", "year"})
-# In minutes, and in months for a month and a year.
+# Sizes in minutes; those of a month and a year in months.
 _SIZES: Final[dict[Unit, int]] = {
     "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
 }  # fmt: skip
 APPROXIMATELY = frozenset({"about", "approx", "around", "approximately", "roughly", "~"})
 STARTS: Final = frozenset({*AMOUNT_STARTS, *APPROXIMATELY})
 _AFTER_NUMBER = frozenset({*UNITS, "fortnight", "fortnights", "m", "more"})
-# Longer than the calendar of tasks, and far from an overflow.
+# Longer than the calendar of tasks, but too short for an overflow.
 _MAX_MONTHS = 8_100 * 12
 _MAX_MINUTES = 8_100 * 366 * _DAY
 
 
 class Duration(NamedTuple):
-    """A length of time as people say it: a month is not a number of days."""
+    """Duration in calendar units: months, days and minutes are separate."""
 
     months: int = 0
     days: int = 0
     minutes: int = 0
 
     def after_day(self, day: date) -> date | None:
-        """Return the day so many months and days later; None past the calendar of tasks."""
+        """Return a day plus the months and days; None after the calendar of tasks."""
         moved = add_months(day, self.months)
         if moved is None or self.days > (LATEST - moved).days:
             return None
         return moved + timedelta(days=self.days)
 
     def before_day(self, day: date) -> date | None:
-        """Return the day so many months and days earlier; None before the calendar of tasks."""
+        """Return a day minus the months and days; None before the calendar of tasks."""
         moved = add_months(day, -self.months)
         if moved is None or self.days > (moved - EARLIEST).days:
             return None
         return moved - timedelta(days=self.days)
 
     def after(self, present: Present) -> date | datetime | None:
-        """Return the day, or with minutes the instant, so long from now; None past the calendar."""
+        """Return the day, or with minutes the instant, after now; None after the calendar."""
         day = self.after_day(present.today)
         if day is None or not self.minutes:
             return day
@@ -60,13 +60,13 @@ class Duration(NamedTuple):
 
     @property
     def total_minutes(self) -> int | None:
-        """The minutes, with 24 hours a day; None for months."""
+        """Duration in minutes, with 24 hours a day; None if it has months."""
         return None if self.months else self.days * _DAY + self.minutes
 
 
 @memoized
 def find_duration(line: Line, at: int) -> Match[Duration] | None:
-    """Find a length of time; each of its units is there once."""
+    """Find a duration, in which each unit occurs only once."""
     found: dict[Unit, int] = {}
     end = -1
     while True:
@@ -94,7 +94,7 @@ def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
         # "at about", "around about"
         at = line.skip_any(at + 1, APPROXIMATELY)
     if line.has_number(at):
-        # Most numbers count something else.
+        # A fast path, because most numbers count something else.
         unit = at + 1 + 2 * (line.words[at + 1] in {"/", "."})
         if line.words[unit] not in _AFTER_NUMBER:
             return None
@@ -118,6 +118,6 @@ def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]]
     half = line.phrase(end, "and a half")
     if half > 0:
         amount, end = amount + Fraction(1, 2), half
-    # Not a product of fractions: that takes as long as the rest.
+    # Much faster than a product of fractions.
     size, rest = divmod(amount.numerator * _SIZES[unit], amount.denominator)
     return Match((unit, size), end) if size > 0 and not rest else None

@@ -15,7 +15,7 @@ _AFTER_HOUR = frozenset({
     "every", "for", "from", "in", "inside", "monthly", "near", "next", "on", "opposite", "outside",
     "re", "sharp", "that", "this", "to", "until", "via", "weekly", "with",
 })  # fmt: skip
-"""Words after `at 5`; any other word is counted by the number, `at 5 places`."""
+"""Words that may follow `at 5`, unlike the noun in `at 5 places`."""
 _ENDS_OF_RECURRENCE = frozenset({
     *RECURRING, *WEEKDAYS, *PLURAL_WEEKDAYS, *DAY_PARTS, "day", "days", "week", "weeks", "weekday",
     "weekdays", "workday", "weekend", "weekends", "month", "months", "year", "years",
@@ -30,13 +30,7 @@ _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 
 
 class Beside(NamedTuple):
-    """The known parts of a due before its time of day.
-
-    Attributes:
-        days: Its days.
-        has_part: It has a part of the day.
-        preposition: The word before the clock, or none.
-    """
+    """Parts of a due that precede its time; the preposition is empty if there is none."""
 
     days: Sequence[NamedDay]
     has_part: bool
@@ -44,10 +38,10 @@ class Beside(NamedTuple):
 
 
 def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool:
-    """Return whether the number at a token is an hour, not a number of things."""
+    """Return whether a number is an hour, and does not count a noun."""
     days, has_part, preposition = beside
     end = clock.end
-    # A range is not a time: the title keeps both of its ends.
+    # A range is not a time; both of its ends stay in the title.
     is_range = line.words[end] in {*DASHES, "to"} and line.has_number(end + 1)
     if is_range or not line.ends(end):
         return False
@@ -71,18 +65,18 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
 
 
 def _is_period(line: Line, named: NamedDay) -> bool:
-    """Return whether a day is that of a period, `next week`, which has no bare hour behind it."""
+    """Return whether a day is that of a period (`next week`), which no bare hour follows."""
     word = line.words[named.end - 1]
     return named.day.reference is Reference.RELATIVE and (word in _PERIODS or word in MONTHS)
 
 
 def _is_listed(line: Line, at: int) -> bool:
-    """Return whether a number is one more day of a date, `march 20, 21`."""
+    """Return whether a number is another day of a date, as in `march 20, 21`."""
     return line.words[at - 1] == "," and line.has_number(at - 2)
 
 
 def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
-    """Return whether `at 8` is behind `every day`; `at 8 places` only at the start of the text."""
+    """Return whether `at 8` follows a recurrence; before a plural, that must open the text."""
     is_plural = line.words[at - 1] in _PLURALS
     is_end = line.words[at - 1] in _ENDS_OF_RECURRENCE and line.has_any(_OPENINGS)
     if not is_plural and not is_end:

@@ -1,4 +1,4 @@
-"""Instants: as ISO 8601 writes them, and of a time on a day."""
+"""Instants: in ISO 8601, or from a day and a time."""
 
 import re
 from datetime import date, datetime, time
@@ -16,7 +16,7 @@ _ISO = re.compile(
 
 
 def find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:
-    """Find an instant, or a day with a wall time, as ISO 8601 writes it."""
+    """Find an instant, or a day with a wall time, in ISO 8601."""
     if line.digits(at) != 4:  # noqa: PLR2004 - a year
         return None
     match = _ISO.match(line.text, line[at].start)
@@ -37,7 +37,7 @@ def find_iso(line: Line, at: int, present: Present) -> Match[datetime] | None:
 
 
 def instant_of(day: date, clock: Clock, present: Present) -> datetime:
-    """Return the instant of a time on a day, in the zone of the user."""
+    """Return the instant of a time on a day, in the user's zone."""
     moved = date.fromordinal(day.toordinal() + clock.hour // 24)
     at = at_wall_time(moved, time(clock.hour % 24, clock.minute), clock.zone or present.zone)
     return at.astimezone(present.zone)

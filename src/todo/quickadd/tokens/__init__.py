@@ -1,1 +1,1 @@
-"""The words and numbers of a text."""
+"""Tokenizer, and recognizers of numbers."""

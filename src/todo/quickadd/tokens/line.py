@@ -1,4 +1,4 @@
-"""A line of text as tokens: words, numbers and single marks, with their code point offsets."""
+"""Tokenizer: splits a line into words, numbers and single marks, with code point offsets."""
 
 import enum
 import functools
@@ -14,15 +14,15 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _DIGITS = frozenset("0123456789")
-# A token next to one of these, without a blank, is still at the border of a word.
 _EM_DASH = "\u2014"
 DASHES = frozenset("-\u2013")
 _QUOTES = "\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+# Marks after which a word can start, or before which it can end, without a blank.
 _OPENING = frozenset("([{<,;\u2013\u2026" + _EM_DASH + _QUOTES)
 _CLOSING = frozenset(")]}>,;.!?:\u2026" + _EM_DASH + _QUOTES)
 APOSTROPHES = ("'", "\u2019")
 _MAX_DIGITS = 6
-# Tokens that a recognizer can look at past one that it has found.
+# Maximum number of tokens that a recognizer inspects after a match.
 _LOOK_AHEAD = 16
 
 
@@ -33,27 +33,24 @@ class TokenKind(enum.Enum):
     NUMBER = enum.auto()
     MARK = enum.auto()
     TAKEN = enum.auto()
-    """A part of the text that has a meaning already, or is literal."""
+    """Part of the text that is literal or already recognized."""
     END = enum.auto()
-    """Past the end of the line."""
+    """Position after the end of the line."""
 
 
-# Looked up once, and compared by identity: each token is compared with them many times.
+# Looked up once, because each token is compared with them many times.
 _WORD, _NUMBER, _MARK = TokenKind.WORD, TokenKind.NUMBER, TokenKind.MARK
 CONTENT: Final = (_WORD, _NUMBER)
 _BORDERS = (TokenKind.TAKEN, TokenKind.END)
 
 
 class Token(NamedTuple):
-    """A token; a word is in lower case.
+    """Token, as a half-open range of code points.
 
     Attributes:
-        start: Number of the first code point.
-        end: Number of the code point after the last.
-        text: Its text in lower case; empty for what is taken or past the end.
-        number: The value of a number of at most six digits, otherwise -1.
-        is_spaced: There is a blank before it, or nothing.
-        kind: What it is.
+        text: Text in lower case; empty for a taken part and after the end.
+        number: Value of a number of at most six digits, otherwise -1.
+        is_spaced: Whether a blank or nothing precedes it.
     """
 
     start: int
@@ -72,18 +69,17 @@ class Match(NamedTuple, Generic[T]):
 
 
 class Line:
-    """The tokens of a text.
+    """Tokens of a text.
 
-    Those before the start and past the end are empty, so no recognizer checks for it.
+    Tokens before the start and after the end are empty, so recognizers need no bounds checks.
 
     Attributes:
-        text: The text.
-        words: The text of each token.
-        memory: What recognizers found.
+        words: Text of each token.
+        memory: Results of memoized recognizers, by recognizer and token.
     """
 
     def __init__(self, text: str, taken: Iterable[tuple[int, int]] = ()) -> None:
-        """Split a text; each part that is taken becomes one token without text."""
+        """Split a text; each taken range becomes one token without text."""
         self.text = text
         self.memory: defaultdict[Any, dict[int, Any]] = defaultdict(dict)
         tokens = _split(text, taken)
@@ -107,11 +103,11 @@ class Line:
         return self._tokens[at].kind is _WORD
 
     def has_number(self, at: int) -> bool:
-        """Return whether a token is a number, in digits."""
+        """Return whether a token is a number in digits."""
         return self._tokens[at].kind is _NUMBER
 
     def number(self, at: int) -> int:
-        """Return the value of a number, otherwise -1."""
+        """Return the value of a number token, otherwise -1."""
         return self._tokens[at].number
 
     def digits(self, at: int) -> int:
@@ -125,15 +121,15 @@ class Line:
         return token.text == text and not token.is_spaced
 
     def skip(self, at: int, *words: str) -> int:
-        """Return the token after one of these words, or this token."""
+        """Return the index after a token if it is one of these words, otherwise its own index."""
         return at + (self.words[at] in words)
 
     def skip_any(self, at: int, words: Container[str]) -> int:
-        """Return the token after one of many words, or this token."""
+        """Return the same as `skip` for a set of words."""
         return at + (self.words[at] in words)
 
     def skip_attached(self, at: int, text: str) -> int:
-        """Return the token after one of this text that has no blank before it, or this token."""
+        """Return the same as `skip` for a word without a blank before it."""
         return at + self.is_attached(at, text)
 
     def starts(self, at: int) -> bool:
@@ -161,17 +157,17 @@ class Line:
         return token.text == _EM_DASH or (token.text in ",;" and after.kind is _WORD)
 
     def is_numbered(self, at: int) -> bool:
-        """Return whether the word before a number makes it a name, `version 1.2`, `page: 5`."""
+        """Return whether a number belongs to the word before it, as in `page: 5`."""
         before = at - 1 - (self.words[at - 1] in {":", ".", "#"})
         before -= self.words[before] in {"is", "was"}
         return self.words[before] in NUMBERED
 
     def is_first(self, at: int) -> bool:
-        """Return whether no word or number is before a token."""
+        """Return whether no word or number precedes a token."""
         return at <= self._first_content
 
     def is_last(self, at: int) -> bool:
-        """Return whether no word or number is at a token or after it."""
+        """Return whether neither a token nor a later one is a word or a number."""
         return at > self._last_content
 
     def phrase(self, at: int, words: str) -> int:
@@ -183,7 +179,7 @@ class Line:
         return at
 
     def has_any(self, words: frozenset[str]) -> bool:
-        """Return whether the line has one of these words anywhere."""
+        """Return whether the line contains one of these words."""
         return not self._different_words.isdisjoint(words)
 
 
@@ -195,9 +191,9 @@ def _split_words(words: str) -> tuple[str, ...]:
 def memoized(
     find: Callable[Concatenate[Line, int, P], R],
 ) -> Callable[Concatenate[Line, int, P], R]:
-    """Let a recognizer look at each token of a line once, so that the scan takes linear time.
+    """Cache the results of a recognizer by token, so that the scan takes linear time.
 
-    Other arguments than the line and the token must be the same for the whole line.
+    Further arguments must be the same for the whole line.
     """
 
     def look(line: Line, at: int, /, *args: P.args, **kwargs: P.kwargs) -> R:

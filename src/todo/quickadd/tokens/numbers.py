@@ -47,7 +47,7 @@ def find_ordinal(line: Line, at: int) -> Match[int] | None:
 
 
 def find_amount(line: Line, at: int) -> Match[Fraction] | None:
-    """Find how many units of time: a number, `a`, `half a`, `a couple of`, `3/4`, `1.5`."""
+    """Find the amount of a unit of time: a number, `a`, `half a`, `a couple of`, `3/4`, `1.5`."""
     for words, amount in _AMOUNTS.get(line.words[at], ()):
         end = line.phrase(at, words)
         if end > 0:
@@ -75,7 +75,7 @@ def _find_fraction(line: Line, at: int) -> Match[Fraction] | None:
     return Match(Fraction(number), at + 1)
 
 
-# Longer ones first: `a` begins several of them.
+# Longer phrases first, because several start with `a`.
 _AMOUNTS = {
     "three": (
         ("three - quarters of an", Fraction(3, 4)),
