@@ -33,11 +33,7 @@ class Bridge:
     """Bridge from standard input and output to the MCP endpoint, with concurrent requests."""
 
     def __init__(self, url: str, token: str) -> None:
-        """Parse the URL of the service, which may include the path of the MCP endpoint.
-
-        Raises:
-            ValueError: The URL is not an ASCII HTTP or HTTPS URL with a host.
-        """
+        """Parse the URL of the service, with or without the MCP path, or raise a ValueError."""
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii():
             raise ValueError(url)

@@ -29,10 +29,5 @@ def open_endpoint(settings: Settings, metadata_path: str) -> McpEndpoint:
 
 
 def open_metadata(login_service: str, path: str) -> ResourceMetadata:
-    """Return the OAuth metadata of the MCP endpoint.
-
-    Args:
-        login_service: Issuer URL of the login service.
-        path: Prefix of the URL paths at which the metadata is served.
-    """
+    """Return the OAuth metadata of the MCP endpoint; `path` is the prefix of its URL paths."""
     return ResourceMetadata(login_service, sorted({tool.scope for tool in TOOLS}), NAME, path)

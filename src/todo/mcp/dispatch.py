@@ -22,11 +22,7 @@ _log = logging.getLogger("todo.mcp")
 
 
 async def respond(server: Server, body: bytes, headers: Headers, call: ToolCall) -> MessageResponse:
-    """Return the response to the message in a request body.
-
-    Raises:
-        ProblemError: The request is rejected with an HTTP status code.
-    """
+    """Return the response to the message in a request body, or raise a ProblemError."""
     try:
         message = parse_message(body)
     except RpcError as error:

@@ -34,18 +34,15 @@ class OriginError(ProblemError):
 
 
 class McpEndpoint:
-    """ASGI application that serves the tools of an MCP server."""
+    """ASGI application that serves the tools of an MCP server.
+
+    Scripts in pages from the `origins` may send requests. Without a login service, the OAuth
+    metadata is None.
+    """
 
     def __init__(
         self, server: Server, origins: Collection[str], metadata: ResourceMetadata | None
     ) -> None:
-        """Create an endpoint.
-
-        Args:
-            server: Server with the tools and methods.
-            origins: Origins of pages whose scripts may send requests.
-            metadata: OAuth metadata; None without a login service.
-        """
         self._server = server
         self._origins = frozenset(origins)
         self._metadata = metadata

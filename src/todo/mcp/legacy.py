@@ -33,11 +33,7 @@ def get_status(code: int) -> int:
 async def respond(
     server: Server, message: Message, headers: Headers, call: ToolCall
 ) -> MessageResponse:
-    """Return the response to a message.
-
-    Raises:
-        RpcError: The message is rejected.
-    """
+    """Return the response to a message, or raise an RpcError if it is rejected."""
     if message.id is None:
         return MessageResponse(202)
     if message.method == "initialize":

@@ -18,14 +18,7 @@ class ResourceMetadata:
     """ASGI application that serves the metadata document."""
 
     def __init__(self, issuer: str, scopes: Collection[str], name: str, path: str) -> None:
-        """Create the document.
-
-        Args:
-            issuer: Issuer URL of the login service.
-            scopes: Scopes that the tools require.
-            name: Display name of the service.
-            path: Prefix of the URL paths at which the document is served.
-        """
+        """Create the document; `path` is the prefix of the URL paths at which it is served."""
         self._issuer = issuer
         self._scopes = list(scopes)
         self._name = name
@@ -71,11 +64,7 @@ class ResourceMetadata:
 
 
 def get_origin(request: Request) -> str:
-    """Return the origin (scheme and host) to which the client sent a request.
-
-    Raises:
-        MalformedRequestError: The Host header is missing or invalid.
-    """
+    """Return the origin to which a client sent a request, or raise a MalformedRequestError."""
     host = request.headers.get("host", "")
     if not _HOST.fullmatch(host):
         raise MalformedRequestError("The Host header is missing or invalid.")

@@ -11,9 +11,9 @@ from todo.mcp.tool import Json, Tool, ToolCall, ToolError, ToolResult, render_fa
 MAX_RESULT_BYTES = 256 * 1024
 """Maximum size of a tool result; clients keep only a fraction of it, so the tools use pages."""
 CAPABILITIES: Json = {"tools": {}, "prompts": {}}
-"""Lists change only with an upgrade, so `listChanged` and subscriptions are not announced. Resource
-lists are not announced either, because some clients would then load their own resource tools, but
-they are served, because other clients always request them."""
+"""Announced capabilities: no `listChanged` and no subscriptions, because lists change only with an
+upgrade. Resource lists are served, because some clients always request them, but not announced,
+because other clients would then load their own resource tools."""
 
 _ERROR = "todo-backend/error"
 _READ_TOO_LARGE = ToolError(
@@ -51,11 +51,7 @@ def render_tool(tool: Tool) -> Json:
 
 
 async def list_tools(server: Server, params: Json, call: ToolCall) -> Json:
-    """Return the tools that the token may call.
-
-    Raises:
-        RpcError: The request has a cursor, although the list has only one page.
-    """
+    """Return the tools that the token may call; raise an RpcError if there is a cursor."""
     _refuse_cursor(params)
     scopes = call.caller.scopes
     return {"tools": [render_tool(tool) for tool in server.tools if tool.scope in scopes]}

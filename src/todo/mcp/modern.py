@@ -57,11 +57,7 @@ def get_status(code: int) -> int:
 async def respond(
     server: Server, message: Message, headers: Headers, call: ToolCall
 ) -> MessageResponse:
-    """Return the response to a message.
-
-    Raises:
-        RpcError: The message is rejected.
-    """
+    """Return the response to a message, or raise an RpcError if it is rejected."""
     if message.id is None:
         _check_version(headers.get(_VERSION_HEADER) or message.meta.get(META_VERSION))
         return MessageResponse(202)

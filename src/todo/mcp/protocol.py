@@ -36,17 +36,14 @@ Method = Callable[["Server", Json, ToolCall], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The served tools, methods and capabilities.
+    """MCP server with its tools, methods and capabilities.
 
     Attributes:
         info: Name, title and version.
         instructions: Instructions for models that use the tools.
-        tools: Tools, in listing order.
-        capabilities: Capabilities announced to clients.
         methods: Handlers of both eras, by method name.
         challenges: Whether a call without the required scope is rejected with 403, so that the
             client requests the scope from the login service. Otherwise the result is an error.
-        failure_texts: Texts for models about service errors.
     """
 
     info: Json
@@ -101,7 +98,7 @@ def render_result(request_id: Id | None, result: Json) -> Json:
 
 
 def render_error(request_id: Id | None, error: RpcError) -> Json:
-    """Return the JSON-RPC response with an error, and with ID null if the ID is unknown."""
+    """Return the JSON-RPC response with an error; its ID is null if the request's is unknown."""
     rendered: Json = {"code": error.code, "message": error.message}
     if error.data is not None:
         rendered["data"] = error.data
@@ -109,11 +106,7 @@ def render_error(request_id: Id | None, error: RpcError) -> Json:
 
 
 def parse_message(body: bytes) -> Message:
-    """Return the message in a request body.
-
-    Raises:
-        RpcError: The body is not a single request or notification.
-    """
+    """Return the message in a request body; raise an RpcError if it is not a single message."""
     try:
         value = orjson.loads(body)
     except ValueError:
@@ -180,7 +173,7 @@ def find_agent(client_info: object) -> str | None:
 
 
 def with_agent(call: ToolCall, agent: str | None) -> ToolCall:
-    """Return the call with an agent, unless the token or a header has named one already."""
+    """Return the call with an agent, which does not replace one from the token or a header."""
     if agent is None or call.caller.agent is not None:
         return call
     return replace(call, caller=replace(call.caller, agent=agent))
@@ -189,11 +182,7 @@ def with_agent(call: ToolCall, agent: str | None) -> ToolCall:
 async def call_method(
     method: Method | None, server: Server, message: Message, call: ToolCall
 ) -> Json:
-    """Return the result of a method.
-
-    Raises:
-        RpcError: The method does not exist or rejects the request.
-    """
+    """Return the result of a method; raise an RpcError if it is unknown or fails."""
     if method is None:
         raise RpcError(METHOD_NOT_FOUND, f"Method not found: {message.method[:100]}")
     return await method(server, message.params, call)

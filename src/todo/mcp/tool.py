@@ -30,7 +30,6 @@ class ToolCall:
     """Call of a tool.
 
     Attributes:
-        state: State of the application.
         caller: Caller with agent, model and run ID. The argument `run_id` of a tool may replace
             the run ID.
         now: Arrival time of the call.
@@ -54,7 +53,6 @@ class ToolResult:
     Attributes:
         structured: Result as JSON.
         text: Shorter text of the result, for models.
-        is_error: Whether the call failed.
         meta: Metadata (`_meta`) of the result, or None.
     """
 
@@ -72,13 +70,11 @@ class Tool:
     """Definition of a tool.
 
     Attributes:
-        name: Name in `tools/call`.
         title: Display name.
         description: Description for models.
         input_schema: JSON Schema of the arguments, which the handler validates.
         output_schema: JSON Schema of `ToolResult.structured` unless the call failed, or None.
         scope: Scope that a token needs to list and call the tool.
-        handler: Function that executes a call after the scope check.
         read_only: Whether calls never change data.
         destructive: Whether calls may remove or overwrite data.
         idempotent: Whether a repeated call has no further effect.
@@ -112,7 +108,13 @@ class Tool:
 
 
 class ToolError(Exception):
-    """Failure of a tool call, with a remedy for the model."""
+    """Failure of a tool call.
+
+    Attributes:
+        next_step: Remedy for the model, such as "repeat the call with a list".
+        code: Machine-readable code.
+        errors: Errors by argument, each with `field` and `message`.
+    """
 
     def __init__(
         self,
@@ -122,14 +124,6 @@ class ToolError(Exception):
         code: str = "invalid-arguments",
         errors: Sequence[Json] = (),
     ) -> None:
-        """Create an error.
-
-        Args:
-            message: Cause of the failure.
-            next_step: Remedy, such as "repeat the call with a list".
-            code: Machine-readable code.
-            errors: Errors by argument, each with `field` and `message`.
-        """
         super().__init__(message)
         self.message = message
         self.next_step = next_step
@@ -139,12 +133,7 @@ class ToolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FailureTexts:
-    """Texts for models about service errors, by error code.
-
-    Attributes:
-        messages: Causes, replacing details that use terms of the HTTP API.
-        next_steps: Remedies.
-    """
+    """Causes and remedies for models, by error code, which replace texts of the HTTP API."""
 
     messages: Mapping[str, str] = field(default_factory=dict)
     next_steps: Mapping[str, str] = field(default_factory=dict)

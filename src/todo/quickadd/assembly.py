@@ -47,10 +47,7 @@ _DINNER_HOURS = range(5, 10)
 class Assembled:
     """Fields of a task that depend on each other.
 
-    Attributes:
-        due: Day, instant in the user's zone, or None.
-        basis: Basis of the next due: schedule or completion.
-        reminders: Minutes before the due.
+    The due is a day or an instant in the user's zone; reminders are in minutes before it.
     """
 
     due: date | datetime | None = None
@@ -95,12 +92,12 @@ class _Parts:
     ranges: tuple[_Placed[Range], ...]
 
     def settle(self, days: Sequence[NamedDay]) -> date | Question:
-        """Return the day that these mean together, or a question."""
+        """Return the day that the named days mean together, or a question."""
         return settle_days(self.line, days, self.present)
 
 
 def assemble(line: Line, found: Sequence[Found], present: Present) -> Assembled:
-    """Return the fields for the recognized parts of a text, which are in order."""
+    """Combine the recognized parts of a text, in order, into the fields of a task."""
     found = keep_topics(line, found)
     made = _schedule(_sort(line, found, present), found)
     made = _add_reminders(made, _choose(found, Reminder), present)

@@ -56,11 +56,7 @@ class Shift:
 
 
 def parse_new_due(text: str, now: datetime, zone: tzinfo) -> NewDue | Shift:
-    """Parse a whole text as a new due, or as an offset from the old one.
-
-    Raises:
-        ValueError: The text is neither; the message includes a remedy.
-    """
+    """Parse a whole text as a new due or an offset from the old one, or raise a ValueError."""
     shift = _find_shift(Line(text))
     if shift is not None:
         return shift

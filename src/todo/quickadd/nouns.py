@@ -28,7 +28,7 @@ _NOT_NOUNS: Final = frozenset({
     "too", "unless", "until", "up", "urgent", "using", "via", "was", "we", "week", "when", "where",
     "which", "while", "who", "will", "with", "within", "without", "you", "your",
 })  # fmt: skip
-"""Words that may follow the weekday of a due, unlike nouns."""
+"""Words that may follow the weekday of a due; before a noun, it is part of a name."""
 
 
 def keep_topics(line: Line, found: Sequence[Found]) -> list[Found]:

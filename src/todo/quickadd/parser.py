@@ -29,11 +29,7 @@ from todo.schedule.rule import Rule, read_rule
 def parse_quick_add(
     text: str, now: datetime, zone: tzinfo, list_names: Collection[str] = ()
 ) -> QuickAdd:
-    """Parse a line of text into the fields of a task in one of the named lists.
-
-    Raises:
-        ValueError: The text has more than 1,000 characters.
-    """
+    """Parse a line of at most 1,000 characters into a task's fields, or raise a ValueError."""
     _check_length(text)
     literals = list(find_literals(text))
     marks = collect_marks(text, list_names, literals)
@@ -59,11 +55,7 @@ def parse_quick_add(
 
 
 def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
-    """Parse a whole text as a due, in words or in ISO 8601, which may be in the past.
-
-    Raises:
-        ValueError: The text is not a due; the message includes a remedy.
-    """
+    """Parse a whole text as a due, possibly in the past, or raise a ValueError with a remedy."""
     found = parse_quick_add(text, now, zone)
     for question in found.questions:
         if question.code != "past-due":
@@ -75,10 +67,7 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
 
 
 def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, RecurrenceFrom]:
-    """Parse a whole text as a recurrence, in words or as an RRULE.
-
-    Returns:
-        The RRULE, and the basis of the next due.
+    """Parse a whole text as a recurrence; return its RRULE and the basis of the next due.
 
     Raises:
         ValueError: The text is not a recurrence; the message includes a remedy.

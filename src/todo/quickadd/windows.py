@@ -29,11 +29,7 @@ class Days:
 
 
 def parse_window(text: str, now: datetime, zone: tzinfo) -> Days | datetime:
-    """Parse a whole text as days or an instant, which may be in the past.
-
-    Raises:
-        ValueError: The text is neither; the message includes a remedy.
-    """
+    """Parse a whole text as days or an instant, or raise a ValueError with a remedy."""
     present = make_present(now, zone)
     found = _find_past(Line(text), present)
     if found is None:

@@ -138,7 +138,7 @@ def _read_lists(call: ToolCall, items: Items, names: Sequence[str]) -> list[Visi
 
 
 def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[VisibleList]:
-    """Return a list to create, which the tasks of the call can use; empty in case of errors."""
+    """Return a new list in a list, and make it known to the call; empty if there are errors."""
     if call.caller.list_id is not None:
         message = "this token is for one list, and cannot create another; leave the list out"
         items.add_error(path, message, "read-only")
@@ -153,12 +153,7 @@ def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[Visib
 
 
 async def _create_lists(work: UnitOfWork, missing: list[VisibleList]) -> None:
-    """Create lists.
-
-    Raises:
-        ToolError: A list of that name was created in the meantime.
-        ProblemError: As `ListService.create`.
-    """
+    """Create lists; raise a ToolError if one was created in the meantime."""
     if not missing:
         return
     await work.lock(work.caller.user)

@@ -112,7 +112,6 @@ async def _read_latest(session: Session, view: View, limit: int) -> _Page:
 
 
 async def _read_since(session: Session, view: View, since: int, limit: int) -> _Page:
-    """Return the first changes after a sequence number."""
     page = await read_changes(session, view, since, limit)
     entries = await _find_entries(session, view, page)
     shown = [entries.get(change.seq) or orjson.loads(change.data) for change in page.items]

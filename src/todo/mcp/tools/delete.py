@@ -41,7 +41,7 @@ NAME = "delete_tasks"
 _MAX_LISTS = 10
 _MAX_SHOWN = 50
 _LIFETIME_MINUTES = 15
-"""Short, because users can have only a few open plans, and many deletions are declined."""
+"""Lifetime of a plan: short, because users can have few open plans, and many are declined."""
 _DELETIONS = {"delete", "delete_list"}
 
 _ARGUMENTS: Json = {

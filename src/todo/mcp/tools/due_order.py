@@ -67,7 +67,7 @@ def _due_of(item: bytes) -> tuple[date | None, datetime | None]:
 
 
 def _order(item: bytes, clock: AccountTime) -> tuple[date, bool, datetime]:
-    """Return the sort key of a task: its day in the zone, where tasks with a time come last."""
+    """Return the sort key of a task: its local day, then its time; tasks without one come first."""
     day, at = _due_of(item)
     if day is not None:
         return day, False, _NEVER

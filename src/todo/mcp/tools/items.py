@@ -81,7 +81,7 @@ async def read_items(
         except ValidationFailedError as error:
             items.errors += explain(index, error)
             found.append(nothing)
-        # Lets other requests run between the items.
+        # Let other requests run between the items.
         await asyncio.sleep(0)
     return found
 
@@ -94,7 +94,7 @@ def read_tag(given: str) -> str:
 
 @dataclass(slots=True)
 class Items:
-    """Parser of the items of a call, which collects their errors."""
+    """Parser for the items of a call, which collects their errors."""
 
     clock: AccountTime
     lookup: ListLookup
@@ -126,7 +126,7 @@ class Items:
         return int(number) if number.isdecimal() else -1
 
     def identify(self, item: Json, path: str) -> TargetedTask:
-        """Return the ID and expected version in an item; a repeated ID is an error."""
+        """Return the ID and expected version in an item; add an error for a repeated ID."""
         task_id = self.read_id(item["id"], f"{path}.id") or item["id"]
         if task_id in self._ids:
             self.add_error(f"{path}.id", "comes twice; join the two items")
@@ -206,7 +206,7 @@ class Items:
     ) -> Any:  # noqa: ANN401 - the caller names its TypedDict
         """Return the fields validated by a model; if they are invalid, add errors.
 
-        `names` maps fields of the model to arguments of different names.
+        `names` maps fields of the model to arguments whose names differ.
         """
         try:
             return to_json_dict(model.model_validate(fields))
@@ -235,18 +235,18 @@ def raise_for_arguments(items: Items) -> None:
 async def open_view(
     session: Session, call: ToolCall, given: str | None
 ) -> tuple[Items, str | None]:
-    """Return the parser of a read, and the ID of its list, which is given by name or ID."""
+    """Return the parser for a read, and the ID of the list given by name or ID, if any."""
     context = await fetch_context(session, call.caller)
     items = Items(AccountTime(call.now, context.zone), ListLookup(context.lists))
     return items, None if given is None else items.resolve_list(given, "list")
 
 
 async def open_items(call: ToolCall) -> Items:
-    """Return the parser of a write.
+    """Return the parser for a write.
 
-    It parses before the write takes locks, but only the write raises its errors, by
-    `raise_for_items`: with the same idempotency key, an earlier call may have succeeded, when the
-    text or the name of a list was not ambiguous yet.
+    Items are parsed before the write takes locks. Only the write raises their errors, by
+    `raise_for_items`, because the call may repeat one that succeeded before its texts became
+    ambiguous.
     """
     async with call.state.database.reading(call.caller.user) as session:
         items, _ = await open_view(session, call, None)

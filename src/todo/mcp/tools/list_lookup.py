@@ -39,11 +39,7 @@ class ListLookup:
         return _is_id(given) or fold_list_name(given) in self.lists.by_name
 
     def get_id(self, given: str) -> str:
-        """Return the ID of a list from its ID or name.
-
-        Raises:
-            ListNameError: No list or more than one list has this name.
-        """
+        """Return the ID of a list from its ID or name, or raise a ListNameError."""
         if _is_id(given):
             # The services reject lists that the caller cannot see.
             return str(UUID(given))

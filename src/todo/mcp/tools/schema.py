@@ -68,13 +68,10 @@ def check_arguments(
     removable: Collection[str] = (),
     elsewhere: Mapping[str, str] | None = None,
 ) -> Json:
-    """Validate the arguments of a call, and return them without null values.
+    """Return the arguments without null values, or raise a ToolError that lists violations.
 
     Many clients send null for omitted arguments; only in `removable` properties is null kept.
     `elsewhere` maps unknown names to the correct alternatives.
-
-    Raises:
-        ToolError: The arguments do not match the schema; the error lists the violations.
     """
     check = _Check(frozenset(removable), elsewhere or {})
     value = check.check(schema, given, "")

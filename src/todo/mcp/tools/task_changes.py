@@ -115,9 +115,9 @@ async def _finish(
 
 
 async def raise_for_tasks(work: UnitOfWork, items: Items, targets: Sequence[TargetedTask]) -> None:
-    """Raise a ToolError if there are errors, and add those of tasks that cannot be changed."""
+    """Raise a ToolError if there are errors, including those of tasks that cannot be changed."""
     if not items.errors:
-        # The services report these tasks.
+        # The services report tasks that cannot be changed.
         return
     for number, target in enumerate(targets):
         if not items.is_faulty(number):

@@ -1,4 +1,4 @@
-"""update_tasks: renames lists and changes tasks, except due, recurrence and completion."""
+"""update_tasks: renames lists, and changes tasks except for due, recurrence and completion."""
 
 from collections.abc import Sequence
 
@@ -79,7 +79,6 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
 
 
 def _change_tags(before: Sequence[str], item: Json) -> list[str]:
-    """Return the tags of a task after the change."""
     given = item.get("remove_tags", ())
     # The name of a tag can start with a quick-add prefix.
     removed = {_normalize(each).casefold() for tag in given for each in (tag, read_tag(tag))}

@@ -94,7 +94,7 @@ async def run_tool_write(
 
 
 def _shorten(structured: Json) -> bytes:
-    """Return a result with only the IDs and versions of tasks, so that the write can succeed."""
+    """Return a result that is too large with only the IDs and versions of its tasks."""
     kept = {
         name: [{key: each[key] for key in ("id", "version")} for each in structured[name]]
         for name in ("tasks", "next")

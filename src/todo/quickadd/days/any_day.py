@@ -1,4 +1,4 @@
-"""Recognizers of any day: relative to today, a calendar date, or an offset from now."""
+"""Recognizers of all kinds of days: relative days, dates, counted days and offsets."""
 
 from datetime import datetime
 from typing import Final

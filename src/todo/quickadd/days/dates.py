@@ -23,7 +23,7 @@ _COUNTED = frozenset({
 _AFTER_ORDINAL = frozenset({"at", "by", "for", "with", "and", "every", "in", "to", "until", "p"})
 """Words that may follow a day of the month, unlike the noun in `the 15th floor`."""
 _CLAUSE_ENDS = frozenset({",", ";"})
-"""Marks after `14 march` which show that it is not a verb."""
+"""Marks after `14 march` that show that `march` is not a verb."""
 _STREETS = frozenset({
     "avenue", "ave", "boulevard", "blvd", "crescent", "drive", "gardens", "grove", "inc", "lane",
     "limited", "llc", "ltd", "mews", "rd", "road", "square", "street", "terrace",

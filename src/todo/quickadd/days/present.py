@@ -20,16 +20,16 @@ class Present:
     today: date
 
     def weekday_after(self, weekday: int, *, today_counts: bool = False) -> date:
-        """Return the next day with a weekday."""
+        """Return the next date of a weekday."""
         days = (weekday - self.today.weekday()) % _WEEK
         return self.today + timedelta(days=days or (0 if today_counts else _WEEK))
 
     def week(self, weeks: int) -> date:
-        """Return the Monday of a week, relative to the current one (0)."""
+        """Return the Monday of the week that is `weeks` after the current one."""
         return self.today + timedelta(days=weeks * _WEEK - self.today.weekday())
 
     def month(self, months: int) -> date:
-        """Return the first day of a month, relative to the current one (0)."""
+        """Return the first day of the month that is `months` after the current one."""
         return add_months(self.today.replace(day=1), months) or self.today
 
 

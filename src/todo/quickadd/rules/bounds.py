@@ -25,11 +25,9 @@ _PREPOSITIONS = frozenset({"on", "from", "with"})
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """First day of a recurrence.
+    """First day of a recurrence, preceded by its weekday if the text names both.
 
-    Attributes:
-        days: Day, after its weekday if the text has both.
-        is_due: Whether the start is the due if there is no recurrence.
+    If `is_due`, it is the due of a task without a recurrence.
     """
 
     days: tuple[NamedDay, ...]
@@ -38,12 +36,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Until:
-    """Last day of a recurrence.
-
-    Attributes:
-        days: Day, after its weekday if the text has both.
-        clock: Time of the end on that day in UTC, or None.
-    """
+    """Last day of a recurrence, preceded by its weekday if both are named, and a UTC time."""
 
     days: tuple[NamedDay, ...]
     clock: time | None = None

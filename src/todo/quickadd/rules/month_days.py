@@ -33,7 +33,7 @@ def find_month_days(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_workday(line: Line, at: int) -> int:
-    """Return the token after `weekday` or a synonym, or -1."""
+    """Return the index of the token after `weekday` or a synonym, or -1."""
     return max(line.phrase(at, words) for words in _WORKDAY_NAMES)
 
 

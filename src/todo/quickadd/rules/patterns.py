@@ -53,7 +53,7 @@ class Repeat:
 
 
 def is_adverb(line: Line, at: int) -> bool:
-    """Return whether `daily` before a token is a recurrence, not the adjective of a noun."""
+    """Return whether the `daily` before a token is an adverb, not an adjective before a noun."""
     return not line.has_word(at) or line.words[at] in _AFTER_ADVERB
 
 

@@ -230,7 +230,7 @@ def _find_plural_part(line: Line, at: int, *, has_on: bool) -> Match[Repeat] | N
 
 
 def find_completion(line: Line, at: int) -> int:
-    """Return the token after `after completion`, or -1."""
+    """Return the index of the token after `after completion`, or -1."""
     if line.words[at] not in COMPLETION_STARTS:
         return -1
     return max(line.phrase(at, words) for words in COMPLETION)

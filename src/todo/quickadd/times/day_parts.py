@@ -47,7 +47,7 @@ def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
 
 
 def find_day_end(line: Line, at: int) -> int:
-    """Return the token after `eod`, `cob` or `close of business`, or -1."""
+    """Return the index of the token after `eod`, `cob` or `close of business`, or -1."""
     if line.words[at] not in _END_STARTS:
         return -1
     return max(line.phrase(at, words) for words in _ENDS)

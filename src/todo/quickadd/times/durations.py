@@ -46,7 +46,7 @@ class Duration(NamedTuple):
         return moved - timedelta(days=self.days)
 
     def after(self, present: Present) -> date | datetime | None:
-        """Return the day, or with minutes the instant, after now; None after the calendar."""
+        """Return now plus the duration: a day, or with minutes an instant; None if too late."""
         day = self.after_day(present.today)
         if day is None or not self.minutes:
             return day

@@ -38,7 +38,7 @@ class Beside(NamedTuple):
 
 
 def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool:
-    """Return whether a number is an hour, and does not count a noun."""
+    """Return whether a number is an hour, not the count of a noun."""
     days, has_part, preposition = beside
     end = clock.end
     # A range is not a time; both of its ends stay in the title.

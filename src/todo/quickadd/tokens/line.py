@@ -121,15 +121,15 @@ class Line:
         return token.text == text and not token.is_spaced
 
     def skip(self, at: int, *words: str) -> int:
-        """Return the index after a token if it is one of these words, otherwise its own index."""
+        """Return the next index if the token is one of these words, otherwise the given index."""
         return at + (self.words[at] in words)
 
     def skip_any(self, at: int, words: Container[str]) -> int:
-        """Return the same as `skip` for a set of words."""
+        """Return the next index if the token is in a set of words, otherwise the given index."""
         return at + (self.words[at] in words)
 
     def skip_attached(self, at: int, text: str) -> int:
-        """Return the same as `skip` for a word without a blank before it."""
+        """Return the next index if the token is this text without a blank before it."""
         return at + self.is_attached(at, text)
 
     def starts(self, at: int) -> bool:
@@ -167,7 +167,7 @@ class Line:
         return at <= self._first_content
 
     def is_last(self, at: int) -> bool:
-        """Return whether neither a token nor a later one is a word or a number."""
+        """Return whether no words or numbers are left from a token on."""
         return at > self._last_content
 
     def phrase(self, at: int, words: str) -> int:
