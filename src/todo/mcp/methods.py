@@ -78,7 +78,7 @@ async def call_tool(server: Server, params: Json, call: ToolCall) -> Json:
         result = await tool.run(call, arguments)
     except ForbiddenError as error:
         _log.warning("tool call refused", extra={**known, "reason": error.detail})
-        # A login cannot add scopes to an API token, which are limited on purpose.
+        # A login cannot add scopes to an API token, whose scopes are limited on purpose.
         if server.challenges and call.caller.token_id is None:
             raise
         result = render_failure(error, server.failure_texts)

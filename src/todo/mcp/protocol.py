@@ -93,12 +93,12 @@ class MessageResponse:
 
 
 def render_result(request_id: Id | None, result: Json) -> Json:
-    """Return the JSON-RPC response with a result."""
+    """Return a JSON-RPC response with a result."""
     return {"jsonrpc": "2.0", "id": request_id, "result": result}
 
 
 def render_error(request_id: Id | None, error: RpcError) -> Json:
-    """Return the JSON-RPC response with an error; its ID is null if the request's is unknown."""
+    """Return a JSON-RPC error response; its ID is null if the ID of the request is unknown."""
     rendered: Json = {"code": error.code, "message": error.message}
     if error.data is not None:
         rendered["data"] = error.data

@@ -59,7 +59,7 @@ class Assembled:
 
 
 class _Placed(NamedTuple, Generic[T]):
-    """Value of a recognized part, and the part."""
+    """Recognized part of the text, and its value."""
 
     place: Found
     value: T

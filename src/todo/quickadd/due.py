@@ -147,7 +147,7 @@ def _is_topic(line: Line, at: int, due: Due) -> bool:
 
 
 def _ask_length(line: Line, at: int, present: Present) -> Match[Due] | None:
-    """Find `24 hours before 3 october 6:50`, and ask; without a time, it is only text."""
+    """Return a question for `24 hours before 3 october 6:50`; without a time, it is only text."""
     found = _find_parts(line, at, present, "")
     if found is None or not found.value.days or found.value.clock is None:
         return None

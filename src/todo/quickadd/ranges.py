@@ -42,7 +42,7 @@ def find_range(line: Line, at: int, present: Present) -> Match[Range] | None:
 
 
 def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> Match[Range] | None:
-    """Find `monday to friday`, `5 june - 9 june`, `1 to 5 february`."""
+    """Find a range of days such as `monday to friday`, `5 june - 9 june` or `1 to 5 february`."""
     first = _find_first_day(line, at, to, present)
     if first is None:
         return None
@@ -56,7 +56,7 @@ def _find_days(line: Line, at: int, to: frozenset[str], present: Present) -> Mat
 
 
 def _find_last_number(line: Line, first: Match[NamedDay | None]) -> Match[Range] | None:
-    """Find the rest of `dec 24 to 28`."""
+    """Find the rest of a phrase such as `dec 24 to 28`."""
     at, named = first.end + 1, first.value
     is_date = (
         named is not None

@@ -79,7 +79,7 @@ def _find_any(line: Line, at: int) -> Match[Reminder] | None:
 
 
 def _find_time(line: Line, at: int) -> Match[Reminder] | None:
-    """Find `30 min before`, `1 day before at 9`, `the day before`, `at 9am`."""
+    """Find the time of a reminder, such as `30 min before`, `the day before` or `at 9am`."""
     before = find_duration(line, at)
     if before is not None:
         end = max(line.phrase(before.end, words) for words in _BEFORE)

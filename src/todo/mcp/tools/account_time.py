@@ -27,7 +27,7 @@ class AccountTime:
         return self.now.astimezone(self.zone).date()
 
     def start_of(self, days_from_today: int) -> datetime:
-        """Return the instant at which a day starts, by its distance from today."""
+        """Return the instant at which the day `days_from_today` starts."""
         day = self.today + timedelta(days=days_from_today)
         return at_wall_time(day, datetime.min.time(), self.zone)
 

@@ -119,7 +119,7 @@ async def _read_since(session: Session, view: View, since: int, limit: int) -> _
 
 
 async def _find_entries(session: Session, view: View, page: Changes) -> dict[int, Json]:
-    """Return the entries of changes by sequence number, with authors and previous values.
+    """Return the journal entries of changes, by number, with authors and previous values.
 
     A history page scans fewer entries than a page of changes, so some can be missing.
     """

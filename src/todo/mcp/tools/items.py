@@ -145,7 +145,7 @@ class Items:
         return {"due_date": found.isoformat()}
 
     def add_due_error(self, given: str, path: str, error: ValueError) -> None:
-        """Add the error for an invalid due, which may be a recurrence instead."""
+        """Add the error for an invalid due, with a hint if the text is a recurrence."""
         message = str(error)
         if len(given) <= MAX_TEXT:
             found = parse_quick_add(given, self.clock.now, self.clock.zone)

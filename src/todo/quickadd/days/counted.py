@@ -45,7 +45,7 @@ def is_counted_from(line: Line, at: int) -> bool:
 
 
 def _find_week_from(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `a week today`, `a fortnight tomorrow`, `two weeks on friday`, `a month today`."""
+    """Find a counted day such as `a week today`, `a fortnight tomorrow` or `2 weeks on friday`."""
     if line.words[at - 1] in _BEFORE_LENGTH:
         return None
     length = find_duration(line, at)
@@ -64,7 +64,7 @@ def _find_week_from(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_week_behind(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `friday week`, `tomorrow week`."""
+    """Find a counted day such as `friday week` or `tomorrow week`."""
     start = find_start_day(line, at, present)
     if start is None or start.value.part is not None or line.words[start.end] != "week":
         return None
@@ -81,7 +81,7 @@ def _find_week_behind(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def _find_next_to(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `the day before friday`, `the night before 5 june`, `the morning after the 5th`."""
+    """Find a counted day such as `the day before friday` or `the night before 5 june`."""
     noun = line.skip(at, "the")
     direction = _DIRECTIONS.get(line.words[noun + 1])
     if line.words[noun] not in _NOUNS or direction is None:

@@ -56,7 +56,7 @@ def find_any_date(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `march 15`, `Mar. 15th, 2027`, `march the third`."""
+    """Find a date such as `march 15`, `Mar. 15th, 2027` or `march the third`."""
     name = line.words[at]
     if name not in MONTHS:
         return None
@@ -80,7 +80,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `15 march`, `the 15th of march 2027`, `third day of october`, `last friday of may`."""
+    """Find a date such as `15 march`, `the 15th of march 2027` or `third day of october`."""
     if not line.has_any(_IN_MONTH):
         return None
     start = line.skip(at, "the")
@@ -113,7 +113,7 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] | None:
-    """Find the rest of `20th of next month`."""
+    """Find the rest of a phrase such as `20th of next month`."""
     at = line.skip(day.end, "the")
     if line.words[at] not in {"next", "this"} or line.words[at + 1] != "month":
         return None
@@ -122,7 +122,7 @@ def _find_in_month(line: Line, day: Match[int], present: Present) -> Match[Day] 
 
 
 def _find_nth_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `second wednesday of october 2014`, `last monday of march`."""
+    """Find a date such as `second wednesday of october 2014` or `last monday of march`."""
     nth = Match(-1, at + 1) if line.words[at] == "last" else find_ordinal(line, at)
     if nth is None or nth.value > _WEEKS_OF_A_MONTH:
         return None

@@ -68,7 +68,7 @@ def _skip_time(line: Line, at: int) -> int:
 
 
 def _find_later(line: Line, at: int) -> Match[Duration] | None:
-    """Find `3 days from now`, `an hour later`, `2 weeks hence`."""
+    """Find an offset such as `3 days from now`, `an hour later` or `2 weeks hence`."""
     found = find_duration(line, at)
     if found is None:
         return None
@@ -81,7 +81,7 @@ def _find_later(line: Line, at: int) -> Match[Duration] | None:
 
 
 def _find_from_day(line: Line, at: int, present: Present) -> Match[date | datetime] | None:
-    """Find `a week from friday`, `2 days after tomorrow`, `a day before 24 december`."""
+    """Find an offset from a day, such as `a week from friday` or `2 days after tomorrow`."""
     found = find_duration(line, at)
     if found is None or found.value.minutes:
         return None

@@ -71,7 +71,7 @@ def _find_name(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 @memoized
 def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `friday`, `this friday`, `next friday`, `friday next week`, `friday in 2 weeks`."""
+    """Find a weekday such as `friday`, `this friday`, `next friday` or `friday next week`."""
     word = line.words[at]
     qualifier = word if word in {"this", "next", "coming", "upcoming"} else ""
     start = at + bool(qualifier)
@@ -133,7 +133,7 @@ def _is_before_clock(line: Line, at: int) -> bool:
 
 
 def _find_week(line: Line, at: int) -> Match[int] | None:
-    """Find `next week`, `, next week`, `of next week`, `in 2 weeks`."""
+    """Find the week after a weekday, such as `next week`, `of next week` or `in 2 weeks`."""
     at = line.skip(at, ",", "of")
     if line.words[at] == "next" and line.words[at + 1] in _WEEK_WORDS:
         return Match(1, at + 2)
@@ -149,7 +149,7 @@ def _find_week(line: Line, at: int) -> Match[int] | None:
 
 
 def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `next week`, `next week friday`, `next month`, `next year`, `next weekend`."""
+    """Find a period such as `next week`, `next week friday`, `next month` or `next year`."""
     if line.words[at] != "next":
         return None
     unit, end = line.words[at + 1], at + 2
@@ -172,7 +172,7 @@ def _find_next(line: Line, at: int, present: Present) -> Match[Day] | None:
 
 
 def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
-    """Find the rest of `next month`, `next month on the 15th`, `next month 15`."""
+    """Find the rest of a phrase such as `next month` or `next month on the 15th`."""
     first = present.month(1)
     start = line.skip(at, "on")
     start = line.skip(start, "the")
@@ -188,7 +188,7 @@ def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
 
 
 def _find_this(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find `this weekend` and `this evening`."""
+    """Find a period such as `this weekend` or `this evening`."""
     if line.words[at] != "this":
         return None
     word = line.words[at + 1]

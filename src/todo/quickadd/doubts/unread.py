@@ -110,7 +110,7 @@ def _find_more(line: Line, last: int, span: Span) -> int:
 
 
 def _find_several(line: Line) -> tuple[int, int] | None:
-    """Find `twice a week`, `3 times daily`; return the first and the last token."""
+    """Find a count such as `twice a week` or `3 times daily`; return its first and last token."""
     if not line.has_any(_SEVERAL):
         return None
     for at in range(1, len(line)):

@@ -89,7 +89,7 @@ def _find_any(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 
 def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
-    """Find `until 5 may`, `until:eoy`, `starting on monday`."""
+    """Find a start or an end such as `until 5 may`, `until:eoy` or `starting on monday`."""
     start = line.skip_attached(at + 1, ":")
     start = line.skip_any(start, _PREPOSITIONS)
     day = find_named_day(line, start, present)
@@ -108,7 +108,7 @@ def _find_border(line: Line, at: int, present: Present) -> Match[Bound] | None:
 
 
 def _find_instant(line: Line, days: tuple[NamedDay, ...], end: int) -> Match[Bound] | None:
-    """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, from `describe_rule`."""
+    """Find the rest of `until 31 March 2027 at 22:59:59 UTC`, written by `describe_rule`."""
     has_time = line.words[end] == "at" and line.words[end + 2] == line.words[end + 4] == ":"
     if not has_time or line.words[end + 6] != "utc":
         return None
@@ -121,7 +121,7 @@ def _find_instant(line: Line, days: tuple[NamedDay, ...], end: int) -> Match[Bou
 
 
 def _find_length(line: Line, at: int) -> Match[Bound] | None:
-    """Find `5 times`, `for 3 weeks`."""
+    """Find a length such as `5 times` or `for 3 weeks`."""
     has_for = line.words[at] == "for"
     start = at + has_for
     count = find_cardinal(line, start)

@@ -38,7 +38,7 @@ def find_workday(line: Line, at: int) -> int:
 
 
 def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
-    """Find `january`, `jan and jul`, `march, june and september`."""
+    """Find months such as `january`, `jan and jul` or `march, june and september`."""
     months: set[int] = set()
     end = at
     while line.words[at] in MONTHS:
@@ -52,7 +52,7 @@ def find_months(line: Line, at: int) -> Match[tuple[int, ...]] | None:
 
 
 def _find_in_year(line: Line, at: int) -> Match[Rule] | None:
-    """Find `march 15`, `15 march`, `15th of march`."""
+    """Find a date of each year such as `march 15`, `15 march` or `15th of march`."""
     month = MONTHS.get(line.words[at])
     if month is not None:
         start = line.skip(at + 1, "the")
@@ -81,7 +81,7 @@ def _find_number(line: Line, at: int) -> Match[int] | None:
 
 
 def _find_items(line: Line, at: int) -> Match[Rule] | None:
-    """Find `15th`, `1st and 15th`, `last day`, `first and third monday`, `last weekday`."""
+    """Find days of a month such as `1st and 15th`, `last day` or `first and third monday`."""
     items: list[_Item] = []
     end = at
     while len(items) < _MAX_DAYS:
@@ -173,7 +173,7 @@ def _make_rule(items: list[_Item]) -> Rule | None:
 
 
 def _find_place(line: Line, at: int) -> Match[int] | None:
-    """Find `first`, `3rd`, `last`, `2nd to last`, `second last`."""
+    """Find an ordinal number such as `first`, `3rd`, `last`, `2nd to last` or `second last`."""
     if line.words[at] == "last":
         return Match(-1, at + 1)
     ordinal = find_ordinal(line, at)

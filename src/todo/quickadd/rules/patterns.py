@@ -83,7 +83,7 @@ def find_pattern(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _find_other(line: Line, at: int) -> Match[Rule] | None:
-    """Find the rest of `every other day` and `every other friday`."""
+    """Find the rest of a phrase such as `every other day` or `every other friday`."""
     found = find_unit(line, at) or find_weekdays(line, at)
     if found is None:
         return None
@@ -91,7 +91,7 @@ def _find_other(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_interval(line: Line, at: int) -> Match[Rule] | None:
-    """Find `3 days`, `second week`, `3rd month`."""
+    """Find an interval such as `3 days`, `second week` or `3rd month`."""
     number = find_ordinal(line, at) or find_cardinal(line, at)
     if number is None or number.value < 1:
         return None
@@ -102,7 +102,7 @@ def find_interval(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_unit(line: Line, at: int) -> Match[Rule] | None:
-    """Find `day`, `weeks`, `fortnight`, `morning`."""
+    """Find a unit such as `day`, `weeks`, `fortnight` or `morning`."""
     word, end = line.words[at], at + 1
     if word in DAY_PARTS:
         return Match(Rule(Frequency.DAILY), at + 1)

@@ -74,7 +74,7 @@ def _is_days_of_month(line: Line, days: Match[Rule]) -> bool:
 
 
 def _find_week_start(line: Line, at: int, repeat: Repeat) -> Match[Repeat] | None:
-    """Find `with weeks from sunday`, from `describe_rule`."""
+    """Find `with weeks from sunday`, which `describe_rule` writes."""
     start = line.phrase(at, "with weeks from")
     weekday = WEEKDAYS.get(line.words[start]) if start > 0 else None
     if weekday is None:

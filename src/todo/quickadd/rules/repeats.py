@@ -95,7 +95,7 @@ def _find_every(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
-    """Find `daily`, `weekly on friday`, `weekly once`."""
+    """Find a recurrence such as `daily`, `weekly on friday` or `weekly once`."""
     if line.words[at - 1] in {"a", *_BEFORE_NAME}:
         return None
     rule, end = ADVERBS[line.words[at]], line.skip(at + 1, "once")
@@ -109,7 +109,7 @@ def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_once(line: Line, at: int) -> Match[Repeat] | None:
-    """Find the rest of `once a month`, `once every 2 weeks`, `once weekly`, `once in 3 months`."""
+    """Find the rest of a phrase such as `once a month`, `once every 2 weeks` or `once weekly`."""
     start = line.skip(at, "in")
     word = line.words[start]
     if word in ADVERBS:
@@ -132,7 +132,7 @@ def _is_weekday(line: Line, at: int) -> bool:
 
 
 def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
-    """Find the rest of `recur:weekly` and `recur:2weeks`."""
+    """Find the rest of a phrase such as `recur:weekly` or `recur:2weeks`."""
     if line.words[at] in ADVERBS:
         return Match(Repeat(ADVERBS[line.words[at]]), at + 1)
     found = find_pattern(line, at)
@@ -140,7 +140,7 @@ def _find_taskwarrior(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_of_every(line: Line, at: int) -> Match[Repeat] | None:
-    """Find `on the 1st of every month`, `the last friday each month`, `15th monthly`."""
+    """Find a recurrence such as `on the 1st of every month` or `the last friday each month`."""
     start = line.skip(at, "on")
     days = _find_end(line, start) or find_month_days(line, line.skip(start, "the"))
     if days is None or days.value.frequency is not Frequency.MONTHLY:
@@ -176,7 +176,7 @@ def _find_end(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _find_units(line: Line, at: int) -> Match[Rule] | None:
-    """Find `month`, `other month`, `second month`."""
+    """Find a period such as `month`, `other month` or `second month`."""
     if line.words[at] == "other":
         found = find_unit(line, at + 1)
         return found and Match(replace(found.value, interval=2 * found.value.interval), found.end)
@@ -184,7 +184,7 @@ def _find_units(line: Line, at: int) -> Match[Rule] | None:
 
 
 def _find_after_completion(line: Line, at: int) -> Match[Repeat] | None:
-    """Find `3 days after completion`."""
+    """Find a recurrence such as `3 days after completion`."""
     found = find_duration(line, at)
     if found is None or found.value.minutes:
         return None
@@ -201,7 +201,7 @@ def _find_after_completion(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
-    """Find `on mondays and fridays`, `weekdays at 9`."""
+    """Find a recurrence such as `on mondays and fridays` or `weekdays at 9`."""
     has_on = line.words[at] == "on"
     start = at + has_on
     word = line.words[start]
@@ -217,7 +217,7 @@ def _find_plural(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _find_plural_part(line: Line, at: int, *, has_on: bool) -> Match[Repeat] | None:
-    """Find `weekday mornings`, `mon and wed evenings`."""
+    """Find a recurrence such as `weekday mornings` or `mon and wed evenings`."""
     days = find_day_set(line, at) or find_weekdays(line, at)
     if days is None or line.words[days.end] not in PLURAL_PARTS:
         return None

@@ -38,7 +38,7 @@ def find_day_set(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_timetable(line: Line, at: int) -> Match[Rule] | None:
-    """Find `mwf` or `t/th`."""
+    """Find an abbreviation such as `mwf` or `t/th`."""
     if line.words[at] not in _TIMETABLE_STARTS:
         return None
     for words, days in _TIMETABLE_DAYS.items():
@@ -49,7 +49,7 @@ def find_timetable(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_days_without(line: Line, at: int) -> Match[Rule] | None:
-    """Find `day except sunday`, `weekday except on fridays`."""
+    """Find days with an exception, such as `day except sunday` or `weekday except on fridays`."""
     days = _WEEK if line.words[at] == "day" else _DAY_SETS.get(line.words[at])
     if days is None or line.words[at + 1] not in {"but", "except"}:
         return None
@@ -62,7 +62,7 @@ def find_days_without(line: Line, at: int) -> Match[Rule] | None:
 
 
 def find_weekdays(line: Line, at: int) -> Match[Rule] | None:
-    """Find `mon, wed and fri`, `mon wed fri`, `monday to friday`, `tue/thu`, `mondays`."""
+    """Find weekdays such as `mon, wed and fri`, `mon wed fri`, `monday to friday` or `tue/thu`."""
     first = _weekday(line, at)
     if first is None:
         return None

@@ -210,7 +210,7 @@ def _find_named(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
-    """Find `an hour before noon`, `2 hours before 1am`: a time on the same or an adjacent day."""
+    """Find `an hour before noon` or `2 hours before 1am`, which may be on an adjacent day."""
     length = find_duration(line, at)
     if length is None or length.value.months or length.value.days:
         return None
@@ -229,7 +229,7 @@ def _find_length_from(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_past(line: Line, at: int) -> Match[Clock] | None:
-    """Find `half past 8`, `a quarter to nine`, `ten past eight`, `15 minutes from 1pm`."""
+    """Find a time such as `half past 8`, `a quarter to nine` or `ten past eight`."""
     start = line.skip(at, "a")
     if line.words[start] in _FRACTIONS:
         minutes, end, is_sure = _FRACTIONS[line.words[start]], start + 1, True
@@ -262,7 +262,7 @@ def _find_hour(line: Line, at: int) -> Match[Clock] | None:
 
 
 def _find_numeric(line: Line, at: int) -> Match[Clock] | None:
-    """Find `17:30`, `5.30pm`, `15h30`, `5pm`, `8 o'clock`, `12 15`, `9`."""
+    """Find a time such as `17:30`, `5.30pm`, `15h30`, `5pm`, `8 o'clock`, `12 15` or `9`."""
     hour, digits = line.number(at), line.digits(at)
     if not 1 <= digits <= _TWO_DIGITS:
         return None
@@ -324,7 +324,7 @@ def _find_meridiem(line: Line, at: int, *, needs_m: bool = False) -> Match[int] 
 
 
 def _find_spoken(line: Line, at: int) -> Match[Clock] | None:
-    """Find `three`, `three twenty`, `nine fifty nine a m`, `eight o'clock`."""
+    """Find a time in words such as `three`, `nine fifty nine a m` or `eight o'clock`."""
     hour = CARDINALS.get(line.words[at], 0)
     if not 1 <= hour <= _NOON:
         return None

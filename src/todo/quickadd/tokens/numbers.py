@@ -12,7 +12,7 @@ _MAX_ORDINAL_DIGITS = 3
 
 @memoized
 def find_cardinal(line: Line, at: int) -> Match[int] | None:
-    """Find `5`, `five`, `twenty five` or `twenty-five`."""
+    """Find a cardinal number such as `5`, `five`, `twenty five` or `twenty-five`."""
     if line.has_number(at):
         number = line.number(at)
         return Match(number, at + 1) if number >= 0 else None
@@ -29,7 +29,7 @@ def find_cardinal(line: Line, at: int) -> Match[int] | None:
 
 @memoized
 def find_ordinal(line: Line, at: int) -> Match[int] | None:
-    """Find `15th`, `third`, `twenty first` or `twenty-first`."""
+    """Find an ordinal number such as `15th`, `third`, `twenty first` or `twenty-first`."""
     if line.has_number(at):
         suffix = line[at + 1]
         if suffix.text not in SUFFIXES or suffix.is_spaced:
