@@ -103,7 +103,7 @@ def _find_shift(line: Line) -> Shift | None:
 
 
 def _find_shifts(line: Line) -> Iterator[tuple[int, Shift, int]]:
-    """Yield each `+1 week` and `an hour later`, with its first token and the next one."""
+    """Yield each offset, such as `+1 week`, with its first token and the token after it."""
     for at, word in enumerate(line.words[: len(line)]):
         is_back = at == 0 and word in DASHES
         if is_back or (word == "+" and line.words[at - 1] != "now"):

@@ -1,4 +1,4 @@
-"""Weekdays in names, which are not dues: `cook Sunday roast`, `Friday Night Lights`."""
+"""Detection of weekdays in names, which are not dues, such as `cook Sunday roast`."""
 
 from collections.abc import Sequence
 from typing import Final, TypeVar

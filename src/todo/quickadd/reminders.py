@@ -1,4 +1,4 @@
-"""Reminders: `remind me 30 min before`, `reminder 1 day before at 9`, `!30m`, `*1h`."""
+"""Recognizer of reminders, such as `remind me 30 min before`, `!30m` or `*1h`."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta

@@ -25,34 +25,34 @@ _MAX_INTEGER = 2**63 - 1
 
 
 def text(description: str, choices: Sequence[str] = ()) -> Json:
-    """Declare a string, or an enumeration of strings."""
+    """Return the schema of a string or an enumeration."""
     chosen = {"enum": list(choices)} if choices else {}
     return {"type": "string", **chosen, "description": description}
 
 
 def integer(description: str, minimum: int | None = None, maximum: int | None = None) -> Json:
-    """Declare an integer."""
+    """Return the schema of an integer."""
     limits = {"minimum": minimum, "maximum": maximum}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return {"type": "integer", **given, "description": description}
 
 
 def flag(description: str) -> Json:
-    """Declare a boolean."""
+    """Return the schema of a boolean."""
     return {"type": "boolean", "description": description}
 
 
 def array(
     description: str, items: Json, max_items: int | None = None, *, min_items: int | None = None
 ) -> Json:
-    """Declare an array."""
+    """Return the schema of an array."""
     limits = {"minItems": min_items, "maxItems": max_items}
     given = {name: limit for name, limit in limits.items() if limit is not None}
     return {"type": "array", "items": items, **given, "description": description}
 
 
 def record(properties: Json, required: Sequence[str] = ()) -> Json:
-    """Declare an object without other properties."""
+    """Return the schema of an object without additional properties."""
     needed = {"required": list(required)} if required else {}
     return {
         "type": "object",

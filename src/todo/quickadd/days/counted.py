@@ -1,4 +1,4 @@
-"""Days counted from another day: `a week on friday`, `friday week`, `the night before 5 june`."""
+"""Recognizers of days counted from another day, such as `a week on friday` or `friday week`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Calendar dates: `march 15th 2027`, `last friday of may`, `the 15th`, `15/3`."""
+"""Recognizers of calendar dates, such as `march 15th 2027`, `last friday of may` or `the 15th`."""
 
 from datetime import date
 from typing import Final

@@ -1,4 +1,4 @@
-"""Dates in digits: `2027-03-15`, `15/3`, `3/15/2027`, `15.3.`."""
+"""Recognizer of dates in digits, such as `2027-03-15`, `15/3`, `3/15/2027` or `15.3.`."""
 
 from datetime import date
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Offsets: `in 3 days`, `+15min`, `2 weeks from now`, `next hour`, `a week from friday`."""
+"""Recognizer of offsets, such as `in 3 days`, `+15min`, `next hour` or `a week from friday`."""
 
 from datetime import date, datetime
 from typing import Final

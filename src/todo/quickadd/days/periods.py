@@ -1,4 +1,4 @@
-"""Start, middle or end of a period: `eom`, `end of the month`, `mid march`."""
+"""Recognizer of the start, middle or end of a period, such as `eom` or `mid march`."""
 
 from datetime import date, timedelta
 from typing import Final

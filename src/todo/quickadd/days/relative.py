@@ -1,4 +1,4 @@
-"""Days relative to today: `tomorrow`, `next friday`, `this weekend`."""
+"""Recognizers of days relative to today, such as `tomorrow`, `next friday` or `this weekend`."""
 
 from datetime import date, timedelta
 from typing import Final
@@ -52,7 +52,7 @@ def find_relative_day(line: Line, at: int, present: Present) -> Match[Day] | Non
 
 
 def find_start_day(line: Line, at: int, present: Present) -> Match[Day] | None:
-    """Find a day from which another can be counted: `tomorrow`, `friday`."""
+    """Find a day from which another can be counted, such as `tomorrow` or `friday`."""
     return _find_name(line, at, present) or _find_weekday(line, at, present)
 
 

@@ -1,4 +1,4 @@
-"""Dues in Taskwarrior's abbreviations, only after `due:`: `due:5d`, `due:som`, `due:june`."""
+"""Recognizer of Taskwarrior's abbreviations after `due:`, such as `due:5d` or `due:som`."""
 
 import re
 from datetime import date, datetime, timedelta

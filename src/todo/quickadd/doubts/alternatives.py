@@ -1,4 +1,4 @@
-"""Several dues for one task: `sat or sun`, `8am and 8pm`, `move the 3pm call to 4pm`."""
+"""Questions about several dues for one task, such as `sat or sun` or `8am and 8pm`."""
 
 import itertools
 import re

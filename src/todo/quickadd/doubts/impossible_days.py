@@ -1,4 +1,4 @@
-"""Dues that are impossible or unclear: `by feb 30`, `due sunday midnight`."""
+"""Questions about impossible or unclear dues, such as `by feb 30` or `due sunday midnight`."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

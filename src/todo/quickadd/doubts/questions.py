@@ -118,7 +118,7 @@ def ask_part(start: int, end: int, text: str, choices: tuple[str, ...]) -> Quest
 
 
 def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -> Question:
-    """Return the question about the last day of a recurrence."""
+    """Return the question for the end of a recurrence that is not a day."""
     example = choices[0] if choices else "until 31 March 2027"
     message = f"{_plain(text)} does not name the last day; write a date, such as {example}"
     return Question(start, end, "ambiguous-date", message, choices)

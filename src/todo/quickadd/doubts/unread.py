@@ -1,4 +1,4 @@
-"""Unparsed words next to a due that belong to its meaning, such as `every` and `except`."""
+"""Questions about unparsed words next to a due, such as `every` or `except`."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Start and end of a recurrence: `until 5 may`, `for 3 weeks`, `5 times`, `starting monday`."""
+"""Recognizer of the start and end of a recurrence, such as `until 5 may` or `5 times`."""
 
 from dataclasses import dataclass
 from datetime import UTC, time

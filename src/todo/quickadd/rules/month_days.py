@@ -1,4 +1,4 @@
-"""Days of a month or a year in a rule: `1st and 15th`, `last friday`, `march 15`."""
+"""Recognizers of days of a month or year in a rule, such as `1st and 15th` or `march 15`."""
 
 from dataclasses import replace
 from typing import Final, NamedTuple

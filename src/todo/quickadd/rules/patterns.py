@@ -1,4 +1,4 @@
-"""Patterns after `every`: `3 days`, `other friday`, `1st and 15th`, `weekday`."""
+"""Recognizers of patterns after `every`, such as `3 days`, `other friday` or `weekday`."""
 
 from dataclasses import dataclass, replace
 from typing import Final

@@ -1,4 +1,4 @@
-"""Qualifiers of a recurrence: days, months, part of the day."""
+"""Recognizers of qualifiers of a recurrence: days, months, part of the day."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Recurrence in words: `every other friday`, `every last day of the month`, `daily`."""
+"""Recognizer of recurrences, such as `every other friday` or `daily`."""
 
 from dataclasses import replace
 from typing import Final

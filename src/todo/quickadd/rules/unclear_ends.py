@@ -1,4 +1,4 @@
-"""Ends of a recurrence that are not a day: `until june`, `until 2030`, `until summer`."""
+"""Questions about ends of a recurrence that are not a day, such as `until june`."""
 
 from datetime import date, timedelta
 

@@ -1,4 +1,4 @@
-"""Weekdays of a rule: `mon, wed and fri`, `monday to friday`, `weekday`, `day except sunday`."""
+"""Recognizers of weekdays in a rule, such as `mon, wed and fri` or `day except sunday`."""
 
 from typing import Final
 

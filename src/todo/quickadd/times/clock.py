@@ -1,4 +1,4 @@
-"""Times of day: `5pm`, `17:30`, `half past 8`, `three twenty`, `noon`, `8:00 GMT`."""
+"""Recognizers of times of day, such as `5pm`, `half past 8`, `noon` or `8:00 GMT`."""
 
 import enum
 from datetime import UTC, timedelta, timezone, tzinfo

@@ -1,4 +1,4 @@
-"""Parts of the day: `friday morning`, `first thing tomorrow`, `friday eod`."""
+"""Recognizers of parts of the day, such as `friday morning` or `first thing tomorrow`."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Durations: `3 days`, `an hour and a half`, `1d, 2hr, and 5min`."""
+"""Recognizer of durations, such as `3 days`, `an hour and a half` or `1d, 2hr, and 5min`."""
 
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction

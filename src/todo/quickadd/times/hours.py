@@ -1,4 +1,4 @@
-"""Recognition of hours: the number in `at 5`, `friday 5` or `every day at 8`, not `at 5 places`."""
+"""Distinction of hours (`at 5`, `friday 5`, `every day at 8`) from other numbers (`at 5 places`)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

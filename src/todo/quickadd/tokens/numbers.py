@@ -1,4 +1,4 @@
-"""Numbers in digits and in words."""
+"""Recognizers of numbers in digits and in words."""
 
 from fractions import Fraction
 from typing import Final
