@@ -1,4 +1,4 @@
-"""Distinction of hours (`at 5`, `friday 5`, `every day at 8`) from other numbers (`at 5 places`)."""
+"""Distinction of hours (`at 5`, `friday 5`) from other numbers (`at 5 places`)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
