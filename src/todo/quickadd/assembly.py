@@ -80,8 +80,6 @@ class _Time(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Parts:
-    """Recognized parts of a text, by kind."""
-
     line: Line
     present: Present
     repeats: tuple[_Placed[Repeat], ...]

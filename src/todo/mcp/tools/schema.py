@@ -83,8 +83,6 @@ def check_arguments(
 
 @dataclass(frozen=True, slots=True)
 class _Check:
-    """Validation of one call, which collects the violations."""
-
     removable: frozenset[str]
     elsewhere: Mapping[str, str]
     errors: list[Json] = field(default_factory=list)

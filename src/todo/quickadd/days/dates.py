@@ -206,7 +206,6 @@ def _find_year(line: Line, at: int) -> tuple[int, int]:
 
 
 def _starts_time(line: Line, at: int) -> bool:
-    """Return whether a number is the hour of a time."""
     if not line.has_number(at):
         return False
     after = line[at + 1]

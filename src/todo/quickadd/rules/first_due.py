@@ -45,7 +45,7 @@ def find_first_day(rule: Rule, start: date) -> date | None:
 
 
 def _find_in_months(rule: Rule, start: date) -> date | None:
-    """Return the start, or the next first day of one of the months of a rule."""
+    """Return the start if its month is in the rule, otherwise the first of the next such month."""
     if not rule.by_month or start.month in rule.by_month:
         return start
     return min(filter(None, (next_date(start, month, 1) for month in rule.by_month)), default=None)
