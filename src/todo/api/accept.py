@@ -1,4 +1,4 @@
-"""The media type that a client prefers (RFC 9110, 12.5.1)."""
+"""Content negotiation by the Accept header (RFC 9110, 12.5.1)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,18 +6,13 @@ _JSON = "application/json"
 
 
 def prefers(media_type: str, accept: Iterable[str]) -> bool:
-    """Return whether a client prefers a media type to JSON.
-
-    Args:
-        media_type: The other one.
-        accept: The values of its `Accept` headers.
-    """
+    """Return whether the `Accept` headers prefer the media type to JSON."""
     qualities = dict(_parse_accept(accept))
     return _find_quality(qualities, media_type) > _find_quality(qualities, _JSON)
 
 
 def _find_quality(qualities: dict[str, float], media_type: str) -> float:
-    # The most specific range decides.
+    # The most specific range takes precedence.
     for media_range in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         if media_range in qualities:
             return qualities[media_range]

@@ -1,4 +1,4 @@
-"""Limits of request bodies by route, in bytes and in values (see `todo.api.request_body`)."""
+"""Limits on request bodies by route: bytes and JSON values (see `todo.api.request_body`)."""
 
 import re
 from typing import Any
@@ -7,19 +7,19 @@ from todo.core.errors import ValidationFailedError
 from todo.core.validation_errors import field_error, shorten
 
 MAX_KEYS = 64
-"""Maximum keys of an object. Front ends may send a whole task with fields of their own."""
+"""Maximum number of keys in an object. Front ends may add fields of their own to a task."""
 MAX_VALUES = 5000
-"""Maximum values in a body. A full batch with all fields, tags and reminders has 3,300."""
+"""Maximum number of values in a body. A full batch with all fields has 3,300."""
 
 MCP_PATH = "/mcp"
 """Path of the MCP endpoint, where a call may add as many tasks as a batch."""
 
 _Path = tuple[()] | tuple[Any, str]
-"""The path of the container and the key or index in it."""
+"""Path of the enclosing container, and the key or index in it."""
 
 _KIB = 1024
 _BODY_BYTES = 16 * _KIB
-# The description of a task has 10,000 characters, of up to 12 bytes where JSON escapes them.
+# A description has up to 10,000 characters, each up to 12 bytes if escaped in JSON.
 _TASK_BYTES = 192 * _KIB
 _BATCH_BYTES = 1024 * _KIB
 # A plan is stored, with its operations.
@@ -27,16 +27,12 @@ _PLAN_BYTES = 256 * _KIB
 _BATCH = "/api/v1/tasks/batch"
 PLANS_PATH = "/api/v1/plans"
 _ASSISTANT = "/api/v1/assistant"
-# A message of a chat is as long as a description.
+# A chat message may be as long as a description.
 _TASK = re.compile(r"/api/[^/]+/(?:tasks(?:/.*)?|chat)", re.DOTALL)
 
 
 def find_body_limit(path: str) -> int:
-    """Return the maximum size of a request body in bytes.
-
-    Args:
-        path: Path of the request.
-    """
+    """Return the maximum size in bytes of a request body on a path."""
     if path in {_BATCH, MCP_PATH}:
         return _BATCH_BYTES
     if path == PLANS_PATH:
@@ -45,17 +41,13 @@ def find_body_limit(path: str) -> int:
 
 
 def refuse_many_values(body: object) -> None:
-    """Reject a body with more values than any schema accepts.
+    """Reject parsed JSON with more values than any schema accepts.
 
-    Each unknown key and each wrong item would become an error of its own: 94,000 of them in a body
-    of 1 MiB.
-
-    Args:
-        body: Parsed JSON.
+    Otherwise each unknown key or wrong item would become a separate error: 94,000 in a body of 1
+    MiB.
 
     Raises:
-        ValidationFailedError: The body has too many keys or values; the error names the object, or
-            the whole body.
+        ValidationFailedError: An object has too many keys, or the body has too many values.
     """
     waiting: list[tuple[_Path, object]] = [((), body)]
     total = 0

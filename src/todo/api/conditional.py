@@ -8,35 +8,32 @@ from fastapi import Request
 from todo.core.errors import MalformedRequestError, VersionMismatchError
 
 MAX_TAGS = 16
-"""Entity tags in one `If-Match`: a list of every possible version would be as good as `*`."""
+"""Maximum number of entity tags in `If-Match`; a list of all versions would equal `*`."""
 
 IF_MATCH: dict[str, Any] = {"parameters": [{"$ref": "#/components/parameters/If-Match"}]}
-"""The `openapi_extra` of a route whose endpoint calls `read_if_match`."""
+"""`openapi_extra` of routes whose endpoint calls `read_if_match`."""
 
-# Clients that forget the quotes of a number are understood.
+# Accepts bare numbers too, for clients that omit the quotes.
 _TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')
 
 
 def etag_for(version: int) -> str:
-    """Return the entity tag of something with a version."""
+    """Return the entity tag of a resource version."""
     return f'"{version}"'
 
 
 def find_if_match(request: Request) -> str | None:
-    """Return `If-Match`, the lines of which are one list (RFC 9110, 5.2); None where it is missing.
-
-    This and `read_if_match` are the only readers of the header.
-    """
+    """Return the `If-Match` lines joined into one list (RFC 9110, 5.2), or None without them."""
     lines = request.headers.getlist("if-match")
     return ",".join(lines) if lines else None
 
 
 def read_if_match(request: Request) -> frozenset[int] | None:
-    """Return the versions that `If-Match` accepts, None for any.
+    """Return the versions that `If-Match` accepts, or None for any version.
 
     Raises:
-        MalformedRequestError: It is not a list of entity tags, or has more than MAX_TAGS.
-        VersionMismatchError: It names no version that there can be.
+        MalformedRequestError: The header is not a list of entity tags, or has too many.
+        VersionMismatchError: No tag can be a version.
     """
     given = find_if_match(request)
     if given is None or given.strip() == "*":
@@ -59,11 +56,7 @@ def read_if_match(request: Request) -> frozenset[int] | None:
 
 
 def _parse_tags(text: str) -> list[str]:
-    """Return the entity tags of a list; empty elements are allowed (RFC 9110, 5.6.1).
-
-    Raises:
-        MalformedRequestError: An element is not an entity tag, or the list is empty.
-    """
+    """Return the entity tags of a list; empty elements are allowed (RFC 9110, 5.6.1)."""
     tags: list[str] = []
     position = 0
     while match := _TAG.match(text, position):
@@ -77,7 +70,7 @@ def _parse_tags(text: str) -> list[str]:
 
 
 def matches_weakly(known: str, tag: str) -> bool:
-    """Return whether a list of entity tags has one, by the weak comparison."""
+    """Return whether a list of entity tags contains the tag, by weak comparison."""
     opaque = tag.removeprefix("W/")
     return known.strip() == "*" or any(
         part.strip().removeprefix("W/") == opaque for part in known.split(",")

@@ -1,4 +1,4 @@
-"""CORS (the Fetch standard): allowed origins, and the headers that a browser may send and read."""
+"""CORS (the Fetch standard): allowed origins, and the headers that browsers may send and read."""
 
 from collections.abc import Iterable
 
@@ -21,18 +21,13 @@ _VARY = (b"vary", b"Origin")
 
 
 class Cors:
-    """The allowed origins."""
+    """CORS policy with exact origins, without wildcards."""
 
     def __init__(self, origins: Iterable[str]) -> None:
-        """Allow exactly these origins; none is a wildcard."""
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def answer(self, scope: Scope) -> tuple[list[Field], bool]:
-        """Return the fields for the response, and whether it is complete with them (a preflight).
-
-        Args:
-            scope: The request.
-        """
+        """Return the response's CORS fields, and whether the request is a preflight."""
         origin, wanted = b"", b""
         for name, value in scope["headers"]:
             if name == b"origin":
@@ -44,7 +39,8 @@ class Cors:
         fields = [
             _VARY,
             (b"access-control-allow-origin", origin),
-            # Front ends that send cookies to their own server ask for it; none means anything here.
+            # Front ends that send cookies to their own server require this; cookies are ignored
+            # here.
             (b"access-control-allow-credentials", b"true"),
         ]
         if scope["method"] != "OPTIONS" or not wanted:

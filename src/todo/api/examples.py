@@ -1,4 +1,4 @@
-"""Values that the examples of the API share; each example is in its own schema."""
+"""Values that the API's examples share; each example is in its own schema."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -38,28 +38,23 @@ EXAMPLE_TASK: dict[str, Any] = {
 }
 
 KEY = "x-examples"
-"""Key of a schema's examples, until `todo.api.openapi` moves them to their place."""
+"""Key for a schema's examples, until `todo.api.openapi` moves them to their final place."""
 
 
 def show_examples(
     examples: Mapping[str, Any], *changes: Callable[[dict[str, Any]], None]
 ) -> Callable[[dict[str, Any]], None]:
-    """Return a `json_schema_extra` that adds examples to a schema.
-
-    Args:
-        examples: Name -> example.
-        changes: Further change of the schema.
-    """
+    """Return a `json_schema_extra` that applies the changes and adds the named examples."""
 
     def extend(schema: dict[str, Any]) -> None:
         for change in changes:
             change(schema)
-        # As text: FastAPI leaves out every key whose value is null.
+        # As text, because FastAPI drops keys whose value is null.
         schema[KEY] = json.dumps(examples)
 
     return extend
 
 
 def show_example(example: object) -> Callable[[dict[str, Any]], None]:
-    """Return a `json_schema_extra` that adds the example of a response to a schema."""
+    """Return a `json_schema_extra` that adds one response example to a schema."""
     return show_examples({"": example})

@@ -1,4 +1,4 @@
-"""Exception handlers: every error of the application becomes problem+json (RFC 9457)."""
+"""Exception handlers that render the application's errors as problem+json (RFC 9457)."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from todo.observability.logs import request_id_var
 
 
 def add_exception_handlers(app: FastAPI) -> None:
-    """Render every error of the application as problem+json."""
+    """Register handlers that render every error of the application as problem+json."""
     handlers: dict[type[Exception], Callable[[Any], ProblemError]] = {
         ProblemError: lambda error: error,
         RequestValidationError: _from_validation,
@@ -54,7 +54,7 @@ def _from_framework(error: HTTPException) -> ProblemError:
 
 
 def _find_methods(request: Request) -> list[str]:
-    """Return the methods of all routes of an address: the framework knows those of the first."""
+    """Return the methods of all routes of the path; the framework reports only the first route."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.methods and route.path_regex.match(request.url.path):

@@ -1,8 +1,8 @@
-"""Idempotency keys: a request with an Idempotency-Key is executed once, however often it is sent.
+"""Idempotency keys: a request with an Idempotency-Key is executed only once.
 
-The key is claimed and the response stored in the transaction of the write itself. So a crash leaves
-both or neither. Of concurrent requests with one key, one is executed and the others wait for it.
-Only a successful write is stored: a refused request may be corrected and sent with the same key.
+The key is claimed and the response stored in the transaction of the write, so that a crash leaves
+both or neither. If concurrent requests have the same key, one is executed and the others wait. Only
+successful writes are stored: a rejected request may be corrected and sent with the same key.
 """
 
 import hashlib
@@ -29,9 +29,9 @@ from todo.writes.unit_of_work import UnitOfWork
 LIFETIME = timedelta(hours=24)
 MAX_KEY_LENGTH = 255
 REPLAYED = "idempotency-replayed"
-# No body in JSON begins like this, so neither kind of fingerprint is taken for the other.
+# JSON never starts like this, so the two kinds of fingerprint cannot collide.
 _CANONICAL = b"canonical\n"
-# Old ones go a few at a time, with the writes that use the table.
+# Expired keys are deleted in small batches, with the writes that use the table.
 _PURGED = 20
 
 
@@ -73,7 +73,7 @@ _expired = (
     select(idempotency.c.user_id, idempotency.c.key)
     .where(idempotency.c.created_at < bindparam("expired", type_=Time))
     .order_by(idempotency.c.created_at)
-    # In the text: PostgreSQL takes a parameter for a tenth of the table, and reads all of it.
+    # A literal: PostgreSQL estimates a parameter as a tenth of the table, and scans all of it.
     .limit(literal_column(str(_PURGED)))
     .with_for_update(skip_locked=True)
 )
@@ -84,12 +84,12 @@ _PURGE = Statement(
 
 @dataclass(frozen=True, slots=True)
 class Repeatable:
-    """A write that is executed once, even if it is sent several times.
+    """A write that is executed only once, even if it is sent several times.
 
     Attributes:
         key: Idempotency-Key of the request.
-        fingerprint: Digest of what identifies the write, such as method, URL and body.
-        former: Fingerprint as computed by version 0.1.0; None if it had none.
+        fingerprint: Digest of the request's identity, such as method, URL and body.
+        former: Fingerprint as computed by version 0.1.0, or None.
     """
 
     key: str
@@ -98,11 +98,10 @@ class Repeatable:
 
 
 def find_key(request: Request) -> str | None:
-    """Return the request's Idempotency-Key.
+    """Return the request's Idempotency-Key, or None.
 
     Raises:
-        MalformedRequestError: It is empty, too long, or has other than visible ASCII characters; or
-            there are two.
+        MalformedRequestError: The key is invalid, or the request has several keys.
     """
     keys = set(request.headers.getlist("idempotency-key"))
     if not keys:
@@ -120,15 +119,15 @@ def find_key(request: Request) -> str | None:
 
 
 def is_key(text: str) -> bool:
-    """Return whether a text can be an Idempotency-Key."""
+    """Return whether the text is a valid Idempotency-Key."""
     return 0 < len(text) <= MAX_KEY_LENGTH and text.isascii() and text.isprintable()
 
 
 async def identify_repeatable(request: Request, caller: Caller) -> Repeatable | None:
-    """Return the key and the fingerprint of a request, None without an Idempotency-Key.
+    """Return the key and fingerprint of a request, or None without an Idempotency-Key.
 
     Raises:
-        MalformedRequestError: As `find_key`.
+        MalformedRequestError: The key is invalid, or the request has several keys.
     """
     key = find_key(request)
     if key is None:
@@ -138,8 +137,8 @@ async def identify_repeatable(request: Request, caller: Caller) -> Repeatable | 
     return Repeatable(
         key,
         _render_fingerprint(request, caller, canonical),
-        # Remove it after the release of 0.2.0, with `Repeatable.former`: for 24 hours after the
-        # upgrade to that there are keys whose fingerprint has the body as it came.
+        # Remove it with `Repeatable.former` after the release of 0.2.0: for 24 hours after that
+        # upgrade, stored fingerprints may still contain the raw body.
         former=_render_fingerprint(request, caller, body),
     )
 
@@ -148,7 +147,7 @@ async def claim(work: UnitOfWork, repeatable: Repeatable) -> StoredResponse | No
     """Claim a key for this request, or return the stored response of an earlier one.
 
     Raises:
-        KeyReusedError: It came with another request.
+        KeyReusedError: The key was used with a different request.
     """
     expired = format_timestamp(work.now - LIFETIME)
     user = work.caller.user
@@ -173,7 +172,7 @@ async def claim(work: UnitOfWork, repeatable: Repeatable) -> StoredResponse | No
 
 
 def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
-    """Store the response of a write."""
+    """Return the statement that stores the response of a write."""
     return (
         _STORE,
         {
@@ -187,13 +186,13 @@ def store(caller: Caller, key: str, answer: StoredResponse) -> BoundStatement:
 
 
 def release(caller: Caller, key: str) -> BoundStatement:
-    """Forget a key, whose request was refused after it was claimed."""
+    """Return the statement that releases the key of a rejected request."""
     return (_RELEASE, {"of_user": caller.user, "of_key": key})
 
 
 def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
     seen = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    # A token for one list must not see what another token did elsewhere.
+    # A token for one list must not see the responses to other tokens.
     seen.update(f"{caller.list_id}\n".encode())
     seen.update((find_if_match(request) or "").encode() + b"\n")
     seen.update(body)
@@ -201,10 +200,10 @@ def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
 
 
 async def _canonicalize_body(request: Request) -> bytes:
-    """Return the body with sorted keys, without blanks, and with every character escaped one way.
+    """Return the body with sorted keys, without blanks and with uniform escapes.
 
-    Of a key that comes twice the last value counts, as it does for the operation. Integers and
-    floats stay apart: an operation may accept 1 and refuse 1.0.
+    The last value of a duplicate key counts, as in the operation. Integers and floats stay
+    distinct, because an operation may accept 1 and reject 1.0.
     """
     body = await request.body()
     try:

@@ -1,4 +1,4 @@
-"""Lazy applications: ASGI applications that are imported and created for their first request."""
+"""Lazy applications: ASGI applications that are created for their first request."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,22 +7,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 
 class LazyApp:
-    """An application that costs nothing until somebody uses it."""
+    """ASGI application that is created on first use.
+
+    Args:
+        path: Path for logs and metrics, because the framework knows only its own routes.
+        make: Imports and creates the application; runs in a thread.
+    """
 
     def __init__(self, path: str, make: Callable[[], ASGIApp]) -> None:
-        """Store the path and the factory.
-
-        Args:
-            path: Path for logs and metrics, because the framework knows only its own routes.
-            make: Imports and creates the application; runs in a thread.
-        """
         self.path = path
         self._make = make
         self._made: ASGIApp | None = None
         self._lock = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Pass the request to the application."""
         scope["route"] = self
         made = self._made or await self._get()
         await made(scope, receive, send)
@@ -30,6 +29,6 @@ class LazyApp:
     async def _get(self) -> ASGIApp:
         async with self._lock:
             if self._made is None:
-                # Other requests continue during the imports.
+                # In a thread, so that other requests continue during the imports.
                 self._made = await asyncio.to_thread(self._make)
             return self._made

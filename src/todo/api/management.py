@@ -1,7 +1,7 @@
-"""The management application: metrics and health, without a framework.
+"""Management application: metrics and health, without a framework.
 
-It serves the management socket and, without metrics, the probe socket. A probe comes every few
-seconds, so probes are neither logged nor counted, and cost little.
+It serves the management socket and, without metrics, the probe socket. Probes arrive every few
+seconds, so they must be cheap and are neither logged nor counted.
 """
 
 import json
@@ -17,15 +17,14 @@ from todo.observability.metrics import CONTENT_TYPE, Metrics
 
 
 class Management:
-    """A small ASGI application."""
+    """ASGI application for health checks and, optionally, metrics."""
 
     def __init__(self, health: Health, metrics: Metrics | None) -> None:
-        """Serve health, and metrics where they are given."""
         self._health = health
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             return
         path: str = scope["path"]

@@ -1,6 +1,6 @@
-"""The middleware of the public application, which processes every request of every route.
+"""Middleware of the public application, which processes every request of every route.
 
-It is pure ASGI: request id, client address, rate limits, deadline, headers, access log, metrics,
+It is pure ASGI: request ID, client address, rate limits, deadline, headers, access log, metrics,
 and the response to an unexpected exception.
 """
 
@@ -46,7 +46,7 @@ _REQUEST_ID = "todo.request_id"
 _REFUSAL_PERMITS = 10
 _WITHOUT_CONTENT = {204, 304}
 _SECURE_SCHEMES = {"https", "wss"}
-# Answered for probes and front ends every few seconds: no news while all is well.
+# Polled every few seconds by probes and front ends, so only failures are logged.
 _QUIET_ROUTES = {"/livez", "/readyz", "/startupz", "/health"}
 
 _access = logging.getLogger(ACCESS_LOGGER)
@@ -54,7 +54,18 @@ _log = logging.getLogger("todo.edge")
 
 
 class RequestMiddleware:
-    """Wraps the application."""
+    """Outermost layer around the public application.
+
+    Args:
+        app: The application.
+        metrics: Counters for all requests.
+        proxies: Proxies whose forwarded headers are trusted.
+        health: Health of the process, which may be stopping.
+        deadline_s: Seconds until the response must have started.
+        address_limit: Rate limit by address; health checks are exempt.
+        cors: Policy for requests from browsers.
+        identify: Authenticates the caller before the rest of a body is read.
+    """
 
     def __init__(
         self,
@@ -68,18 +79,6 @@ class RequestMiddleware:
         cors: Cors | None = None,
         identify: Identify | None = None,
     ) -> None:
-        """Wrap an application.
-
-        Args:
-            app: The application.
-            metrics: Counts every request.
-            proxies: Proxies whose forwarded headers are trusted.
-            health: Knows whether the process is stopping.
-            deadline_s: Seconds until the response must have started.
-            address_limit: Rate limit by address; health checks are exempt.
-            cors: Origins that may send requests from a browser.
-            identify: Authenticates the caller before the rest of a body is read.
-        """
         self._app = app
         self._metrics = metrics
         self._proxies = proxies
@@ -91,7 +90,7 @@ class RequestMiddleware:
         self._bodies = BodyBudget()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve one request or WebSocket."""
         if scope["type"] == "websocket":
             await self._serve_websocket(scope, receive, send)
             return
@@ -130,7 +129,7 @@ class RequestMiddleware:
             self._record(scope["method"], route, status, started, caller)
 
     def _record(self, method: str, route: str, status: int, started: float, caller: Client) -> None:
-        """Count an answer, and log it unless it is of a route that is quiet while all is well."""
+        """Count a response, and log it unless it succeeded on a quiet route."""
         duration_s = time.perf_counter() - started
         self._metrics.observe(method, route, status, duration_s)
         if route in _QUIET_ROUTES and status < 500:  # noqa: PLR2004
@@ -158,7 +157,7 @@ class RequestMiddleware:
         deadline = asyncio.timeout(self._deadline_s)
         method = scope["method"]
         if method == "HEAD":
-            # RFC 9110, 9.3.2: as GET, without the content.
+            # RFC 9110, 9.3.2: HEAD is GET without the content.
             scope["method"] = "GET"
         try:
             async with deadline:
@@ -195,7 +194,7 @@ class RequestMiddleware:
             is_accepted = is_accepted or message["type"] == "websocket.accept"
             if message["type"] == "websocket.close":
                 if not is_accepted:
-                    # The framework's, where no route matches; the server would answer a bare 403.
+                    # No route matches. The server would respond with a bare 403.
                     await refuse(NotFoundError())
                     return
                 is_refused = message["code"] == REFUSED_TOKEN_CODE
@@ -227,7 +226,7 @@ class RequestMiddleware:
 
 
 class _Response:
-    """Adds the headers of every response, remembers its status and ends the deadline."""
+    """Adds the common headers to a response, records its status and ends the deadline."""
 
     def __init__(self, send: Send, scope: Scope, health: Health) -> None:
         self._send = send
@@ -263,7 +262,7 @@ class _Response:
         await self._send(message)
 
     async def _send_start(self, first: Message) -> None:
-        """Answer HEAD, with the length that the content would have."""
+        """Respond to HEAD with the length that the content would have."""
         start, self._start = self._start, None
         if start is None:
             return
@@ -280,7 +279,7 @@ class _Response:
 
     async def send_problem(self, error: ProblemError) -> None:
         if self.status:
-            # Too late for another status: the connection ends without the rest of the body.
+            # Too late for another status code: the connection ends without the rest of the body.
             return
         status, headers, body = render_problem(
             error, instance=self._scope["path"], request_id=self._scope[_REQUEST_ID]
@@ -290,10 +289,10 @@ class _Response:
 
 
 def _describe_client(caller: Client) -> dict[str, str]:
-    """Return the fields of the log that name the caller."""
+    """Return the log fields that identify the client."""
     if caller.doubtful is None:
         return {"client": caller.address}
-    # A proxy's header can hold anything.
+    # A proxy's header may contain anything.
     return {"client": caller.address, "forwarded": redact(caller.doubtful)}
 
 

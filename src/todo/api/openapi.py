@@ -1,9 +1,8 @@
-"""The OpenAPI document: FastAPI's own, with the parameters and responses that operations share.
+"""OpenAPI document: FastAPI's own, completed with shared parameters and responses.
 
-They follow from the operation: a read of JSON has an entity tag, any other method is a write with
-an `Idempotency-Key`, a path with parameters may not be found. What only some operations have, their
-routes declare: `If-Match`, headers of a response, further statuses. The document is built on the
-first request for it.
+Most of them follow from the operation: a JSON read has an entity tag, any other method is a write
+with an `Idempotency-Key`, a path with parameters may return 404. Routes declare the rest:
+`If-Match`, response headers, further status codes. The document is built on its first request.
 """
 
 import json
@@ -35,7 +34,7 @@ from todo.core.problem_document import PROBLEM_TYPE, render_problem
 Document = dict[str, Any]
 
 _PROBLEM = PROBLEM_TYPE.decode()
-# Empty is the same as absent.
+# An empty label counts as absent.
 _LABEL = f"^[{LABEL_CHARACTERS}]{{0,{LABEL_LENGTH}}}$"
 _TEXT = {"type": "string"}
 _INSTANCE = "/api/v1/tasks"
@@ -67,7 +66,7 @@ _HEADERS: Document = {
     "RateLimit": _header("Remaining requests and the seconds until there are more.", _TEXT),
     "RateLimit-Policy": _header("The limit.", _TEXT),
 }
-assert REPLAYED in {name.lower() for name in _HEADERS}  # noqa: S101 - said twice in one place
+assert REPLAYED in {name.lower() for name in _HEADERS}  # noqa: S101 - keeps both in step
 
 _PARAMETERS: dict[str, tuple[str, Document]] = {
     "If-None-Match": (
@@ -113,7 +112,7 @@ _MEANINGS = {
     500: "Unexpected error, logged under the request ID.",
     503: "Temporarily unavailable; retry after the seconds in Retry-After.",
 }
-# Example error of each status, rendered as the service renders it.
+# Example error for each status code.
 _ERRORS = {
     400: MalformedRequestError("The request body is not valid JSON."),
     401: UnauthorizedError(),
@@ -149,7 +148,7 @@ _DESCRIPTION = (
     "trailing white space of titles, names and messages is removed, and text is normalized to "
     "Unicode NFC, before its length is checked against `maxLength`."
 )
-# Those of the routers, in the order of the documentation.
+# Tags of the routers, in the order of the documentation.
 _TAGS = {
     "tasks": "Create, find, change and complete tasks.",
     "lists": "Lists of tasks, and their shares with other users.",
@@ -166,17 +165,13 @@ _TAGS = {
 
 
 def complete(document: Document) -> Document:
-    """Complete the document that FastAPI made of the application; return it.
-
-    Args:
-        document: The document, which is changed.
-    """
+    """Complete FastAPI's document in place, and return it."""
     document["info"] |= {
         "description": _DESCRIPTION,
         "contact": {"name": "The operator of this server"},
         "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     }
-    # A relative URL: the client may know this server under any address.
+    # Relative, because clients may reach this server under any address.
     document["servers"] = [{"url": "/", "description": "This server."}]
     used = {
         tag for item in document["paths"].values() for each in item.values() for tag in each["tags"]
@@ -196,7 +191,7 @@ def complete(document: Document) -> Document:
             _complete_operation(path, method, operation)
             if "requestBody" in operation:
                 _describe_body(operation["requestBody"], components["schemas"])
-            # "No token" is said, not left out.
+            # Operations without a token need an explicit empty list.
             operation.setdefault("security", [])
     for schema in components["schemas"].values():
         if KEY in schema:
@@ -207,7 +202,7 @@ def complete(document: Document) -> Document:
 
 
 def _find_sent(document: Document) -> set[str]:
-    """Return the names of the schemas that request bodies consist of."""
+    """Return the names of the schemas that request bodies use."""
     found: set[str] = set()
     waiting: list[Any] = [
         operation["requestBody"]
@@ -229,7 +224,7 @@ def _find_sent(document: Document) -> set[str]:
 
 
 def _describe_defaults(schema: Document) -> None:
-    """Describe defaults in words, because generators treat fields with `default` as present."""
+    """Describe defaults in words: code generators treat fields with `default` as present."""
     for field in schema.get("properties", {}).values():
         if "default" in field:
             default = json.dumps(field.pop("default"))
@@ -238,10 +233,10 @@ def _describe_defaults(schema: Document) -> None:
 
 
 def _describe_body(body: Document, schemas: Document) -> None:
-    """Give a request body the description and the examples of its schema, with their names."""
+    """Add the description and the named examples of its schema to a request body."""
     (content,) = body["content"].values()
     schema = content["schema"]
-    # A body that may be missing is a union with null.
+    # An optional body is a union with null.
     reference = schema.get("$ref") or schema["anyOf"][0]["$ref"]
     described = schemas[reference.rpartition("/")[2]]
     body["description"] = described["description"]
@@ -271,7 +266,7 @@ def _complete_operation(path: str, method: str, operation: Document) -> None:
 
 
 def _find_kind(method: str, operation: Document) -> tuple[bool, bool]:
-    """Return whether an operation reads JSON, and whether it writes, for a caller with a token."""
+    """Return whether an operation with a token reads JSON, and whether it writes."""
     if not operation.get("security"):
         return False, False
     if method == "get":
@@ -280,7 +275,7 @@ def _find_kind(method: str, operation: Document) -> tuple[bool, bool]:
 
 
 def _list_statuses(path: str, operation: Document, *, is_read: bool, is_write: bool) -> set[int]:
-    # Those that the route declares; FastAPI adds "4XX" and 422.
+    # Status codes that the route declares; FastAPI adds "4XX" and 422.
     statuses = {int(code) for code in operation["responses"] if code[0] > "2" and code.isdigit()}
     statuses |= {400, 500, 503}
     parameters = operation.get("parameters", ())

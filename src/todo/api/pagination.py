@@ -1,4 +1,4 @@
-"""Cursors that lead from one page to the next, and pages as JSON."""
+"""Pagination: cursors, and pages as JSON."""
 
 import base64
 import binascii
@@ -14,17 +14,15 @@ _VERSION = 1
 
 
 def encode_cursor(*position: Any) -> str:  # noqa: ANN401 - JSON
-    """Return the cursor of the page after a position in an order."""
+    """Return the cursor of the page that follows a position in a sort order."""
     return base64.urlsafe_b64encode(orjson.dumps(position)).rstrip(b"=").decode("ascii")
 
 
 def decode_cursor(cursor: str, parse: Callable[..., _Value]) -> _Value:
-    """Return the position after which a cursor continues.
+    """Return the position encoded in a cursor.
 
-    Args:
-        cursor: Cursor from the request.
-        parse: Converts the parts of a position, which may have any type; raises a ValueError,
-            TypeError, AttributeError or OverflowError if they are invalid.
+    `parse` converts the parts of the position, which may have any type; it raises a ValueError,
+    TypeError, AttributeError or OverflowError if they are invalid.
 
     Raises:
         ValidationFailedError: The cursor is invalid, or belongs to another kind of page.
@@ -37,16 +35,12 @@ def decode_cursor(cursor: str, parse: Callable[..., _Value]) -> _Value:
 
 
 def render_cursor(last: str) -> str:
-    """Return the cursor of the page after a value, in the order of that value."""
+    """Return the cursor of the page that follows a value."""
     return encode_cursor(_VERSION, last)
 
 
 def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
-    """Return the value after which a cursor continues.
-
-    Args:
-        cursor: Cursor from the request.
-        check: Returns the value, or raises a ValueError.
+    """Return the value encoded in a cursor; `check` converts it or raises a ValueError.
 
     Raises:
         ValidationFailedError: The cursor is invalid, or belongs to another kind of page.
@@ -61,6 +55,6 @@ def read_cursor(cursor: str, check: Callable[[str], _Value]) -> _Value:
 
 
 def render_page(items: list[bytes], next_cursor: str | None) -> bytes:
-    """Return a page as JSON."""
+    """Render a page as JSON."""
     cursor = b"null" if next_cursor is None else f'"{next_cursor}"'.encode()
     return b'{"items":[%b],"next_cursor":%b}' % (b",".join(items), cursor)

@@ -1,10 +1,9 @@
-"""Proxy headers: the address and scheme of a caller behind trusted reverse proxies.
+"""Proxy headers: address and scheme of a client behind trusted reverse proxies.
 
-A proxy writes one header and may pass on the others as its client sent them, so the operator says
-which one it writes. The address comes from that header only, and so does the scheme; with
-`X-Forwarded-For`, which has none, the scheme comes from `X-Forwarded-Proto`. If the
-header does not name the caller clearly, the caller gets the address of the nearest known hop and
-shares its rate limit.
+A proxy writes one header and may forward others unchanged, so the operator configures which one to
+trust. Address and scheme come from that header only; with `X-Forwarded-For`, the scheme comes from
+`X-Forwarded-Proto`. If the header does not identify the client, the client gets the address of the
+nearest known hop and shares its rate limit.
 """
 
 import re
@@ -17,12 +16,12 @@ from todo.config.addresses import ForwardedHeader
 UNIX = "unix"
 
 _PROTO = b"x-forwarded-proto"
-# For the log; the end is what the nearest proxy wrote.
+# Length of the part that is logged: the end, which the nearest proxy wrote.
 _MAX_SHOWN = 200
 _PORT = r":(?:\d{1,5}|_[\w.-]+)"
 _HOP = re.compile(rf"\[([^\]]*)\](?:{_PORT})?|([^:\[\]]*)(?:{_PORT})?|([^\[\]]*)")
-# A parameter of RFC 7239, or none, and what ends it. Addresses without their quotes are accepted.
-# Possessive: nothing is tried twice, so a header costs time in proportion to its length.
+# Optional parameter of RFC 7239 and its separator. Addresses without quotes are accepted.
+# Possessive quantifiers prevent backtracking: the time is linear in the header's length.
 _PARAMETER = re.compile(
     r"""[ \t]*+(?:([!#$%&'*+.^_`|~0-9A-Za-z-]++)=("(?:[^"\\]|\\.)*+"|[^",;\s]++))?+"""
     r"[ \t]*+([;,]|$)"
@@ -48,15 +47,14 @@ class Client:
 
 
 class TrustedProxies:
-    """The peers whose forwarded header is believed, and which one they write."""
+    """Trusted reverse proxies, and the one forwarded header that they write.
+
+    Args:
+        names: Networks in CIDR form, addresses, or `unix`.
+        header: Name of the trusted header.
+    """
 
     def __init__(self, names: Iterable[str], header: ForwardedHeader = "x-forwarded-for") -> None:
-        """Accept networks in CIDR form, addresses, and the word `unix`.
-
-        Args:
-            names: The peers.
-            header: The one header that they write.
-        """
         listed = tuple(names)
         self._unix = UNIX in listed
         self._networks: tuple[IPv4Network | IPv6Network, ...] = tuple(
@@ -66,12 +64,9 @@ class TrustedProxies:
         self._name = b"" if header == "none" else header.encode()
 
     def resolve(self, peer: str, scheme: str, headers: Iterable[tuple[bytes, bytes]]) -> Client:
-        """Find the caller: the last hop that no trusted proxy vouches for.
+        """Return the client: the last hop that is not a trusted proxy.
 
-        Args:
-            peer: Address of the socket's other end, or `unix`.
-            scheme: Scheme of this connection.
-            headers: The request's headers, names in lower case.
+        `peer` is the address of the socket's other end, or `unix`. Header names are in lower case.
         """
         if not self._trusts(peer):
             return Client(peer, scheme)
@@ -96,7 +91,7 @@ class TrustedProxies:
         )
 
     def _last_untrusted(self, peer: str, hops: Sequence[str]) -> tuple[str, bool]:
-        """Return the caller's address and True, or that of the last known hop and False."""
+        """Return the client's address and True, or the last known hop's address and False."""
         caller = peer
         for hop in reversed(hops):
             address = _parse_hop(hop)
@@ -118,14 +113,14 @@ class TrustedProxies:
 
 
 def _parse_forwarded(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the hops of `Forwarded` lines (RFC 7239), empty where unknown, and the last scheme."""
+    """Return the hops of `Forwarded` lines (RFC 7239), "" if unknown, and the last scheme."""
     elements = [element for line in lines for element in _parse_elements(line)]
     hops = [element.get("for", "") for element in elements]
     return hops, [element.get("proto", "") for element in elements[-1:]]
 
 
 def _parse_elements(line: str) -> list[dict[str, str]]:
-    """Return the elements of one line; a malformed line is one element that says nothing."""
+    """Return the elements of one line; a malformed line is a single empty element."""
     elements: list[dict[str, str]] = [{}]
     position = 0
     while match := _PARAMETER.match(line, position):

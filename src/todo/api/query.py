@@ -1,7 +1,7 @@
 """Query parameters of frequent requests, parsed without FastAPI's model.
 
-FastAPI inspects the annotation of each field of a model for each request: more than a tenth of the
-cost of a list (docs/adr/0089-keep-what-saves-a-tenth-of-a-request.md).
+FastAPI inspects every field's annotation for each request, which is more than a tenth of the cost
+of a list (docs/adr/0089-keep-what-saves-a-tenth-of-a-request.md).
 """
 
 from typing import Any, TypeVar
@@ -16,9 +16,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def read_query(request: Request, model: type[Model]) -> Model:
     """Parse the query string into a model, like FastAPI's `Query()`.
 
-    Args:
-        request: The request; the last value of a repeated name counts.
-        model: Model of the query; fields in `REPEATED` get all values.
+    The last value of a repeated name counts; fields in the model's `REPEATED` get all values.
 
     Raises:
         RequestValidationError: The query is invalid.

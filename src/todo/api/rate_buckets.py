@@ -1,4 +1,4 @@
-"""Token buckets of the rate limits, in this process or in a file that instances share."""
+"""Token buckets of rate limits, in this process or in a file that instances share."""
 
 import contextlib
 import fcntl
@@ -14,31 +14,31 @@ from typing import NamedTuple, Protocol
 
 from todo.core.exit import ExitCode, FatalError
 
-# The least recently used buckets are dropped; after a minute without use a bucket is full anyway.
+# Maximum number of buckets; beyond it the least recently used one is dropped, and is then full.
 MAX_KEYS = 10_000
 
 
 class Bucket(NamedTuple):
-    """The permits that a bucket had (below 0: that it owes), and the monotonic time of that."""
+    """Permits of a bucket at a monotonic time in seconds; negative permits are owed."""
 
     level: float
     at: float
 
 
 class Buckets(Protocol):
-    """Buckets by key. What is read and then written stays one step between `with`."""
+    """Storage of token buckets by key; `lock` makes a read and the following write atomic."""
 
     lock: AbstractContextManager[object]
 
     def find(self, key: str) -> Bucket | None:
-        """Return a bucket, None for one that was not used lately."""
+        """Return the bucket, or None if it was not used recently."""
 
     def store(self, key: str, bucket: Bucket) -> None:
-        """Keep a bucket; it is now the one used last."""
+        """Store the bucket as the most recently used one."""
 
 
 class LocalBuckets:
-    """Those of one process, in bounded memory."""
+    """Token buckets of one process, in bounded memory."""
 
     lock: AbstractContextManager[object] = contextlib.nullcontext()
 
@@ -57,24 +57,24 @@ class LocalBuckets:
         self._buckets.move_to_end(key)
 
 
-_SLOT = struct.Struct("=Qdd")  # the hash of the key (0: free), level, time
+_SLOT = struct.Struct("=Qdd")  # hash of the key (0: free), level, time
 _SLOTS_OF_A_HASH = 8
 _SLOTS = 1 << 15
 _SIZE = _SLOTS * _SLOT.size
-# A holder is done in some microseconds, unless it is stopped or waits for a processor.
+# The lock is held for a few microseconds, unless its process is stopped or not scheduled.
 _TRIES = 100
 
 
 class SharedBuckets:
-    """Buckets that several processes of one machine share in a memory-mapped file.
+    """Token buckets that several processes of one machine share in a memory-mapped file.
 
-    A key has eight slots; where all are taken, the bucket that was used least lately is
-    forgotten. Nobody waits long for another process, which may be stopped while it has the lock.
-    Without the lock, two that take a permit in the same moment may take the same one.
+    A key has eight slots; if all are in use, the least recently used bucket is dropped. The lock is
+    only waited for briefly, because its holder may be stopped. Without the lock, two processes may
+    take the same permit at the same moment.
 
     Args:
-        file: Path of the file, the same for all; it is created if missing.
-        name: Name of the limit; the same key has a separate bucket for each limit.
+        file: Path of the file, the same in all processes; it is created if missing.
+        name: Name of the limit; a key has a separate bucket for each limit.
 
     Raises:
         OSError: The file cannot be opened or mapped.
@@ -82,7 +82,7 @@ class SharedBuckets:
 
     def __init__(self, file: Path, name: str) -> None:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Processes never overwrite each other's bytes, and a hole reads as free slots.
+        # Keeps the buckets of a file that exists; zeros in a new one are free slots.
         os.truncate(descriptor, _SIZE)
         self._memory = mmap.mmap(descriptor, _SIZE)
         self._name = name.encode()
@@ -112,7 +112,7 @@ class SharedBuckets:
         _SLOT.pack_into(self._memory, oldest, number, *bucket)
 
     def _locate(self, key: str) -> tuple[int, int]:
-        """Return the number of a key, and where its slots begin."""
+        """Return the hash of a key, and the offset of its first slot."""
         digest = blake2b(key.encode(errors="surrogatepass"), digest_size=8, key=self._name)
         number = int.from_bytes(digest.digest()) or 1
         group = number % (_SLOTS // _SLOTS_OF_A_HASH)
@@ -124,18 +124,14 @@ class SharedBuckets:
 
 
 def open_buckets(instance_file: Path | None, name: str) -> Buckets:
-    """Return the buckets of a limit, either of this process or shared by all instances.
-
-    Args:
-        instance_file: Setting with the instance file; None for a single instance.
-        name: Name of the limit.
+    """Return the buckets of a limit, which are shared if there is an instance file.
 
     Raises:
         FatalError: The shared file cannot be opened.
     """
     if instance_file is None:
         return LocalBuckets()
-    # Hidden: the other files of the folder are those of instances.
+    # Hidden, because the other files of the folder belong to instances.
     file = instance_file.parent / ".limits"
     try:
         return SharedBuckets(file, name)
@@ -145,7 +141,7 @@ def open_buckets(instance_file: Path | None, name: str) -> Buckets:
 
 
 class _FileLock:
-    """A lock of this process on a file, if it can be had within a millisecond; otherwise none."""
+    """Lock between processes on a file, which is not waited for longer than about a millisecond."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -13,18 +13,27 @@ _WINDOW_S = 60
 Field = tuple[bytes, bytes]
 
 CALLER_FIELDS = "todo.caller_rate_limit"
-"""Key of the ASGI scope: the response headers about the limit of the caller's token."""
+"""Key of the ASGI scope: response header fields about the limit of the caller's token."""
 CLIENT_KEY = "todo.client_key"
-"""Key of a WebSocket's ASGI scope with what its client's address is counted by, or None."""
+"""Key of a WebSocket's ASGI scope: rate limit key of the client's address, or None."""
 REFUSED_TOKEN_CODE = 4401
-"""Closes a WebSocket without a valid token, as the status 401 answers a request."""
+"""Close code of a WebSocket without a valid token, like the status code 401."""
 
 
 class RateLimit:
-    """Buckets that hold the permits of a window, mostly a minute, and refill evenly.
+    """Rate limit with one evenly refilled token bucket per key.
 
-    The fields say so as in draft-ietf-httpapi-ratelimit-headers: `q` requests in `w` seconds; `r`
-    are left, and after `t` seconds all are again.
+    The response fields follow draft-ietf-httpapi-ratelimit-headers: `q` requests are allowed in `w`
+    seconds; `r` are left, and the bucket is full after `t` seconds.
+
+    Args:
+        name: Subject of the limit, shown to callers.
+        permits: Capacity of a bucket, and number of permits refilled per window.
+        window_s: Length of the window in seconds.
+        ipv6_prefix: Prefix length in bits for a limit by address (see `find_address_key`).
+        refused: Called for every rejection.
+        clock: Monotonic clock in seconds.
+        buckets: Storage of the buckets; by default in this process.
     """
 
     def __init__(
@@ -38,18 +47,6 @@ class RateLimit:
         clock: Callable[[], float] = time.monotonic,
         buckets: Buckets | None = None,
     ) -> None:
-        """Start with full buckets.
-
-        Args:
-            name: Subject of the limit, shown to callers.
-            permits: Capacity of a bucket, which is also the number of permits that a window
-                refills.
-            window_s: Length of a window.
-            ipv6_prefix: Prefix length for a limit by address, see `find_address_key`.
-            refused: Called for every rejection.
-            clock: Monotonic clock in seconds.
-            buckets: Storage of the buckets; None for buckets of this limit only.
-        """
         self.ipv6_prefix = ipv6_prefix
         self._name = name
         self._most = float(permits)
@@ -61,7 +58,7 @@ class RateLimit:
         self._prefix = f'"{name}";r='.encode()
 
     def take(self, key: str) -> tuple[Field, Field]:
-        """Take one permit, and return the header fields that show what is left.
+        """Take one permit; return the response fields about the remaining permits.
 
         Raises:
             RateLimitedError: No permit is left.
@@ -83,28 +80,25 @@ class RateLimit:
         return self._render(level - 1)
 
     def render_left(self, key: str) -> tuple[Field, Field]:
-        """Return the header fields that show what is left, and take nothing."""
+        """Return the response fields about the remaining permits, without taking one."""
         return self._render(self.find_left(key))
 
     def find_left(self, key: str) -> float:
-        """Return how many permits a bucket has now."""
+        """Return the number of permits in a bucket, negative for a debt."""
         return self._level(key)
 
     def charge(self, key: str, permits: float, *, owe: bool = False) -> None:
-        """Charge permits for a request that was accepted.
+        """Charge permits for a request that was already accepted.
 
-        Args:
-            key: Key of the bucket.
-            permits: Number of permits.
-            owe: Whether the bucket goes into debt, at most by one window; otherwise missing
-                permits are waived.
+        With `owe`, the bucket may go into debt by up to one window; otherwise missing permits are
+        waived.
         """
         least = -self._most if owe else 0.0
         with self._buckets.lock:
             self._store(key, max(least, self._level(key) - permits))
 
     def find_wait_s(self, key: str) -> float:
-        """Return the seconds until a bucket that owes something has permits again."""
+        """Return the seconds until a bucket is out of debt."""
         return max(0.0, -self.find_left(key) / self._per_second)
 
     def _render(self, level: float) -> tuple[Field, Field]:
@@ -113,10 +107,9 @@ class RateLimit:
         return self._policy, (b"ratelimit", left)
 
     def _level(self, key: str) -> float:
-        """Return the current level of a bucket."""
         bucket = self._buckets.find(key)
         passed_s = self._clock() - bucket.at if bucket else 0.0
-        # A file of shared buckets may be from before a boot, when the clock restarted.
+        # Shared buckets may date from before a reboot, which restarts the clock.
         if bucket is None or passed_s < 0:
             return self._most
         return min(self._most, bucket.level + passed_s * self._per_second)
@@ -129,17 +122,12 @@ class RateLimit:
 def find_address_key(
     address: str, *, is_proxied: bool = False, ipv6_prefix: int = 64
 ) -> str | None:
-    """Return the key by which a caller's address is counted, or None if it is not limited.
+    """Return the rate limit key of a client address, or None if the address is exempt.
 
-    A peer on this machine that is not a trusted proxy is not limited: it is a reverse proxy that
-    the operator has not named, or the operator's own program, and speaks for many. Through a
-    trusted proxy everything is counted, also an address on this machine that a header names.
-    A network assigns IPv6 addresses to a host as freely as ports, so a prefix counts as one.
-
-    Args:
-        address: An IP address, or the word for a Unix socket.
-        is_proxied: Whether a trusted proxy sent the request.
-        ipv6_prefix: Length in bits of the IPv6 prefix that counts as one caller.
+    A local peer that is not a trusted proxy is exempt: it is an unconfigured reverse proxy or the
+    operator's own program, and serves many clients. Behind a trusted proxy all addresses count,
+    including local ones in a header. IPv6 hosts can use many addresses of their network, so the
+    first `ipv6_prefix` bits count as one client. `address` is an IP address, or `unix`.
     """
     try:
         found = ip_address(address.partition("%")[0])

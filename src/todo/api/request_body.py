@@ -1,4 +1,4 @@
-"""Request bodies: read whole, within limits of size, time and memory."""
+"""Request bodies: read completely, within limits of size, time and memory."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from todo.core.caller import Caller
 
 MAX_TOTAL_BYTES = 32 * 1024 * 1024
-"""Maximum size of all bodies in memory; the container has 256 MiB."""
+"""Maximum size in bytes of all bodies in memory; the container has 256 MiB."""
 MAX_CALLER_BYTES = MAX_TOTAL_BYTES // 4
-"""Maximum size of the bodies of one user, enough for eight of the largest."""
+"""Maximum size in bytes of one user's bodies; enough for eight of the largest."""
 ENDS_WITH_CLIENT = "todo.ends_with_client"
-"""Key among the extensions of an ASGI scope, which an application sets: a client that sends no more
-has left. Otherwise only a client that is gone for certain has."""
+"""Extension of the ASGI scope, set by an application whose response ends when the client has
+finished sending. Otherwise the response ends only when the client has disconnected."""
 BODY_ARRIVED = "todo.body_arrived"
-"""Key of the ASGI scope: whether the whole body came with the head of the request."""
+"""Key of the ASGI scope: whether the whole body arrived with the head of the request."""
 CALLER = "todo.caller"
-"""Key of the ASGI scope: the caller, where it was identified before the body was read."""
+"""Key of the ASGI scope: the caller, if identified before the body was read."""
 
-# Read and thrown away before the answer 413: a client that still sends when the connection
-# closes gets a reset instead of the answer.
+# Discarded before a 413: closing the connection while the client still sends would reset it, and
+# the response would be lost.
 _DISCARD_BYTES = 16 * 1024 * 1024
 _BODY_TIMEOUT_S = 30
 _FRAMING = {b"content-length", b"transfer-encoding"}
@@ -42,10 +42,10 @@ FindLimit = Callable[[str], int]
 
 
 class BodyBudget:
-    """Limit of the memory that request bodies use: in total and by user.
+    """Limit on the memory that request bodies use, in total and per user.
 
-    When it is used up, bodies that have not arrived give way, first those of the user whose bodies
-    use most, and of these the one that has had no new bytes for the longest time.
+    When it is exhausted, incomplete bodies are evicted: first those of the user with the largest
+    bodies, starting with the one that has made no progress for the longest time.
     """
 
     def __init__(
@@ -54,20 +54,16 @@ class BodyBudget:
         self._total_bytes = total_bytes
         self._caller_bytes = caller_bytes
         self._by_caller: Counter[str] = Counter()
-        # Bodies that have not arrived as a whole, by caller; the last one got bytes most recently.
+        # Incomplete bodies by caller, ordered by the time of their last progress.
         self._incomplete: defaultdict[str, dict[RequestBody, None]] = defaultdict(dict)
         self.used_bytes = 0
 
     def reserve(self, caller: str, size: int) -> None:
-        """Count bytes that arrived.
-
-        Args:
-            caller: The user, or empty for all who are not identified yet.
-            size: Number of bytes.
+        """Count received bytes; `caller` is empty for all callers not identified yet.
 
         Raises:
             TooManyBodiesError: The bodies of this user exceed their limit.
-            BodyMemoryError: All bodies together exceed theirs.
+            BodyMemoryError: All bodies together exceed their limit.
         """
         if caller and self._by_caller[caller] + size > self._caller_bytes:
             raise TooManyBodiesError
@@ -87,20 +83,20 @@ class BodyBudget:
             del self._by_caller[caller]
 
     def note_progress(self, caller: str, body: "RequestBody") -> None:
-        """Make a body that waits for more bytes the last one of its user to give way."""
+        """Make a body that has received bytes the last of its user to be evicted."""
         bodies = self._incomplete[caller]
         bodies.pop(body, None)
         bodies[body] = None
 
     def forget(self, caller: str, body: "RequestBody") -> None:
-        """Keep the place of a body: it has arrived, or its request is over."""
+        """Protect a body from eviction: it is complete, or its request has ended."""
         bodies = self._incomplete.get(caller, {})
         bodies.pop(body, None)
         if not bodies:
             self._incomplete.pop(caller, None)
 
     def _find_victim(self, needed_bytes: int) -> "RequestBody | None":
-        """Return the body that gives way to a user who would use so many bytes in all."""
+        """Return the body to evict for a user whose bodies need `needed_bytes`, or None."""
         caller = max(self._incomplete, key=self._by_caller.__getitem__, default=None)
         if caller is None or self._by_caller[caller] <= needed_bytes:
             return None
@@ -108,19 +104,11 @@ class BodyBudget:
 
 
 class RequestBody:
-    """The body of one request, in a budget until it is closed."""
+    """Body of one request, counted in a budget until it is closed."""
 
     def __init__(
         self, scope: Scope, receive: Receive, budget: BodyBudget, find_limit: FindLimit
     ) -> None:
-        """Prepare.
-
-        Args:
-            scope: Scope of the request.
-            receive: The server's `receive` callable.
-            budget: Budget of all bodies.
-            find_limit: Returns the maximum size of a body by the path of the request.
-        """
         self._scope = scope
         self._receive = receive
         self._budget = budget
@@ -132,19 +120,18 @@ class RequestBody:
         self._is_evicted = False
 
     async def read(self, identify: Identify | None) -> Receive:
-        """Read the whole body and return a `receive` that returns it.
+        """Read the whole body; return a `receive` that replays it.
 
-        Args:
-            identify: Finds the caller. A body that has not come yet is only waited for when the
-                caller is known, so that no memory is used for unknown clients. Without a valid
-                token the application gets an empty body, and answers 401, 404 or 405.
+        A body that is still arriving is read only after `identify` has accepted the caller, so that
+        unknown clients use no memory. Without a valid token the application receives an empty body
+        and responds with 401, 404 or 405.
 
         Raises:
-            TooLargeError: It exceeds the limit of its path.
+            TooLargeError: The body exceeds the limit of its path.
             TooManyBodiesError: The bodies of this user exceed their limit.
-            BodyMemoryError: All bodies together exceed theirs.
-            RequestTimeoutError: It did not arrive within `_BODY_TIMEOUT_S`.
-            MalformedRequestError: The caller left before its end.
+            BodyMemoryError: All bodies together exceed their limit.
+            RequestTimeoutError: The body did not arrive within `_BODY_TIMEOUT_S`.
+            MalformedRequestError: The client disconnected before the end of the body.
         """
         scope = self._scope
         if not any(name in _FRAMING for name, _value in scope["headers"]):
@@ -170,18 +157,14 @@ class RequestBody:
         return self._replay(body)
 
     def evict(self) -> None:
-        """Release its budget at once, and answer with 503."""
+        """Release the budget immediately; the request gets 503."""
         self._is_evicted = True
         self.close()
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time())
 
     def _check_announced(self) -> None:
-        """Refuse a body that is too large before the client is asked for it.
-
-        Raises:
-            TooLargeError: The client waits for 100, and its body exceeds the limit.
-        """
+        """Reject a body that is too large before sending 100 (Continue)."""
         headers = dict(self._scope["headers"])
         if b"expect" in headers:
             limit = self._find_limit(self._scope["path"])
@@ -189,7 +172,7 @@ class RequestBody:
                 raise TooLargeError(limit)
 
     def close(self) -> None:
-        """Release its budget."""
+        """Release the budget."""
         self._content.clear()
         self._budget.forget(self._caller, self)
         if self._size:

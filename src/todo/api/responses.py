@@ -1,4 +1,4 @@
-"""Responses from bytes: entity tags, conditional reads."""
+"""Responses rendered from bytes, with entity tags and conditional reads."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -13,11 +13,10 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The response to a write, which a repeated request gets again.
+    """Response to a write, which a repeated request receives again.
 
     Attributes:
-        status: Status code.
-        body: JSON, None for no body.
+        body: JSON, or None for an empty response.
         headers: Headers in addition to those of every response.
         repeated: Body for a repeated request, if it differs.
     """
@@ -28,7 +27,7 @@ class StoredResponse:
     repeated: bytes | None = None
 
     def render(self) -> Response:
-        """Return the response."""
+        """Render the response."""
         return Response(
             self.body,
             status_code=self.status,
@@ -38,31 +37,23 @@ class StoredResponse:
 
 
 def declare_headers(*names: str) -> dict[str, Any]:
-    """Return an entry of a route's `responses`: headers beside those of `todo.api.openapi`.
-
-    Args:
-        names: Keys of `components.headers`.
-    """
+    """Return a `responses` entry with headers named by their keys in `components.headers`."""
     return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 
 def json_response(
     request: Request, body: bytes, tag: str | None = None, *, is_number_of_account: bool = False
 ) -> Response:
-    """Return the response to a read: 304 if the caller already has this version.
+    """Return the response to a read, or 304 if the client already has this version.
 
-    Args:
-        request: The request.
-        body: JSON.
-        tag: Entity tag; a hash of the body by default.
-        is_number_of_account: Whether the tag is the number of an account's latest change, which
-            another account can have under the same URL. A browser revalidates its cache by the
-            tag, whatever `Vary` says, so it must not store such a response.
+    The entity tag is by default a hash of the body. `is_number_of_account` states that the tag is
+    the number of an account's latest change, which another account can have under the same URL.
+    Browsers revalidate by the tag regardless of `Vary`, so they must not store such a response.
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     control = "no-store" if is_number_of_account else "private, no-cache"
     headers = {"etag": tag, "cache-control": control, "vary": "Authorization"}
-    # The lines of a list are one list (RFC 9110, 5.2).
+    # Several lines form one list (RFC 9110, 5.2).
     known = ",".join(request.headers.getlist("if-none-match"))
     if known and matches_weakly(known, tag):
         return Response(status_code=304, headers=headers)

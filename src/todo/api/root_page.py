@@ -1,6 +1,6 @@
-"""The root of the service: a small page for browsers, the same as JSON for programs.
+"""Root of the service: a small page for browsers, and the same content as JSON.
 
-It needs no token and reads no data. Links are relative, so they also work below a proxy's prefix.
+It needs no token and reads no data. Relative links also work below a proxy's path prefix.
 """
 
 import base64
@@ -27,7 +27,7 @@ POLICY = (
     f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-# The version changes with an upgrade: caches ask again.
+# The content changes with an upgrade, so caches must revalidate it.
 _HEADERS = {"Cache-Control": "no-cache", "Vary": "Accept"}
 
 _PAGE = f"""\

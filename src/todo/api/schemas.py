@@ -17,11 +17,11 @@ from pydantic import (
 from todo.db.tables import MAX_POSITION
 from todo.schedule.due import EARLIEST, LATEST
 
-MAX_CURSOR_LENGTH = 2500  # a title is in it, and JSON needs up to six characters for one
+MAX_CURSOR_LENGTH = 2500  # includes a title, of up to six bytes per character in JSON
 
 
 def refuse_nul(text: str) -> str:
-    """Refuse the one character that PostgreSQL cannot store."""
+    """Reject NUL, which PostgreSQL cannot store."""
     if "\0" in text:
         msg = "must not contain the character NUL"
         raise ValueError(msg)
@@ -29,7 +29,7 @@ def refuse_nul(text: str) -> str:
 
 
 def drop_defaults(schema: dict[str, Any]) -> None:
-    """Show no defaults: they are never used, `model_fields_set` has what was sent."""
+    """Remove defaults from the schema: `model_fields_set` tells which fields were sent."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
@@ -38,21 +38,21 @@ _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _refuse_number(given: object) -> object:
-    """Refuse seconds since 1970, also as text: pydantic would accept them as an instant."""
+    """Reject Unix timestamps, even as text: pydantic would accept them as times."""
     if not isinstance(given, str) or not _DAY.match(given):
         raise ValueError("must be a time with its UTC offset, such as 2026-11-25T18:30:00+01:00")
     return given
 
 
 def _refuse_time(given: object) -> object:
-    """Refuse what is not a plain day: pydantic would accept a midnight as one."""
+    """Reject times: pydantic would accept midnight as a date."""
     if not isinstance(given, str) or not _DAY.fullmatch(given):
         raise ValueError("must be a date, such as 2026-11-25")
     return given
 
 
 def _refuse_far(moment: datetime) -> datetime:
-    """Refuse what a time zone could move out of the calendar."""
+    """Reject times that a time zone could move out of the calendar."""
     if not EARLIEST.year <= moment.year <= LATEST.year:
         raise ValueError(f"must be from {EARLIEST} to {LATEST}")
     return moment
@@ -61,7 +61,7 @@ def _refuse_far(moment: datetime) -> datetime:
 Day = Annotated[date, BeforeValidator(_refuse_time)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_refuse_number), AfterValidator(_refuse_far)]
 Zone = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-# SQLite writes so many digits of a number; with more, a cursor would not find its place again.
+# SQLite renders 15 digits; with more, a cursor would not find its position again.
 Position = Annotated[
     float,
     Field(ge=-MAX_POSITION, le=MAX_POSITION, allow_inf_nan=False, strict=True),
@@ -70,10 +70,9 @@ Position = Annotated[
 
 
 class ResponseSchema(BaseModel):
-    """A response, as the documentation describes it.
+    """Base of the models that document responses.
 
-    The database renders responses, so most of these models validate nothing, and a start does not
-    pay for building their validators.
+    The database renders most responses, so the validators of these models are built only on use.
     """
 
     model_config = ConfigDict(defer_build=True)
@@ -120,5 +119,5 @@ class Problem(ResponseSchema):
 
 
 def to_json_dict(body: BaseModel) -> Any:  # noqa: ANN401 - the caller names its TypedDict
-    """Return it as JSON has it: ids and times as text, absent fields absent."""
+    """Return the fields that were sent as JSON values: IDs and times as text."""
     return body.model_dump(mode="json", exclude_unset=True)

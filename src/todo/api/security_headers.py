@@ -1,4 +1,4 @@
-"""Security headers, which every response has."""
+"""Security headers of every response."""
 
 from collections.abc import Iterable
 
@@ -15,13 +15,9 @@ _TRANSPORT = (b"strict-transport-security", b"max-age=31536000")
 
 
 def add_security(headers: Iterable[Field], *, secure: bool) -> list[Field]:
-    """Return the headers of a response with browser security headers added.
+    """Return the response's headers with missing browser security headers added.
 
-    The headers of a route about caching, or about the scripts of a page, are kept.
-
-    Args:
-        headers: Headers of the response, names in lower case.
-        secure: Whether the caller used TLS.
+    Header names are in lower case. `secure` states whether the caller used TLS.
     """
     result = list(headers)
     names = {name for name, _value in result}

@@ -1,7 +1,7 @@
-"""The interactive documentation: Swagger UI over `/openapi.json`, served by this program itself.
+"""Interactive documentation: Swagger UI for `/openapi.json`, served by this program itself.
 
-Swagger UI comes with the distribution fastapi-standalone-docs, of which only the files are
-used. The page works under a policy without inline scripts, inline styles and outside addresses.
+Only the static files of the distribution fastapi-standalone-docs are used. The page's policy
+forbids inline scripts, inline styles and external addresses.
 """
 
 import functools
@@ -14,13 +14,13 @@ from starlette.responses import FileResponse
 from todo.core.errors import NotFoundError
 
 PATH = "/docs"
-# Swagger UI's arrows and locks are images inside of its style sheet.
+# Swagger UI's style sheet contains its icons as data URLs.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
-# Addresses are relative, so that the page also works below a proxy's prefix.
+# Relative URLs also work below a proxy's path prefix.
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -39,7 +39,7 @@ _PAGE = """\
 </body>
 </html>
 """
-# Tokens stay in the page's memory, and no address is shown to a validator elsewhere.
+# Tokens stay in the page's memory, and no external validator learns the URL.
 _START = """\
 SwaggerUIBundle({
   url: "openapi.json",
@@ -57,7 +57,7 @@ _FILES = {
 }
 _DISTRIBUTION = "fastapi_standalone_docs"
 _FRESH = {"Cache-Control": "no-cache"}
-# They change only with an upgrade; a page of yesterday with a script of today still works.
+# Files change only with an upgrade, and a cached page works with newer files.
 _CACHED = {"Cache-Control": "public, max-age=86400"}
 
 router = APIRouter(include_in_schema=False)
@@ -75,10 +75,10 @@ async def show_page() -> Response:
 
 @router.get(f"{PATH}/{{name}}")
 async def send_part(name: str) -> Response:
-    """Send what the page loads.
+    """Send a file that the page loads.
 
     Raises:
-        NotFoundError: It loads no such thing.
+        NotFoundError: The page does not load a file of this name.
     """
     if name == "start.js":
         return Response(_START, media_type=_SCRIPT, headers=_FRESH)
@@ -89,7 +89,7 @@ async def send_part(name: str) -> Response:
 
 @functools.cache
 def _find_folder() -> Path:
-    # Found without an import: the distribution's own code would change FastAPI's.
+    # Located without an import: the distribution's code would modify FastAPI.
     found = importlib.util.find_spec(_DISTRIBUTION)
     if found is None or not found.submodule_search_locations:
         raise ModuleNotFoundError(_DISTRIBUTION, name=_DISTRIBUTION)

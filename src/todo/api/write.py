@@ -25,10 +25,10 @@ from todo.writes.unit_of_work import UnitOfWork
 
 WriteHandler = Callable[[UnitOfWork], Awaitable[StoredResponse]]
 
-# How long a write is retried after conflicts; well below the timeout of a client.
+# Time for which a write is retried after conflicts; well below usual client timeouts.
 _RETRY_S = 5.0
 _PAUSE_S = 0.02
-# A write that lost often must not wait long while newer ones overtake it.
+# Short, because newer writes overtake a write that waits.
 _MAX_PAUSE_S = 0.16
 
 
@@ -39,22 +39,19 @@ async def run_write(
     *,
     changes_existing: bool,
 ) -> Response:
-    """Run a write in one transaction and return its response when it is committed.
+    """Run a write in one transaction and return its response after the commit.
 
-    Args:
-        request: The request; its body has been read.
-        caller: Caller of the request.
-        handler: Makes the changes and returns the response. It may run more than once.
-        changes_existing: Whether the operation changes what has a version, so that `If-Match`
-            applies and a token can require it. No default: each operation has to decide.
+    `handler` makes the changes and returns the response; it may run several times.
+    `changes_existing` states whether the operation changes a resource that has a version, so that
+    `If-Match` applies and a token can require it.
 
     Raises:
         MalformedRequestError: A condition does not apply to the operation.
         PreconditionRequiredError: The token requires a header that is missing.
-        KeyReusedError: The Idempotency-Key came with another request before.
-        RateLimitedError: The token may not make so many changes an hour.
-        QuotaExceededError: The account would hold too much.
-        WriteConflictError: Other writes were in the way for too long.
+        KeyReusedError: The Idempotency-Key was used with a different request.
+        RateLimitedError: The token has used up its changes per hour.
+        QuotaExceededError: The account would exceed its storage quota.
+        WriteConflictError: Concurrent writes conflicted in every attempt.
     """
     repeatable = await identify_repeatable(request, caller)
     check_conditions(request, caller, changes_existing=changes_existing)
@@ -66,15 +63,12 @@ async def execute_write(
 ) -> StoredResponse:
     """Run a write in one transaction and return its response after the commit.
 
-    Args:
-        state: State of the application.
-        caller: Caller of the request.
-        handler: Makes the changes and returns the response. It may run more than once.
-        repeatable: Identifies a repeated request; None without an idempotency key.
+    `handler` makes the changes and returns the response; it may run several times. `repeatable`
+    identifies a repeated request.
 
     Raises:
         PreconditionRequiredError: The token requires an idempotency key.
-        KeyReusedError: The key was used for another write before.
+        KeyReusedError: The key was used with a different request.
         RateLimitedError: The token has used up its changes per hour.
         QuotaExceededError: The account would exceed its storage quota.
         WriteConflictError: Concurrent writes conflicted in every attempt.
@@ -88,7 +82,7 @@ async def execute_write(
         try:
             return await _try(state, caller, handler, repeatable, accounts)
         except AccountBusyError as error:
-            # The next attempt waits for its turn at that account too, without a connection.
+            # The next attempt also queues for that account, without holding a connection.
             accounts.append(error.account)
             continue
         except RateLimitedError:
@@ -100,7 +94,7 @@ async def execute_write(
         except ConflictError:
             state.metrics.count_retry()
             attempt += 1
-            # Random, so that those who met do not meet again.
+            # Random, so that conflicting writes do not meet again.
             pause_s = random.uniform(0, min(_PAUSE_S * 2**attempt, _MAX_PAUSE_S))  # noqa: S311 - no secret
             if time.monotonic() + pause_s > deadline:
                 raise WriteConflictError from None
@@ -108,13 +102,13 @@ async def execute_write(
 
 
 def check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
-    """Refuse a condition that would be ignored, and the absence of one that the token requires."""
+    """Reject conditions that do not apply, and changes without a condition the token requires."""
     if "if-none-match" in request.headers:
         raise MalformedRequestError(
             "If-None-Match applies to reads only. Send If-Match with a change."
         )
     condition = find_if_match(request)
-    # With If-Match it is ignored (RFC 9110, 13.1.4).
+    # If-Match takes precedence (RFC 9110, 13.1.4).
     if condition is None and "if-unmodified-since" in request.headers:
         raise MalformedRequestError(
             "If-Unmodified-Since is not supported, because resources have no modification date. "
@@ -129,7 +123,7 @@ def check_conditions(request: Request, caller: Caller, *, changes_existing: bool
     elif caller.require_match and (
         condition is None or condition.strip() == "*" or "," in condition
     ):
-        # The version that the client has read is one; several would be guesses.
+        # A client has read one version; several tags would be guesses.
         raise PreconditionRequiredError(
             "This token requires an If-Match with one entity tag on every change."
         )
@@ -153,7 +147,7 @@ async def _try(
         if repeatable is not None:
             work.before_commit(store(caller, repeatable.key, answer))
         await work.commit()
-        # At once: nothing may come between a commit and its notification.
+        # Immediately: nothing may happen between a commit and its notification.
         state.feed.notify(work.changed)
         for operation in work.operations:
             state.metrics.count_journal(operation)

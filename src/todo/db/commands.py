@@ -1,4 +1,4 @@
-"""The operator's command for the schema."""
+"""Operator command that migrates the schema."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,12 @@ from todo.db.tables import CONTRACTS, EXPECTED_REVISION
 def run_migrate(
     settings: Settings, wait_s: float, say: Callable[[str], None], *, contracts: bool
 ) -> None:
-    """Bring the schema up to date, and report what was done.
+    """Migrate the schema, including the contracts if `contracts` is set, and report the result.
 
-    Args:
-        settings: Settings of the database.
-        wait_s: Seconds to wait for the database.
-        say: Receives each line for the operator.
-        contracts: Whether to run the contracts as well.
+    `wait_s` is the maximum wait for the database in seconds; `say` receives lines for the operator.
 
     Raises:
-        FatalError: As for `migrate_patiently`.
+        FatalError: The migration failed (see `migrate_patiently`).
     """
     target = (EXPECTED_REVISION, *CONTRACTS)[-1] if contracts else EXPECTED_REVISION
     found = migrate_patiently(settings, wait_s, say, contracts=contracts)

@@ -1,4 +1,4 @@
-"""psycopg's connection, whose statements a cancelled task leaves at once.
+"""psycopg connection that a canceled task leaves immediately.
 
 psycopg would first cancel the statement on the server and wait for its end, for seconds if the
 server hangs. Here a separate task does that, and the connection's next statement waits for it.
@@ -11,14 +11,14 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.waiting import Ready, Wait, wait_async
 
 Operation = Any
-"""A generator of psycopg: yields what it waits for, is sent what there is, returns its result."""
+"""psycopg generator: yields the events to wait for, receives those that occurred."""
 
 
 class Connection(AsyncConnection[Any]):
-    """A connection whose tasks may be cancelled."""
+    """Connection whose statements can be canceled without waiting for the server."""
 
     abandoned: asyncio.Task[Any] | None = None
-    """Ends the statement that a cancelled task has left behind."""
+    """Task that ends the statement of a canceled task."""
 
     async def wait(
         self,
@@ -26,10 +26,10 @@ class Connection(AsyncConnection[Any]):
         interval: float = 0.1,
         timeout: float | None = None,  # noqa: ASYNC109 - as in psycopg
     ) -> Any:  # noqa: ANN401 - likewise
-        """Run one of psycopg's operations to its end.
+        """Run one of psycopg's operations.
 
         Raises:
-            CancelledError: This task was cancelled; `abandoned` ends the operation.
+            CancelledError: This task was canceled; `abandoned` ends the operation.
         """
         if self.abandoned is not None:
             await asyncio.wait({self.abandoned})
@@ -37,10 +37,10 @@ class Connection(AsyncConnection[Any]):
         try:
             return await wait_async(gen, self.pgconn.socket, interval, timeout)
         except asyncio.CancelledError as error:
-            # psycopg asks the server to cancel, and waits for that.
+            # psycopg then cancels the statement on the server, and waits for its end.
             rest: Operation = _InterruptedOperation(gen, error)
             self.abandoned = asyncio.create_task(super().wait(rest))
-            # Nothing awaits its result: this avoids asyncio's "exception was never retrieved".
+            # The result is never awaited: avoids asyncio's "exception was never retrieved" warning.
             self.abandoned.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
             raise
 
@@ -56,24 +56,24 @@ class Connection(AsyncConnection[Any]):
 
 
 class PooledConnection(Connection):
-    """A connection to PgBouncer, which is never asked to cancel a statement.
+    """Connection to PgBouncer, which never receives a cancel request.
 
-    Version 1.18 may end itself over such a request, and with it everybody's connections. It bears
-    a connection that is closed in the middle of a statement.
+    PgBouncer 1.18 may exit on such a request, which would end all connections. It does tolerate a
+    connection that is closed in the middle of a statement.
     """
 
     async def cancel_safe(self, *, timeout: float = 30.0) -> None:  # noqa: ARG002, ASYNC109 - as in psycopg
-        """Give up the connection; psycopg asks for this when a task that waits is cancelled.
+        """Close the connection; psycopg calls this when a waiting task is canceled.
 
         Raises:
-            CancelledError: Always; there is nothing left whose end psycopg could wait for.
+            CancelledError: Always, because psycopg has no statement left to wait for.
         """
         self.pgconn.finish()
         raise asyncio.CancelledError
 
 
 class _InterruptedOperation:
-    """An operation in the middle of a wait, for a wait that would start it."""
+    """Adapter with which psycopg continues an operation that was interrupted during a wait."""
 
     def __init__(self, operation: Operation, interrupted: BaseException) -> None:
         self._operation = operation
@@ -83,7 +83,7 @@ class _InterruptedOperation:
         if self._interrupted is not None:
             error, self._interrupted = self._interrupted, None
             raise error
-        # Ready for either, it says what it waits for.
+        # Wait for either event; the operation then yields the one that it needs.
         return Wait.RW
 
     def send(self, ready: Ready) -> Wait:

@@ -1,4 +1,4 @@
-"""Accept gate: decides when an instance accepts from the socket that all instances share."""
+"""Accept gate: decides when an instance accepts connections from the shared listening socket."""
 
 import asyncio
 import logging
@@ -9,23 +9,21 @@ from todo.observability.health import Health
 from todo.server.listener import Listener
 from todo.server.siblings import Siblings
 
-# Interval in which an instance detects that it, or its last ready sibling, is no longer ready.
+# Interval between readiness checks of this instance and its siblings.
 _POLL_S = 0.2
 
 _log = logging.getLogger("todo.server")
 
 
 class AcceptGate:
-    """Lets an instance accept while it is ready, or while no sibling is.
+    """Accepts connections while this instance is ready, or while no sibling is.
 
-    The kernel gives a connection to any instance that accepts, also to one that can answer only
-    503. Where no instance is ready, each of them accepts, so that clients learn why.
+    The kernel gives a connection to any accepting instance, even to one that can only answer 503.
+    If no instance is ready, all of them accept, so that clients receive the reason.
 
     Args:
         listener: Listener of the public address, not started yet.
-        health: Readiness of this instance.
-        siblings: Readiness of the others.
-        self_test: Tests the service once; raises `ProblemError` if it does not work.
+        self_test: Tests the service once; raises `ProblemError` if it fails.
     """
 
     def __init__(
@@ -53,7 +51,7 @@ class AcceptGate:
             await asyncio.sleep(_POLL_S)
 
     def is_replaced(self) -> bool:
-        """Return whether another instance takes the new connections while this one stops."""
+        """Return whether another instance accepts connections in place of this one."""
         return self._siblings.is_another_ready()
 
     async def _find_problem(self) -> ProblemError | None:

@@ -1,4 +1,4 @@
-"""Flow control of one connection: when it is read, and how writes wait for a slow client."""
+"""Flow control of one connection: pauses reading, and delays writes to a slow client."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -7,15 +7,11 @@ from typing import Any
 from todo.server.send_budget import SendBudget
 
 _HIGH_WATER_BYTES = 64 * 1024
-"""Maximum unread bytes of a client, plus those of one more read."""
+"""Maximum number of unread bytes before reading pauses; one read may exceed it."""
 
 
 class FlowControl:
-    """Back-pressure in both directions.
-
-    Attributes:
-        is_read_paused: Whether the transport is not read, because too much is unread.
-    """
+    """Back-pressure in both directions of a connection."""
 
     __slots__ = ("_send_budget", "_transport", "_writable", "is_read_paused")
 
@@ -26,33 +22,33 @@ class FlowControl:
         self.is_read_paused = False
 
     def pause_reading_above(self, unread_bytes: int) -> None:
-        """Stop reading when more than the high-water mark is unread."""
+        """Pause reading if the unread bytes exceed the high-water mark."""
         if unread_bytes > _HIGH_WATER_BYTES:
             self.is_read_paused = True
             self._transport.pause_reading()
 
     def resume_reading_below(self, unread_bytes: int) -> None:
-        """Read again when no more than the high-water mark is unread."""
+        """Resume reading if the unread bytes no longer exceed the high-water mark."""
         if self.is_read_paused and unread_bytes <= _HIGH_WATER_BYTES:
             self.is_read_paused = False
             self._transport.resume_reading()
 
     def pause_writing(self) -> None:
-        """Make writers wait: the transport's buffer is full."""
+        """Make writers wait because the transport's buffer is full."""
         self._writable = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
-        """Wake the writers that wait."""
+        """Wake the waiting writers."""
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
 
     def write(self, data: bytes) -> Coroutine[Any, Any, None] | None:
-        """Write; return a wait for the client where it is too slow, which is rare."""
+        """Write the data; return a coroutine that waits for a slow client, or None."""
         self._transport.write(data)
         return None if self._writable is None else self._drain(self._writable)
 
     async def _drain(self, writable: asyncio.Future[None]) -> None:
         with self._send_budget.waiting(self._transport):
-            # Others may wait for it as well: a writer that is canceled must not end their wait.
+            # Several writers may wait on this future: canceling one must not cancel the others.
             await asyncio.shield(writable)

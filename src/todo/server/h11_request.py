@@ -1,7 +1,7 @@
 """h11 connection for one request, with strict checks of a chunked body.
 
-h11 accepts bare LF, folded lines and blanks in the lines of a chunked body. Another server in the
-chain may see the end of the request elsewhere. So the lines are checked before h11 parses them.
+h11 accepts bare LF, folded lines and blanks in a chunked body. Another server in the chain may then
+see the end of the request elsewhere, so the lines are checked before h11 parses them.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ class InvalidChunkError(Exception):
 
 
 class ChunkedBodyChecker:
-    """Checks the lines of one chunked body as they arrive; the end of a chunk is left to h11."""
+    """Checks the lines of one chunked body as they arrive; h11 checks where each chunk ends."""
 
     def __init__(self) -> None:
         self._line = b""
@@ -36,10 +36,10 @@ class ChunkedBodyChecker:
         self._is_complete = False
 
     def feed(self, data: bytes) -> None:
-        """Check the lines in more of the body; what is behind its end is ignored.
+        """Check the lines in the next bytes; bytes after the end of the body are ignored.
 
         Raises:
-            InvalidChunkError: One is invalid.
+            InvalidChunkError: A line is invalid or too long.
         """
         position = 0
         while not self._is_complete:
@@ -75,24 +75,24 @@ class ChunkedBodyChecker:
 
 
 class SingleRequestConnection(h11.Connection):
-    """Parses one request; its body is requested when the application reads it."""
+    """h11 connection that parses a single request."""
 
     _body_checker: ChunkedBodyChecker | None = None
     _is_invalid = False
 
     @property
     def they_are_waiting_for_100_continue(self) -> bool:
-        """Never: `SingleRequestProtocol.send_continue` sends 100 (Continue)."""
+        """Always False: `SingleRequestProtocol.send_continue` sends 100 (Continue)."""
         return False
 
     def receive_data(self, data: bytes) -> None:
-        """Receive more of the request."""
+        """Receive more bytes of the request."""
         if self._body_checker is not None:
             try:
                 self._body_checker.feed(data)
             except InvalidChunkError:
                 self._is_invalid = True
-                # As h11 does where it finds an error itself.
+                # h11 does the same for errors that it finds itself.
                 self._process_error(self.their_role)
         super().receive_data(data)
 
@@ -105,7 +105,7 @@ class SingleRequestConnection(h11.Connection):
         if self._is_invalid:
             raise h11.RemoteProtocolError("invalid chunk")
         if not self.is_reading:
-            # What is behind the request is not an error of the request.
+            # Bytes after the request do not make it invalid.
             return h11.NEED_DATA
         event = super().next_event()
         if isinstance(event, h11.Request):
@@ -119,7 +119,7 @@ class SingleRequestConnection(h11.Connection):
         return self.their_state in {h11.IDLE, h11.SEND_BODY}
 
     def skip(self, data: bytes) -> bool:
-        """Read the rest of the request; return whether it is whole."""
+        """Read the rest of the request; return whether it is complete."""
         if data:
             self.receive_data(data)
         with contextlib.suppress(h11.RemoteProtocolError):

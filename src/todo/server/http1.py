@@ -1,10 +1,10 @@
-"""HTTP/1.1 connections: the fast path for common requests, and what connections share.
+"""HTTP/1.1 connections: the fast path for common requests, and the life cycle of a connection.
 
-Hypercorn does for each request what few requests need: two tasks and a timer for the idle time, a
-queue for the body, an event object for each step, a state machine for the response, one write each
-for head, body and end. Here a request is one task, and its response one write. A request that
-`todo.server.http1_parser` does not accept passes `todo.server.http1_strict_parser`, which refuses
-it or decides what serves it; afterwards the connection continues here (docs/http.md).
+For each request, Hypercorn creates two tasks, an idle timer, a body queue, an event object per step
+and a state machine, and writes head, body and end separately. Here a request is one task and its
+response one write. Requests that `todo.server.http1_parser` does not accept go to
+`todo.server.http1_strict_parser`, which refuses them or selects the part of the server that serves
+them; afterwards the connection continues here (docs/http.md).
 """
 
 import asyncio
@@ -30,14 +30,14 @@ from todo.server.request_response_cycle import RequestResponseCycle
 from todo.server.send_budget import SendBudget
 
 _READ_BYTES = 32 * 1024
-# A connection that closes while its client still sends is reset, and the response is lost. So
-# bytes are discarded until the client closes (RFC 9112, 9.6), or is silent for a while.
+# Closing a connection while its client still sends resets it, and the response is lost. So bytes
+# are discarded until the client closes (RFC 9112, 9.6) or has been silent for a while.
 _LINGER_S = 2.0
 _MAX_LINGER_S = 30.0
 _MAX_DISCARDED_BYTES = 16 * 1024 * 1024
 _SERVER_ERROR = b"HTTP/1.1 500 \r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
-# Looking up a member of an enumeration is slow.
+# Looking up an enum member for every request is slow.
 _FAST_PATH = ServedBy.FAST_PATH
 
 _log = logging.getLogger("todo.http1")
@@ -45,7 +45,7 @@ _access = logging.getLogger(ACCESS_LOGGER)
 
 
 class Cycle(Protocol):
-    """One request and its response, as a connection sees them."""
+    """Interface of a request-response cycle."""
 
     unread_bytes: int
     response_started: bool
@@ -64,7 +64,7 @@ class Cycle(Protocol):
 
 
 class ConnectionOwner(Protocol):
-    """The owner of connections: the listener."""
+    """Interface of the listener that owns the connections."""
 
     keep_alive_s: float
     send_budget: SendBudget
@@ -74,19 +74,17 @@ class ConnectionOwner(Protocol):
     def open_hypercorn_cycle(
         self, connection: "Connection", request: Request, body: bytes
     ) -> Cycle:
-        """Open a cycle that Hypercorn serves; `body` is what has arrived behind the head."""
+        """Create a cycle that Hypercorn serves; `body` is the data received after the head."""
 
 
 class Connection(asyncio.Protocol):
-    """Protocol of one client connection: its requests are served one after the other.
+    """Protocol of one client connection, which serves its requests one after the other.
 
     Attributes:
-        transport: The transport of the socket.
-        flow: Back-pressure.
-        base_scope: The part of the ASGI scope that all requests share.
+        base_scope: Part of the ASGI scope that all requests share.
         waits_for_account: Whether the request waits for other requests of its account.
-        eof: Whether the client sends no more.
-        task: Serves the request, while there is one.
+        eof: Whether the client has finished sending.
+        task: Task that serves the current request.
     """
 
     def __init__(self, app: ASGIApp, owner: ConnectionOwner) -> None:
@@ -108,11 +106,11 @@ class Connection(asyncio.Protocol):
         self._idle_since = self._loop.time()
         self._timer: asyncio.TimerHandle | None = None
         self._budget_entry: contextlib.ExitStack | None = None
-        # One for all requests: setting a variable in each of them costs 2 % of their time here.
+        # Shared by all requests: setting a context variable for each costs 2 % of their time.
         self._context = contextvars.Context()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first request."""
+        """Set up the connection and start its idle timer."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
         self.transport = transport
         self.flow = FlowControl(transport, self._owner.send_budget)
@@ -121,7 +119,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("socket")
         peername = transport.get_extra_info("peername")
         if peername is None and peer.family != socket.AF_UNIX:
-            # Its client has reset it already. Without an address it would look like a local one.
+            # The client has already reset it. Without an address it would count as a local client.
             transport.abort()
             return
         self.base_scope = {
@@ -145,7 +143,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def has_responded(self) -> bool:
-        """Whether a response has started on it; a refusal and a handshake are responses."""
+        """Whether a response, a refusal or a handshake has started on this connection."""
         return self._has_responded or (self._cycle is not None and self._cycle.response_started)
 
     @property
@@ -157,31 +155,31 @@ class Connection(asyncio.Protocol):
         return not self.has_responded
 
     def count_unreceived(self) -> int:
-        """Return how many bytes its client has not received, as far as the kernel knows."""
+        """Return the number of bytes not received by the client, as far as the kernel knows."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             return 0
-        # The kernel's own queue shrinks long before it takes more.
+        # The kernel's own queue shrinks long before it accepts more data.
         peer = self.transport.get_extra_info("socket")
         (queued,) = struct.unpack("i", fcntl.ioctl(peer.fileno(), termios.TIOCOUTQ, bytes(4)))
         return unsent + int(queued)
 
     @property
     def is_flushing(self) -> bool:
-        """Whether a written response may not have reached the client completely."""
+        """Whether part of a response may not have reached the client yet."""
         return self._bytes_to_discard > 0 or self.transport.get_write_buffer_size() > 0
 
     @property
     def idle_since(self) -> tuple[bool, float]:
-        """Sort key of connections that are not busy: the longest idle one first.
+        """Sort key of connections without a request in progress: the longest idle one sorts first.
 
-        One that has sent a part of a head comes behind the idle ones, by the time of its last byte.
+        Connections with a partial head sort last, by the time of their last byte.
         """
         parser = self._strict_parser
         return parser is not None and not parser.is_empty, self._idle_since
 
     def data_received(self, data: bytes) -> None:
-        """Pass what the client sent to its request, or to a parser."""
+        """Pass received bytes to the current request or to a parser."""
         cycle = self._cycle
         if cycle is None:
             if self._strict_parser is not None:
@@ -198,7 +196,7 @@ class Connection(asyncio.Protocol):
         self.flow.pause_reading_above(len(self._pipelined) + cycle.unread_bytes)
 
     def eof_received(self) -> bool:
-        """Serve the requests of a client that sends no more."""
+        """Serve the requests that have arrived; refuse an incomplete head."""
         self.eof = True
         if self._cycle is not None:
             self._cycle.feed_eof()
@@ -210,10 +208,10 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wake everything that waits for the client."""
+        """Notify the current request and the owner, and wake waiting writers."""
         del exc
         self.eof = True
-        # Pipelined requests have no client any more.
+        # Pipelined requests no longer have a client.
         self._keep_alive = False
         if self._timer is not None:
             self._timer.cancel()
@@ -222,7 +220,7 @@ class Connection(asyncio.Protocol):
         self._pipelined = b""
         if self._budget_entry is not None:
             self._budget_entry.close()
-        # It contains this connection.
+        # The old context refers to this connection, which would be a reference cycle.
         self._context = contextvars.Context()
         self.flow.resume_writing()
         self._owner.connection_closed(self)
@@ -232,25 +230,25 @@ class Connection(asyncio.Protocol):
         self.flow.pause_writing()
 
     def resume_writing(self) -> None:
-        """Let the application continue."""
+        """Wake the application's waiting writes."""
         self.flow.resume_writing()
 
     def resume_reading(self) -> None:
-        """Read again, where reading was paused and the application has read enough."""
+        """Resume reading if the application has read enough."""
         if not self.eof:
             unread = 0 if self._cycle is None else self._cycle.unread_bytes
             self.flow.resume_reading_below(len(self._pipelined) + unread)
 
     def close_when_idle(self) -> None:
-        """Close the connection behind the current response, or now."""
+        """Close the connection after the current response, or now if it is idle."""
         self._keep_alive = False
         if self._cycle is None:
             self._close_transport()
 
     def end_stalled_request(self, silent_since: float) -> None:
-        """End a request whose body has made no progress since a time of the loop: the server stops.
+        """Abandon a request whose body has stalled since `silent_since`, because the server stops.
 
-        A request that is complete is served as usual.
+        `silent_since` is a time of the event loop's clock. Complete requests are served as usual.
         """
         cycle = self._cycle
         if cycle is not None and not cycle.response_started and self._idle_since <= silent_since:
@@ -265,7 +263,7 @@ class Connection(asyncio.Protocol):
             self._start_cycle(request, data)
 
     def _parse_strictly(self, parser: StrictParser, data: bytes) -> None:
-        """Parse more of the head of a request that is not on the fast path, or not complete."""
+        """Parse the next bytes of a head that is incomplete or not on the fast path."""
         self._idle_since = self._loop.time()
         found = parser.feed(data)
         if isinstance(found, Refusal):
@@ -275,7 +273,6 @@ class Connection(asyncio.Protocol):
             self._start_cycle(found, parser.received())
 
     def _discard(self, data: bytes) -> None:
-        """Discard what comes behind the last response."""
         self._bytes_to_discard -= len(data)
         if self._bytes_to_discard <= 0:
             self._close_transport()
@@ -331,7 +328,7 @@ class Connection(asyncio.Protocol):
             self._close_lingering()
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Send the response to what never reaches the application, and close."""
+        """Respond to a request that never reaches the application, and close."""
         self._has_responded = True
         request_id = new_uuid7().hex
         token = request_id_var.set(request_id)
@@ -343,7 +340,7 @@ class Connection(asyncio.Protocol):
         self._close_lingering()
 
     def _close_lingering(self) -> None:
-        """Close the connection for writing now, and entirely when the client has seen that."""
+        """Close the sending side now, and the connection once the client has closed its side."""
         self._strict_parser = None
         self._pipelined = b""
         if self._timer is not None:
@@ -355,21 +352,21 @@ class Connection(asyncio.Protocol):
         try:
             self.transport.write_eof()
         except OSError:
-            # Its client has reset it, which was not noticed while reading was paused.
+            # The client has reset it, which goes unnoticed while reading is paused.
             self.transport.abort()
             return
         self.resume_reading()
         self._check_lingering(0, self._loop.time() + _MAX_LINGER_S)
 
     def _close_transport(self) -> None:
-        """Close the connection; what its client has not received yet is in the send budget."""
+        """Close the connection; the send budget counts the bytes that are still to be sent."""
         self.transport.close()
         if self._budget_entry is None and self.transport.get_write_buffer_size():
             self._budget_entry = contextlib.ExitStack()
             self._budget_entry.enter_context(self._owner.send_budget.waiting(self.transport))
 
     def _check_lingering(self, to_discard: int, ends_at: float) -> None:
-        """Close the connection when its client has been silent, or has sent for too long."""
+        """Close the connection if its client has been silent, or has sent for too long."""
         left = self._bytes_to_discard
         if left == to_discard or self._loop.time() > ends_at:
             self._close_transport()
@@ -377,7 +374,7 @@ class Connection(asyncio.Protocol):
             self._timer = self._loop.call_later(_LINGER_S, self._check_lingering, left, ends_at)
 
     def _check_idle(self) -> None:
-        """Close the connection when it has been idle for too long; otherwise check again later."""
+        """Close the connection if it has been idle for too long; otherwise check again later."""
         keep_s = self._owner.keep_alive_s
         left_s = keep_s if self.busy else self._idle_since + keep_s - self._loop.time()
         if left_s <= 0:
@@ -387,5 +384,5 @@ class Connection(asyncio.Protocol):
 
 
 def _find_address(family: int, name: Any) -> tuple[str, int] | None:  # noqa: ANN401 - a socket's
-    """Return host and port as ASGI has them; None for a Unix socket."""
+    """Return host and port as in ASGI, or None for a Unix socket."""
     return None if family == socket.AF_UNIX else (name[0], name[1])

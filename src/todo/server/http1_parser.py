@@ -1,8 +1,8 @@
 """HTTP/1.1 parser of the fast path, and renderer of response heads: pure functions.
 
-The fast path accepts what nearly every client sends and what can be parsed in one way only. All
-other requests (another version, an upgrade, a chunked body, a rare or repeated field, unusual
-whitespace, invalid HTTP) are left to `todo.server.http1_strict_parser`.
+The fast path accepts requests that nearly every client sends and that parse in only one way. All
+others (another version, an upgrade, a chunked body, a rare or repeated field, unusual whitespace,
+invalid HTTP) are left to `todo.server.http1_strict_parser`.
 """
 
 import re
@@ -14,27 +14,27 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Maximum size of the request line with the header; longer ones get 414 or 431."""
+"""Maximum size in bytes of the request line plus the header; larger ones get 414 or 431."""
 
 Headers = list[tuple[bytes, bytes]]
 
 METHODS = rb"GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|QUERY"
-"""Methods that the application handles, sometimes with 405. Others are not implemented (501)."""
+"""Methods that the application handles, possibly with 405; others get 501."""
 ORIGIN_FORM = rb"/[!\"$-~]*+"
-"""A path with its query; a fragment (`#`) is never sent."""
+"""Path with an optional query; clients never send the fragment (`#`)."""
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
-"""A method or the name of a field (RFC 9110, 5.6.2)."""
+"""Method or field name (RFC 9110, 5.6.2)."""
 LENGTH = re.compile(rb"[0-9]{1,15}")
 HOST = re.compile(
     rb"(?:(?:[\w\-.~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*+|\[(?:[0-9A-Fa-f:.]++|v[0-9A-Fa-f]++\.[\w:.]++)\])"
     rb"(?::[0-9]*+)?"
 )
-"""A host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
+"""Host with an optional port (RFC 9110, 7.2): a name, an IPv4 address or a bracketed literal."""
 
-# One space behind the colon and none at the end: so the first one ends the name.
+# Exactly one space follows the colon, so the first ": " of a line ends the field name.
 _FIELD_LINE = rb"(?:%b: (?![\t ])[\t -~\x80-\xff]++(?<![\t ])\r\n)" % TOKEN
 _REQUEST = re.compile(rb"(%b) (%b) HTTP/1\.1\r\n(%b++)\r\n" % (METHODS, ORIGIN_FORM, _FIELD_LINE))
-# Fields that decide where a message ends, or what the connection is used for.
+# Fields that determine the end of a message or the use of the connection.
 _FRAMING = {
     b"host",
     b"connection",
@@ -54,23 +54,22 @@ class ServedBy(Enum):
     FAST_PATH = auto()
     """`todo.server.request_response_cycle`."""
     HYPERCORN = auto()
-    """Hypercorn, for one request: a chunked body, `Expect`, HTTP/1.0."""
+    """Hypercorn, for one request with a chunked body, `Expect` or HTTP/1.0."""
     HYPERCORN_WEBSOCKET = auto()
     """Hypercorn, for the rest of the connection."""
 
 
 class Request(NamedTuple):
-    """A well-formed request.
+    """Well-formed request.
 
     Attributes:
-        method: In upper case.
-        target: Path and query as they arrived.
-        headers: In order, the names in lower case.
-        content_length: Bytes of its body; 0 for a chunked body.
-        head_size: Bytes up to the end of its head.
-        served_by: Part of the server that serves it.
+        method: Method in upper case.
+        target: Path and query as received.
+        headers: Header fields in order, names in lower case.
+        content_length: Size of the body in bytes; 0 for a chunked body.
+        head_size: Number of bytes up to the end of the head.
         http_version: `1.1` or `1.0`.
-        closes: Whether the client closes the connection behind it.
+        closes: Whether the request has `Connection: close`.
     """
 
     method: str
@@ -84,7 +83,7 @@ class Request(NamedTuple):
 
 
 def find_request(data: bytes) -> Request | None:
-    """Parse the request at the start of the data; None unless the fast path serves it."""
+    """Parse the request at the start of the data; return None if the fast path cannot serve it."""
     found = _REQUEST.match(data, 0, MAX_HEAD_BYTES)
     if found is None:
         return None
@@ -96,7 +95,7 @@ def find_request(data: bytes) -> Request | None:
     host = framing[0][1] if framing else b""
     if len(framing) != 1 or framing[0][0] != b"host":
         values = dict(framing)
-        # A repeated field, or not one of the three below.
+        # Repeated fields, a missing Host and rare fields are left to the strict parser.
         if len(values) != len(framing) or b"host" not in values:
             return None
         if not values.keys() <= {b"host", b"connection", b"content-length"}:
@@ -114,17 +113,16 @@ def find_request(data: bytes) -> Request | None:
 
 @lru_cache(64)
 def _is_host(host: bytes) -> bool:
-    """Return whether a field is a valid host; nearly every client sends the same."""
+    """Return whether the value is a valid host; cached, as most clients send the same one."""
     return HOST.fullmatch(host) is not None
 
 
 class ResponseHead(NamedTuple):
-    """The head of a response.
+    """Rendered head of a response.
 
     Attributes:
-        data: Rendered head.
         content_length: Length of the body according to the head, or None for a chunked body.
-        closes: Whether the head announces the end of the connection.
+        closes: Whether the head has `Connection: close`.
     """
 
     data: bytes
@@ -135,16 +133,12 @@ class ResponseHead(NamedTuple):
 def render_head(
     method: str, status: int, headers: Iterable[tuple[bytes, bytes]], body_length: int | None
 ) -> ResponseHead:
-    """Render the head of a response.
+    """Render the head of a response, including a missing `content-length`.
 
-    Args:
-        method: Method of the request.
-        status: Status code, 200 or higher.
-        headers: Header fields, names in lower case. A missing `content-length` is added.
-        body_length: Length of the whole body in bytes, or None if it is not known yet.
+    Header names must be in lower case. `body_length` is None while the length is unknown.
 
     Raises:
-        ValueError: A header field is not allowed in a head.
+        ValueError: A header field is not allowed in a response, or contains a line break.
     """
     lines = [b"HTTP/1.1 %d " % status]
     length: int | None = None
@@ -152,7 +146,7 @@ def render_head(
     for name, value in headers:
         if name in _SPECIAL_IN_RESPONSE:
             if name == _CHALLENGE:
-                # Some agents look for this spelling only.
+                # Some clients recognize only this spelling.
                 lines.append(b"WWW-Authenticate: " + value)
                 continue
             if name == b"content-length":
@@ -172,14 +166,14 @@ def render_head(
     lines.append(_date_line())
     lines.append(b"\r\n")
     head = b"\r\n".join(lines)
-    # Each line has one end, and an empty line ends the head. Counting is faster than a search.
+    # Any additional line break comes from a field. Counting is faster than a search.
     if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
         raise ValueError("a header field of the response contains a line break")
     return ResponseHead(head, length, closes)
 
 
 def is_bodiless(method: str, status: int) -> bool:
-    """Return whether such a response ends with its head, whatever the head announces."""
+    """Return whether the response has no body, regardless of its head."""
     return method == "HEAD" or status in _WITHOUT_BODY
 
 

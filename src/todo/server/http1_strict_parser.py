@@ -1,7 +1,6 @@
 """Strict HTTP/1.1 parser for requests that the fast path does not accept.
 
-`todo.server.http1_parser` parses what nearly every client sends. Of the other requests, only those
-that are well-formed and have a named use reach the application (ADR 49). All others are refused
+Only well-formed requests with a known use reach the application (ADR 49). All others are refused
 here, and their connection is closed.
 """
 
@@ -46,10 +45,9 @@ class Refusal(NamedTuple):
     """Response to a request that does not reach the application.
 
     Attributes:
-        status: Status code.
         detail: Description for people.
         method: Method of the request; a response to HEAD has no body.
-        headers: Headers that the status requires.
+        headers: Headers that the status code requires.
     """
 
     status: int
@@ -59,7 +57,7 @@ class Refusal(NamedTuple):
 
 
 class StrictParser:
-    """Parser of one head, whose bytes arrive in parts; each byte is looked at once."""
+    """Incremental parser of one request head, which examines each byte only once."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -73,11 +71,7 @@ class StrictParser:
         return len(self._buffer) == self._start
 
     def feed(self, data: bytes) -> "Request | Refusal | None":
-        """Add bytes.
-
-        Returns:
-            The request or the refusal, or None while the end of the head is missing.
-        """
+        """Add bytes; return the request or its refusal, or None while the head is incomplete."""
         buffer = self._buffer
         buffer += data
         if not self._start and buffer.startswith(b"\r\n"):
@@ -99,11 +93,11 @@ class StrictParser:
         return None
 
     def received(self) -> bytes:
-        """Return all bytes that were fed."""
+        """Return all bytes fed so far."""
         return bytes(self._buffer)
 
     def _refuse_start(self) -> "Refusal | None":
-        """Refuse at once what cannot become a request, such as a TLS handshake."""
+        """Refuse bytes that cannot start a request, such as a TLS handshake, immediately."""
         buffer, start = self._buffer, self._start
         if self._searched <= start + 1 and len(buffer) > start and not _TOKEN.match(buffer, start):
             return None if buffer == b"\r" else _INVALID_LINE
@@ -139,12 +133,7 @@ def _parse_line(line: bytes) -> "_Line | Refusal":
 
 
 def parse_head(head: bytes, *, skipped: int = 0) -> Request | Refusal:
-    """Parse a whole head.
-
-    Args:
-        head: From the request line to the empty line.
-        skipped: Bytes that came before it.
-    """
+    """Parse a complete head; `skipped` is the number of bytes received before it."""
     text, _, fields = head[:-2].partition(b"\r\n")
     line = _parse_line(text)
     if isinstance(line, Refusal):
@@ -195,7 +184,7 @@ def _check_host(line: _Line, values: dict[bytes, list[bytes]]) -> None:
 
 
 def _normalize_target(line: _Line, headers: Headers) -> tuple[bytes, Headers]:
-    """Return the target in origin form, and the headers with the host that it names."""
+    """Return the target in origin form, and the headers with the host of an absolute target."""
     if _ORIGIN.fullmatch(line.target) or (line.target == b"*" and line.method == "OPTIONS"):
         return line.target, headers
     absolute = _ABSOLUTE.fullmatch(line.target)
@@ -240,10 +229,10 @@ def _parse_content_length(values: dict[bytes, list[bytes]]) -> int:
 
 
 def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
-    """Return whether the client waits for 100 before it sends the body."""
+    """Return whether the client waits for 100 (Continue) before it sends the body."""
     expectations = _parse_list(values.get(b"expect", []))
     if not expectations or line.version == b"1.0":
-        # RFC 9110, 10.1.1: HTTP/1.0 does not know it.
+        # RFC 9110, 10.1.1: ignored in HTTP/1.0.
         return False
     if expectations != [b"100-continue"]:
         raise _RefusedError(417, "The expectation is not known: only 100-continue is.")
@@ -253,7 +242,7 @@ def _check_expect(line: _Line, values: dict[bytes, list[bytes]]) -> bool:
 def _is_websocket(
     line: _Line, target: bytes, options: list[bytes], values: dict[bytes, list[bytes]]
 ) -> bool:
-    """Return whether the client requests a WebSocket; any other upgrade is ignored."""
+    """Return whether the client requests a WebSocket; other upgrades are ignored."""
     return (
         line.method == "GET"
         and target.startswith(_WEBSOCKETS)
@@ -284,10 +273,10 @@ def _is_key(text: bytes) -> bool:
 
 
 def render_refusal(refusal: Refusal, request_id: str) -> bytes:
-    """Render the response to a refused request; its connection closes."""
+    """Render the response to a refused request, after which the connection closes."""
     error = HttpError(refusal.status, refusal.detail, dict(refusal.headers))
     status, headers, body = render_problem(error, instance="", request_id=request_id)
-    # RFC 9110, 7.8: a sender of Upgrade names it in Connection.
+    # RFC 9110, 7.8: Connection must name Upgrade.
     connection = b"close, upgrade" if b"upgrade" in dict(headers) else b"close"
     headers = [
         *add_security(headers, secure=False),

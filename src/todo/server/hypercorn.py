@@ -1,4 +1,4 @@
-"""Hypercorn for one request outside the fast path; afterwards `todo.server.http1` continues."""
+"""Request-response cycle of Hypercorn, for one request outside the fast path."""
 
 import asyncio
 import logging
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
 
     from todo.server.http1 import Connection
 
-# Bytes that Hypercorn reads at a time. It handles every frame of a piece before it yields.
+# Maximum bytes passed to Hypercorn at once: it handles all their frames before it yields.
 _PIECE_BYTES = {ServedBy.HYPERCORN: 8 * 1024, ServedBy.HYPERCORN_WEBSOCKET: 2 * 1024}
 _MIN_PIECE_BYTES = 2 * 1024
-"""Smaller pieces that wait are joined."""
-# For a WebSocket these are rendered again: Hypercorn reads only the last line of a repeated field,
-# and compression would let a small frame grow a thousandfold. Other upgrades are ignored.
+"""Size up to which waiting pieces are joined."""
+# Fields that are not forwarded: other upgrades are ignored. Those of a WebSocket are rendered
+# again, because Hypercorn reads only the last line of a repeated field. Compression is left out,
+# because it would let a small frame grow a thousandfold.
 _OWN_FIELDS = {
     ServedBy.HYPERCORN: frozenset({b"upgrade", b"http2-settings"}),
     ServedBy.HYPERCORN_WEBSOCKET: frozenset(
         {b"upgrade", b"connection", b"sec-websocket-extensions"}
     ),
 }
-# A web page sends only tokens and pings.
+# Web pages send only tokens and pings.
 _MAX_MESSAGE_BYTES = 16 * 1024
 _UPGRADE = b"connection:upgrade\r\nupgrade:websocket\r\n"
 
@@ -53,7 +54,7 @@ CONFIG = _make_config()
 
 
 def render_request(request: Request) -> bytes:
-    """Render the head of a request so that it can be parsed in one way only."""
+    """Render the head of a request so that it parses in only one way."""
     own = _OWN_FIELDS[request.served_by]
     lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
     if request.served_by is ServedBy.HYPERCORN_WEBSOCKET:
@@ -63,13 +64,11 @@ def render_request(request: Request) -> bytes:
 
 
 class HypercornCycle:
-    """A request-response cycle that Hypercorn serves, or a WebSocket.
+    """Request-response cycle or WebSocket that Hypercorn serves.
 
     Attributes:
-        request_complete: Whether the request is complete, as far as known without parsing chunks.
-        response_started: Whether a part of the response has been sent.
-        keep_alive: Whether another request can follow on the connection.
-        unread_bytes: Bytes of the client that Hypercorn has not read.
+        request_complete: Whether the request is complete, judged without parsing chunks.
+        unread_bytes: Number of received bytes that Hypercorn has not read.
     """
 
     def __init__(
@@ -80,15 +79,6 @@ class HypercornCycle:
         request: Request,
         body: bytes,
     ) -> None:
-        """Prepare to serve a request.
-
-        Args:
-            app: The application.
-            pacer: Pacer that all connections of a listener share.
-            connection: The connection to the client.
-            request: Request that `todo.server.http1_strict_parser` accepted.
-            body: Received bytes after the head.
-        """
         self.request_complete = False
         self.unread_bytes = 0
         self.response_started = False
@@ -106,7 +96,7 @@ class HypercornCycle:
         self.keep_alive = False
         self._protocol: SingleRequestProtocol
         self._is_websocket = request.served_by is ServedBy.HYPERCORN_WEBSOCKET
-        # Set while the application wants to read.
+        # Set while the application waits for data.
         self._read_wanted = asyncio.Event()
         self._readers = 0
         self._client_event = asyncio.Event()
@@ -115,14 +105,14 @@ class HypercornCycle:
 
     @property
     def trailing_data(self) -> bytes:
-        """The bytes behind the request, complete when `run_asgi` has returned."""
+        """Bytes after the request; complete once `run_asgi` has returned."""
         return self._protocol.connection.trailing_data[0] + b"".join(self._pieces)
 
     def feed(self, data: bytes) -> bytes:
-        """Queue what the client sent: only Hypercorn finds the end of the body."""
+        """Queue received bytes; return none, as only Hypercorn finds the end of the body."""
         if data:
             if self._pieces and len(self._pieces[-1]) + len(data) <= _MIN_PIECE_BYTES:
-                # A client that sends a byte at a time must not make an object of each.
+                # A client that sends single bytes must not create an object for each.
                 self._pieces.append(bytes(self._pieces.pop()) + data)
             else:
                 self._pieces.append(data)
@@ -131,23 +121,23 @@ class HypercornCycle:
             self._client_event.set()
         if self._is_chunked:
             self._last_bytes = (self._last_bytes + data[-4:])[-4:]
-            # The last chunk ends like this; one that only looks like it is counted as well.
+            # The end of the last chunk, or data that looks like it.
             self.request_complete = self.request_complete or self._last_bytes == b"\r\n\r\n"
         else:
             self.request_complete = self._received >= self._request.content_length
         return b""
 
     def feed_eof(self) -> None:
-        """Note that the client sends no more."""
+        """Note that the client has finished sending."""
         self._eof = True
         self._client_event.set()
 
     def abandon_body(self) -> None:
-        """Wait for no more of the body; only Hypercorn knows whether it is complete."""
+        """Stop waiting for the body; only Hypercorn knows whether it is complete."""
         self.feed_eof()
 
     def disconnect(self) -> None:
-        """Note that the client is gone."""
+        """Note that the client has disconnected."""
         self._disconnected = True
         self.feed_eof()
 
@@ -170,7 +160,7 @@ class HypercornCycle:
                     await self._pacer.wait()
                 self.keep_alive = self._protocol.skip_body(b"".join(self._pieces))
                 self._pieces.clear()
-                # An application that still runs is notified when it reads again.
+                # An application that is still running is notified at its next read.
                 leaving = asyncio.create_task(self._protocol.handle(Closed()))
         finally:
             self._protocol.stop_pings()
@@ -193,7 +183,7 @@ class HypercornCycle:
         )
 
     async def _wait_for_pending(self) -> bytes:
-        """Wait for a turn, and return the bytes that have arrived and are not handled yet."""
+        """Wait for a turn; return the received bytes that are not handled yet."""
         await self._pacer.wait()
         return b"".join(self._pieces)
 
@@ -217,11 +207,11 @@ class HypercornCycle:
         try:
             await self._app(scope, receive if self._is_websocket else read, send)
         finally:
-            # After Hypercorn's own response, where the application ended without one.
+            # After Hypercorn's own response to an application that ended without one.
             asyncio.get_running_loop().call_soon(self._finished.set)
 
     async def _read(self) -> None:
-        """Pass the client's bytes to Hypercorn, as fast as the application reads them."""
+        """Pass received bytes to Hypercorn as fast as the application reads them."""
         protocol = self._protocol
         await protocol.handle(RawData(render_request(self._request)))
         while not protocol.request_complete:
@@ -240,7 +230,7 @@ class HypercornCycle:
         await asyncio.Event().wait()
 
     def _has_client_left(self, *, owes_response: bool) -> bool:
-        """Return whether the client is gone, by the rule of `RequestResponseCycle.feed_eof`."""
+        """Return whether the client has left, by the rule of `RequestResponseCycle.feed_eof`."""
         if not self._eof:
             return self._disconnected
         return (
@@ -262,7 +252,7 @@ class HypercornCycle:
             data = data[:most]
         self.unread_bytes -= len(data)
         if not self._pieces:
-            # Not earlier: more arrives in an iteration of the loop than is handled in one.
+            # Not earlier: an iteration of the loop receives more than it handles.
             self._connection.resume_reading()
         return bytes(data)
 
@@ -272,7 +262,7 @@ class HypercornCycle:
         elif isinstance(event, RawData):
             self.response_started = self.response_started or self._protocol.response_started
             if self._eof:
-                # The response may be a stream, which ends with its client.
+                # If the response is a stream, it ends once the client has finished sending.
                 self._client_event.set()
             if self._is_websocket and self._protocol.websocket_accepted:
                 # Frames that arrived earlier are valid only after the handshake.

@@ -17,16 +17,18 @@ from wsproto.events import Ping
 from todo.server.h11_request import SingleRequestConnection
 from todo.server.websocket_frames import InvalidFramesError, check_frames
 
-# Below the idle timeout of any proxy. A client that vanished is noticed when what is sent to it is
-# never acknowledged.
+# Below the idle timeout of common proxies. Unacknowledged pings reveal a vanished client.
 _PING_S = 20
-# Limit for the unread rest of a body. A chunk of one byte costs as much as a large one.
+# Maximum size of a body's unread rest. A one-byte chunk costs as much as a large one.
 _MAX_SKIPPED_BYTES = 8 * 1024
 _CLOSE = (b"connection", b"close")
 
 
 class SingleRequestProtocol(H11Protocol):
-    """Hypercorn's HTTP/1.1 protocol, limited to one request."""
+    """Hypercorn's HTTP/1.1 protocol, limited to one request.
+
+    `wait_for_pending` waits for a turn and returns the received bytes that are not handled yet.
+    """
 
     _pinging: asyncio.Task[None] | None = None
     is_streaming = False  # Whether a response without a length has started.
@@ -36,12 +38,6 @@ class SingleRequestProtocol(H11Protocol):
         wait_for_pending: Callable[[], Awaitable[bytes]],
         *arguments: Any,  # noqa: ANN401 - Hypercorn's own
     ) -> None:
-        """Prepare.
-
-        Args:
-            wait_for_pending: Waits for a turn and returns the bytes that are not handled yet.
-            arguments: Hypercorn's.
-        """
         super().__init__(*arguments)
         self._wait_for_pending = wait_for_pending
         size = self.config.h11_max_incomplete_size
@@ -54,7 +50,7 @@ class SingleRequestProtocol(H11Protocol):
         return isinstance(connection, SingleRequestConnection) and not connection.is_reading
 
     async def _responds_early(self) -> bool:
-        """Return whether a response that starts now precedes the end of its request."""
+        """Return whether a response that starts now would precede the end of its request."""
         connection = self.connection
         if self._waits_for_continue:
             return True
@@ -63,12 +59,12 @@ class SingleRequestProtocol(H11Protocol):
         if not connection.is_reading:
             return connection.their_state is h11.ERROR
         data = await self._wait_for_pending()
-        # The application may still read the body: only a copy can skip it.
+        # The application may still read the body, so a copy skips it.
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
 
     @property
     def response_started(self) -> bool:
-        """Whether a part of the response was sent; 100 (Continue) does not count."""
+        """Whether part of the response has been sent; 100 (Continue) does not count."""
         return self.connection.our_state not in {h11.IDLE, h11.SEND_RESPONSE}
 
     @property
@@ -82,7 +78,7 @@ class SingleRequestProtocol(H11Protocol):
         return getattr(self.connection, "client_is_waiting_for_100_continue", False)
 
     def skip_body(self, data: bytes) -> bool:
-        """Skip what has arrived of a body that is not read; return whether it is complete."""
+        """Skip the received part of an unread body; return whether the body is complete."""
         connection = self.connection
         if (
             not isinstance(connection, SingleRequestConnection)
@@ -103,14 +99,14 @@ class SingleRequestProtocol(H11Protocol):
             return
         if isinstance(event, Response):
             if _CLOSE not in event.headers and await self._responds_early():
-                # The rest of the body precedes the next request. A client that waits for 100
-                # (Continue) may send the body or leave it out: what follows is ambiguous.
+                # The rest of the body would precede the next request. A client that waits for 100
+                # (Continue) may send the body or omit it, so the next bytes are ambiguous.
                 event = Response(STREAM_ID, [*event.headers, _CLOSE], event.status_code)
             self.is_streaming = not any(name == b"content-length" for name, _ in event.headers)
         await super().stream_send(event)
 
     async def handle(self, event: Event) -> None:
-        """Handle what the client sent; end a WebSocket whose client breaks a rule."""
+        """Handle received data; close a WebSocket whose client sends invalid frames."""
         stream = self.stream
         if isinstance(stream, WSStream) and stream.handshake.accepted:
             check_frames(stream)
@@ -122,7 +118,7 @@ class SingleRequestProtocol(H11Protocol):
             await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
-        """Upgrade nothing: the strict parser has decided what serves the connection."""
+        """Ignore upgrades: the strict parser has already selected the protocol."""
 
     async def _create_stream(self, request: h11.Request) -> None:
         await super()._create_stream(request)
@@ -130,10 +126,10 @@ class SingleRequestProtocol(H11Protocol):
             self._pinging = asyncio.create_task(_ping(self.stream))
 
     async def _send_error_response(self, status_code: int) -> None:
-        """Send nothing for an invalid body: the application responds that the request ended."""
+        """Send nothing for an invalid body: the application reports the incomplete request."""
 
     def stop_pings(self) -> None:
-        """Stop sending pings: Hypercorn's own would outlive the connection by their interval."""
+        """Stop the pings; Hypercorn's own would outlive the connection by one interval."""
         if self._pinging is not None:
             self._pinging.cancel()
 

@@ -1,9 +1,8 @@
 """Listener: accepts connections, and drains them when the server stops.
 
-Hypercorn's `serve()` closes its listening sockets and every connection without a request in
-progress in the same moment, so that a client whose connection was just accepted, and whose
-request is still on the way, is cut off. Here accepting stops first, and a connection is closed
-only after its first response (ADR 12).
+Hypercorn's `serve()` closes its listening sockets and all connections without a request at the same
+moment. That cuts off clients whose connection was just accepted and whose request is still on the
+way. Here accepting stops first, and a connection is closed only after its first response (ADR 12).
 """
 
 import asyncio
@@ -26,24 +25,24 @@ from todo.server.sockets import accept, listen
 if TYPE_CHECKING:
     from todo.server.hypercorn import HypercornCycle
 
-# How long the drain waits for the first request of an accepted connection.
+# Time for which the drain waits for the first request of an accepted connection.
 FIRST_REQUEST_GRACE_S = 1.0
-# How many young connections may wait for their first response before others are left in the
-# kernel's queue. Enough to keep the database's pool busy; so few that a burst of thousands neither
-# delays the health probe nor is lost with this process. A connection without a complete request
-# does not count, because silent clients must not keep others out. Nor does one whose response has
-# started, such as a stream, or whose request waits for others of its account.
+# Maximum number of young connections that wait for their first response; others stay in the
+# kernel's queue. Enough to keep the database pool busy, but so few that a burst of thousands
+# neither delays the health probe nor is lost with this process. Not counted are connections without
+# a complete request (silent clients must not block others), connections whose response has started
+# (streams), and requests that wait for others of their account.
 MAX_UNANSWERED = 32
 _YOUNG_S = 1.0
-# Iterations of the event loop until a request that came with its connection has been read.
+# Event loop iterations until a request that arrived with its connection has been read.
 _READ_TURNS = 2
 _POLL_S = 0.01
-# For example without a free file descriptor: closed connections return theirs.
+# Delay after a failed accept; closing connections may free a file descriptor meanwhile.
 _ACCEPT_RETRY_S = 0.5
 _UNRECEIVED_MS = 60_000
-# How long a request or a response may make no progress when the server stops.
+# Time without progress after which a stopping server abandons a request or response.
 _STALLED_S = 2.0
-# An accepted socket needs two iterations of the loop until its connection is registered.
+# An accepted socket needs two iterations of the event loop to become a connection.
 _QUIET_POLLS = 5
 
 _log = logging.getLogger("todo.listener")
@@ -54,10 +53,10 @@ class Listener:
 
     Args:
         app: The ASGI application.
-        sockets: Bound; `start` makes them listen.
-        keep_alive_s: Seconds without a request after which a connection is closed.
-        max_connections: Maximum number of open connections. At the limit, the one that has been
-            idle longest is closed; without an idle one, new clients wait in the kernel's queue.
+        sockets: Bound sockets; `start` makes them listen.
+        keep_alive_s: Idle time in seconds after which a connection is closed.
+        max_connections: Maximum number of open connections. At the limit, the longest idle one is
+            closed; if none is idle, new clients wait in the kernel's queue.
     """
 
     def __init__(
@@ -81,24 +80,24 @@ class Listener:
         self._is_holding = False
 
     async def start(self) -> None:
-        """Start to listen, and to accept unless `hold` was called."""
+        """Listen on the sockets, and accept unless `hold` was called."""
         for listener in self._sockets:
             listen(listener)
             self._start_accepting(listener)
 
     def hold(self) -> None:
-        """Leave new connections in the kernel's queue, for other instances or for `resume`."""
+        """Leave new connections in the kernel's queue, for other instances or until `resume`."""
         self._is_holding = True
         self._remove_readers()
 
     def resume(self) -> None:
-        """Accept again."""
+        """Resume accepting."""
         self._is_holding = False
         for listener in self._sockets:
             self._start_accepting(listener)
 
     def stop_accepting(self) -> None:
-        """Leave new connections in the kernel's queue, for the successor or the drain's end."""
+        """Stop accepting for good; new connections wait in the kernel's queue for a successor."""
         self._stopped = True
         self._remove_readers()
 
@@ -106,9 +105,9 @@ class Listener:
         """Wait until every accepted connection has received its response, then close them all.
 
         Args:
-            deadline: Time, on `time.monotonic()`, when open requests are abandoned.
-            idle_s: Seconds for which recently used connections stay open. Their clients then learn
-                from a response that the connection ends, not from a failed request.
+            deadline: Time of `time.monotonic()` at which open requests are abandoned.
+            idle_s: Seconds for which recently used connections stay open, so that their clients
+                learn of the end from a response instead of a failed request.
         """
         began = time.monotonic()
         unreceived: dict[Connection, tuple[int, float]] = {}
@@ -127,7 +126,6 @@ class Listener:
                 for c in self._connections
             )
             quiet = 0 if owing else quiet + 1
-        # Idle connections end now.
         self.stop_accepting()
         for listener in self._sockets:
             listener.close()
@@ -142,11 +140,12 @@ class Listener:
             await asyncio.wait(tasks, timeout=0.2)
 
     def _end_stalled(self, began: float, unreceived: dict[Connection, tuple[int, float]]) -> None:
-        """End what makes no progress any more: the server stops.
+        """Abandon requests and responses that make no progress.
 
         Args:
-            began: When the drain began.
-            unreceived: Connection -> bytes that its client has to receive, and since when so many.
+            began: Start of the drain, as a time of `time.monotonic()`.
+            unreceived: Number of bytes not received by each client, and the time of its last
+                change.
         """
         now = time.monotonic()
         for connection in list(self._connections):
@@ -160,17 +159,17 @@ class Listener:
                 connection.transport.abort()
 
     def connection_opened(self, connection: Connection) -> None:
-        """Count an open connection."""
+        """Register an open connection."""
         self._connections[connection] = time.monotonic()
 
     def connection_closed(self, connection: Connection) -> None:
-        """Forget a connection that is closed."""
+        """Remove a closed connection."""
         self._connections.pop(connection, None)
 
     def open_hypercorn_cycle(
         self, connection: Connection, request: Request, body: bytes
     ) -> "HypercornCycle":
-        """Open a cycle that Hypercorn serves, for one request."""
+        """Create a cycle in which Hypercorn serves one request."""
         from todo.server.hypercorn import HypercornCycle  # noqa: PLC0415 - few clients need it
 
         return HypercornCycle(self._app, self._pacer, connection, request, body)
@@ -199,7 +198,7 @@ class Listener:
         loop.call_later(seconds, self._start_accepting, listener)
 
     def _accept(self, listener: socket.socket) -> None:
-        """Accept one connection in each turn of the loop, so that a burst does not delay others."""
+        """Accept one connection per loop iteration, so that a burst does not delay others."""
         if self._is_full() or not self._make_room():
             self._pause_accepting(listener, _POLL_S)
             return
@@ -212,7 +211,7 @@ class Listener:
             self._pause_accepting(listener, _ACCEPT_RETRY_S)
             return
         if client.family in {socket.AF_INET, socket.AF_INET6}:
-            # A stream is not idle: that its client has vanished shows in what is never received.
+            # A stream is never idle: only unacknowledged data shows that its client has vanished.
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNRECEIVED_MS)
         self._accepting += 1
         self._start_task(self._connect(client))
@@ -235,7 +234,7 @@ class Listener:
         return unanswered + self._accepting >= MAX_UNANSWERED
 
     def _make_room(self) -> bool:
-        """Return whether another connection may be open; close an idle one where none may."""
+        """Return whether another connection may open; if not, close the longest idle one."""
         if len(self._connections) + self._accepting < self._max_connections:
             return True
         open_ = (each for each in self._connections if not each.transport.is_closing())

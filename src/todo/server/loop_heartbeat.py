@@ -1,7 +1,7 @@
-"""A counter of event loop iterations in a file, which the health probe reads (ADR 52).
+"""Heartbeat counter of the event loop, in a file that the health probe reads (ADR 52).
 
-A busy loop answers no probe, whether one callback never ends or a thousand requests are served one
-after the other. The counter distinguishes the two.
+A busy loop does not answer the probe, whether one callback never ends or a thousand requests are
+queued. The counter distinguishes the two cases.
 """
 
 import asyncio
@@ -13,21 +13,19 @@ from pathlib import Path
 from todo.probe import COUNTER_SUFFIX
 
 _INTERVAL_S = 0.5
-"""Below the probe's timeout of an idle server."""
+"""Less than the probe's timeout for an idle server."""
 _BYTES = 8
 
 _log = logging.getLogger("todo.loop_counter")
 
 
 class LoopHeartbeat:
-    """One file, written twice a second."""
+    """Counter file that is written twice a second while the event loop runs.
+
+    If the file cannot be created, the probe judges only by responses.
+    """
 
     def __init__(self, probe_socket: str) -> None:
-        """Create the file; without it the probe judges only by responses.
-
-        Args:
-            probe_socket: Path of the probe's socket.
-        """
         self._path = Path(probe_socket + COUNTER_SUFFIX)
         self._count = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -39,7 +37,7 @@ class LoopHeartbeat:
             self._file = -1
 
     def start(self) -> None:
-        """Count, until closed."""
+        """Start counting."""
         if self._file >= 0:
             self._beat()
 
@@ -47,11 +45,11 @@ class LoopHeartbeat:
         self._count += 1
         with contextlib.suppress(OSError):
             os.pwrite(self._file, self._count.to_bytes(_BYTES, "big"), 0)
-        # A callback, not a task: it runs in the iteration of the loop in which it is due.
+        # A callback, not a task: it runs in the loop iteration in which it is due.
         self._timer = asyncio.get_running_loop().call_later(_INTERVAL_S, self._beat)
 
     def close(self) -> None:
-        """Stop, and remove the file unless a successor has replaced it."""
+        """Stop counting, and remove the file unless a successor has replaced it."""
         if self._timer is not None:
             self._timer.cancel()
         if self._file < 0:

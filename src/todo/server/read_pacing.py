@@ -1,7 +1,7 @@
-"""Read pacing: one read of Hypercorn's connections in each iteration of the event loop.
+"""Read pacing: one of Hypercorn's connections is read in each event loop iteration.
 
 Hypercorn handles all received bytes within one iteration, and some bytes are expensive: empty
-frames, chunks of one byte. If every connection were read in each iteration, a hundred of them would
+frames, one-byte chunks. If every connection were read in each iteration, a hundred of them would
 delay all others a hundred times as long.
 """
 
@@ -10,14 +10,14 @@ from collections import deque
 
 
 class ReadPacer:
-    """A queue of which one waiter continues in each iteration of the event loop."""
+    """Queue that releases one waiter per event loop iteration."""
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._is_scheduled = False
 
     async def wait(self) -> None:
-        """Wait in the queue."""
+        """Wait for a turn."""
         loop = asyncio.get_running_loop()
         turn = loop.create_future()
         self._waiting.append(turn)

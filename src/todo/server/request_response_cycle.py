@@ -1,4 +1,4 @@
-"""An ASGI request-response cycle of the fast path: one request, one response."""
+"""Request-response cycle of the fast path: one request, one response."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from todo.server.http1 import Connection
 
 _MAX_JOINED_BYTES = 128 * 1024
-"""Maximum size of a body that is written together with its head, as a copy costs memory."""
+"""Maximum size of a body that is written with its head; joining the two copies it."""
 _DISCONNECT: Message = {"type": "http.disconnect"}
 
 
@@ -22,10 +22,9 @@ class RequestResponseCycle:
     """One request and its response.
 
     Attributes:
-        response_started: Whether a part of the response has been written.
-        response_complete: Whether all of the response has been written.
-        unread_bytes: Bytes of the body that the application has not read.
-        trailing_data: Always empty: `feed` returns what is behind the body.
+        response_started: Whether part of the response has been written.
+        unread_bytes: Number of body bytes that the application has not read.
+        trailing_data: Always empty, because `feed` returns the bytes after the body.
     """
 
     __slots__ = (
@@ -70,7 +69,7 @@ class RequestResponseCycle:
         self.unread_bytes = len(body)
 
     def run_asgi(self) -> Awaitable[None]:
-        """Call the application; the request has been served when the call ends."""
+        """Call the application; the request has been served when the call returns."""
         request = self._request
         path, _, query = request.target.partition(b"?")
         scope = {
@@ -103,7 +102,7 @@ class RequestResponseCycle:
         )
 
     def feed(self, data: bytes) -> bytes:
-        """Queue what belongs to the body; return what is behind it."""
+        """Queue the bytes of the body; return the bytes after it."""
         part = data[: self._missing_bytes]
         if part:
             self._missing_bytes -= len(part)
@@ -113,10 +112,11 @@ class RequestResponseCycle:
         return data[len(part) :]
 
     def feed_eof(self) -> None:
-        """Note that the client sends no more.
+        """Note that the client has finished sending.
 
-        It receives its response, unless that is a stream: most clients that end a stream close the
-        connection, which looks the same. A response that ends with its client ends as well.
+        It still receives its response, unless that is a stream: most clients that end a stream
+        close the connection, which looks the same. Responses marked with ENDS_WITH_CLIENT end as
+        well.
         """
         self._eof = True
         head = self._head
@@ -126,12 +126,12 @@ class RequestResponseCycle:
             self._wake()
 
     def abandon_body(self) -> None:
-        """Wait for no more of the body; a request that is complete is served as usual."""
+        """Stop waiting for the body; complete requests are served as usual."""
         if self._missing_bytes:
             self.feed_eof()
 
     def disconnect(self) -> None:
-        """Note that the client is gone."""
+        """Note that the client has disconnected."""
         self._disconnected = True
         self._wake()
 
@@ -140,7 +140,7 @@ class RequestResponseCycle:
             self._waiter.set_result(None)
 
     async def receive(self) -> Message:
-        """Return the body as it arrives; then wait until the client is gone."""
+        """Return the body as it arrives; then wait until the client disconnects."""
         while not self._body_delivered:
             if self._body_parts or not self._missing_bytes:
                 body = b"".join(self._body_parts)
@@ -166,11 +166,11 @@ class RequestResponseCycle:
             self._waiter = None
 
     async def send(self, message: Message) -> None:
-        """Send the response: in one write, where the application sends it in one piece.
+        """Send the response, in one write if the application sends it in one piece.
 
         Raises:
-            RuntimeError: The message does not fit the state of the response.
-            ValueError: The response contradicts itself.
+            RuntimeError: The message is invalid in the current state of the response.
+            ValueError: The size of the body differs from `content-length`, or a header is invalid.
         """
         if message["type"] == "http.response.start" and self._start_message is None:
             self._start_message = message
@@ -207,7 +207,7 @@ class RequestResponseCycle:
     def _render_head(self, start: Message, body_length: int | None) -> ResponseHead:
         headers = start.get("headers", ())
         if self._missing_bytes or self._request.closes:
-            # The rest of a body precedes the next request, so there is no next request.
+            # The unread rest of the body would precede the next request.
             headers = [*headers, (b"connection", b"close")]
         head = render_head(self._request.method, start["status"], headers, body_length)
         if self._eof and head.content_length is None:
@@ -215,7 +215,6 @@ class RequestResponseCycle:
         return head
 
     def _write_head(self, head: ResponseHead, data: bytes) -> bytes:
-        """Write the head of a large body; return what is left to write."""
         self._connection.transport.write(head.data)
         return data
 

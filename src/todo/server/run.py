@@ -37,17 +37,17 @@ from todo.server.self_test import run_self_test
 from todo.server.siblings import Siblings
 from todo.server.sockets import Listeners, open_listeners, unlink_own
 
-# How long a warning may take when the deadline has passed.
+# Time for writing a warning after the deadline.
 _LAST_LINE_S = 0.5
-# Longer than the usual idle timeout of a proxy (60 s), so that the proxy closes first.
+# Longer than the usual idle timeout of proxies (60 s), so that the proxy closes first.
 _KEEP_ALIVE_S = 75
-# How long an idle connection stays open at a stop, while other instances serve.
+# Time for which idle connections stay open at a stop, if other instances serve.
 _LAST_REQUEST_S = 1.0
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1
-# The embedded database is migrated before anybody is served, unless that takes long.
+# Requests wait for the migration of the embedded database, but no longer than this.
 _SQLITE_MIGRATION_S = 10
-# What is left of the deadline for closing the pool and the loop.
+# Time before the deadline that is reserved for closing the pool and the loop.
 _CLOSING_S = 0.5
 
 # For the pool, the journal's watcher, files, key sets, metrics and the probe.
@@ -62,7 +62,7 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings.log_level)
-        # It is used later, and a mistake is to show now.
+        # Only for its errors: the key itself is needed later.
         read_model_key(settings)
         tokens = open_tokens(settings, create=not in_container(os.environ))
         app = create_app(settings, tokens)
@@ -99,7 +99,7 @@ async def _serve(app: Application, settings: Settings, listeners: Listeners) -> 
     gate = _open_gate(app, public, settings)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
-        # Before a migration, which may take long: until then the probe sees a start.
+        # Before a possibly long migration, so that the probe sees a starting server.
         counter.start()
         await probe.start()
         if settings.database_migrate == "startup":
@@ -119,7 +119,7 @@ async def _serve(app: Application, settings: Settings, listeners: Listeners) -> 
             *([gate.run()] if gate else []),
         ]
         background += map(tasks.create_task, works)
-        # What was made so far lives as long as the process: the collector need not walk it.
+        # Existing objects live as long as the process: the garbage collector can skip them.
         gc.freeze()
         gc.enable()
         await stop.wait()
@@ -154,10 +154,10 @@ def _open_gate(app: Application, public: Listener, settings: Settings) -> Accept
 
 
 def _find_max_connections() -> int:
-    """Return how many public connections leave enough file descriptors for everything else.
+    """Return the maximum number of public connections that leaves file descriptors for the rest.
 
-    Without a free descriptor the health probe would get no answer, and the service would be killed
-    for the load that clients make.
+    Without a free descriptor the health probe would fail, and the service manager would kill the
+    service because of its clients' load.
     """
     limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:
@@ -178,7 +178,7 @@ async def _announce(health: Health) -> None:
 
 
 async def _migrate(settings: Settings) -> None:
-    """Upgrade the schema as soon as the database is there."""
+    """Upgrade the schema as soon as the database is reachable."""
     reason = ""
     while True:
         try:
@@ -198,14 +198,14 @@ async def _migrate(settings: Settings) -> None:
 
 
 def _arm_deadline(seconds: float) -> None:
-    """End the process at the deadline, even when the event loop no longer turns."""
+    """End the process at the deadline, even if the event loop is blocked."""
 
     def end() -> None:
         with contextlib.suppress(Exception):
             _log.warning("shutdown deadline reached; ending with requests in progress")
         os._exit(ExitCode.OK)
 
-    # The second signal, if the first waits for the reader of the log.
+    # A second timer, in case the first blocks while writing the log.
     last = threading.Timer(seconds + _LAST_LINE_S, os._exit, [ExitCode.OK])
     for timer in (threading.Timer(seconds, end), last):
         timer.daemon = True

@@ -6,11 +6,11 @@ import socket
 
 
 def notify(state: str) -> None:
-    """Send a state such as `READY=1`; without a service manager nothing happens."""
+    """Send a state such as `READY=1` to the service manager, if there is one."""
     path = os.environ.get("NOTIFY_SOCKET", "")
     if not path:
         return
-    # An abstract socket is written with @ in the environment, and with NUL in its address.
+    # Abstract sockets start with @ in the environment, and with NUL in the address.
     address = f"\0{path[1:]}" if path.startswith("@") else path
     with (
         contextlib.suppress(OSError),

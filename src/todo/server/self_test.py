@@ -8,20 +8,20 @@ from todo.db.database import Database
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
-# Not the name of a user: names in tokens have no spaces at their ends.
+# Not a possible user: names in tokens have no spaces at their ends.
 _CALLER = Caller(" self-test ")
 
 
 async def run_self_test(database: Database) -> None:
-    """Create a task and read it, in a transaction that is rolled back.
+    """Create and read a task in a transaction that is rolled back.
 
     Raises:
-        ProblemError: A program of this version does not work with this database.
+        ProblemError: This version does not work with the database.
     """
     try:
         async with database.unit_of_work() as session:
             service = TaskService(UnitOfWork(session, _CALLER, datetime.now(UTC)))
             await service.create({"title": "self-test"})
     except (DatabaseReadOnlyError, DatabaseFullError):
-        # It answers what can be answered.
+        # Reads still work.
         return

@@ -1,13 +1,12 @@
 """Send budget: a limit on the memory of responses that clients have not read yet.
 
-A client that requests a page of 4 MB and reads nothing makes the service keep it. One such client
-is harmless; fifty of them exceed the memory limit of the process. So the bytes that a write waits
-for are counted, for all connections of a listener; up to 64 KiB of each connection are left out.
-Above the limit, the slowest reader loses its connection. So does a client that receives nothing for
-a minute.
+A client that requests a page of 4 MB and does not read it makes the service keep the page; fifty
+such clients exceed the memory limit of the process. So the unsent bytes of all connections of a
+listener are counted, except for 64 KiB per connection. Above the limit, the slowest reader is
+disconnected. A client that receives nothing for a minute is disconnected as well.
 
-A new response has made no progress yet, so it is judged only after its first seconds. Until then it
-counts as one with a reader of moderate speed: slower readers lose first, faster ones never.
+During its first seconds a response cannot be judged by its progress. Until then its client counts
+as a reader of moderate speed: slower readers are disconnected first, faster ones later.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 
 MAX_UNSENT_BYTES = 8 * 1024 * 1024
 _YOUNG_FACTOR = 2
-"""Factor of the limit while the slowest reader is too young to be judged."""
+"""Factor by which the limit grows while the slowest reader is too young to be judged."""
 _YOUNG_S = 2.0
 _YOUNG_RATE = 64 * 1024
 _STALLED_S = 60.0
@@ -25,7 +24,7 @@ _STALLED_S = 60.0
 
 @dataclass(slots=True, eq=False)
 class _UnsentResponse:
-    """A response that waits for its client, and since when."""
+    """Response that waits for its client."""
 
     transport: asyncio.WriteTransport
     size: int
@@ -37,7 +36,7 @@ class _UnsentResponse:
         return self.transport.get_write_buffer_size()
 
     def find_rate(self, now: float, young_s: float) -> float:
-        """Return how many bytes a second the client receives, or is presumed to receive."""
+        """Return the rate at which the client receives, in bytes per second; presumed at first."""
         age_s = now - self.since
         received = self.size - self.unsent
         if age_s < young_s:
@@ -46,7 +45,7 @@ class _UnsentResponse:
 
 
 class SendBudget:
-    """The responses that wait for their clients."""
+    """Limit on the unsent bytes of all responses that wait for their clients."""
 
     def __init__(
         self,
@@ -64,10 +63,9 @@ class SendBudget:
 
     @contextlib.contextmanager
     def waiting(self, transport: asyncio.WriteTransport) -> Iterator[None]:
-        """Count what a connection has not sent, while the block waits for its client.
+        """Count the unsent bytes of a connection while the block waits for its client.
 
-        Args:
-            transport: Has the response, or receives it in this iteration of the event loop.
+        The response must be written by the end of this event loop iteration.
         """
         loop = asyncio.get_running_loop()
         response = _UnsentResponse(transport, transport.get_write_buffer_size(), loop.time())
@@ -90,7 +88,7 @@ class SendBudget:
             response.size = max(response.size, response.unsent)
         while (total := sum(response.unsent for response in self._waiting)) > self._max_bytes:
             waiting = (response for response in self._waiting if response.unsent)
-            # `min` returns the first of equals: the oldest one.
+            # `min` returns the first of several equal responses: the oldest.
             slowest = min(waiting, key=lambda response: response.find_rate(now, self._young_s))
             left_s = slowest.since + self._young_s - now
             if left_s > 0 and total <= self._max_bytes * _YOUNG_FACTOR:

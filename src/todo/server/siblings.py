@@ -1,4 +1,4 @@
-"""Sibling instances that accept from one socket, and which of them are ready."""
+"""Sibling instances that share a listening socket, and their readiness."""
 
 import contextlib
 import fcntl
@@ -9,12 +9,12 @@ from todo.core.exit import ExitCode, FatalError
 
 
 class Siblings:
-    """Locks on files in a shared folder: each instance locks its file while it is ready.
+    """Readiness of all instances, as locks: each instance locks its own file while it is ready.
 
-    The kernel releases a lock when its process ends.
+    The kernel releases the lock when the process ends.
 
     Args:
-        file: File of this instance. The others in its folder belong to its siblings.
+        file: File of this instance; the other files in its folder belong to its siblings.
 
     Raises:
         FatalError: The file cannot be opened.
@@ -29,20 +29,17 @@ class Siblings:
         self._file = file
 
     def mark(self, *, ready: bool) -> None:
-        """Show the siblings whether this instance is ready."""
-        # A sibling that looks holds the lock for a moment: the next call takes it.
+        """Publish whether this instance is ready."""
+        # A sibling that checks the lock holds it for a moment; the next call succeeds.
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB if ready else fcntl.LOCK_UN)
 
     def is_another_ready(self) -> bool:
-        """Return whether a sibling is ready.
-
-        An instance that hangs is, until its health check has ended it.
-        """
+        """Return whether a sibling is ready; a hung one is, until its health check ends it."""
         return any(map(_is_locked, self._find_others()))
 
     def _find_others(self) -> list[Path]:
-        """Return the files of the siblings; a hidden one is not that of an instance."""
+        """Return the files of the siblings; hidden files do not belong to instances."""
         found = self._file.parent.iterdir()
         return [each for each in found if each.name[0] != "." and each.name != self._file.name]
 

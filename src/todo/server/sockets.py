@@ -15,12 +15,12 @@ from todo.core.exit import ExitCode, FatalError
 
 BACKLOG = 4096
 PUBLIC, MANAGEMENT = "public", "management"
-"""Supported values of a socket unit's FileDescriptorName=."""
-# A `timeval`; the kernel makes it the shortest time that it can wait.
+"""Accepted values of a socket unit's FileDescriptorName=."""
+# A `timeval`, which the kernel rounds up to its shortest timeout.
 _ONE_TICK = struct.pack("ll", 0, 1)
 _FIRST_FD = 3
 _UNIT_SUFFIX = ".socket"
-"""Without FileDescriptorName=, systemd gives the name of the socket unit."""
+"""Suffix of the default name: without FileDescriptorName=, systemd passes the unit's name."""
 
 
 @dataclass(slots=True)
@@ -33,12 +33,12 @@ class Listeners:
 
 
 def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Listeners:
-    """Adopt the inherited sockets and bind those that are missing.
+    """Adopt the inherited sockets, and bind the missing ones.
 
-    The variables of socket activation are removed, so that no child process uses them.
+    The variables of socket activation are removed, so that child processes do not use them.
 
     Raises:
-        FatalError: An address is taken, or an inherited descriptor is not a listening socket or
+        FatalError: An address is in use, or an inherited descriptor is not a listening socket or
             has an unknown name.
     """
     listeners = Listeners()
@@ -69,11 +69,10 @@ def _fill(listeners: Listeners, settings: Settings, environ: MutableMapping[str,
 
 
 def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
-    """Return the descriptors that socket activation passed.
+    """Return the descriptors passed by socket activation.
 
-    Podman sets LISTEN_PID to the container's process 1, whichever program runs there, and
-    process 1 of a container inherits only its own sockets. So a different LISTEN_PID is
-    respected only in other processes.
+    Podman sets LISTEN_PID to the container's process 1, whichever program runs there, and that
+    process inherits only its own sockets. So LISTEN_PID is checked only in other processes.
 
     Raises:
         FatalError: LISTEN_FDS is not a number.
@@ -89,13 +88,13 @@ def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
 
 
 def find_names(environ: Mapping[str, str], count: int) -> list[str]:
-    """Return the purpose of each inherited descriptor by its name, "" where the name is generic.
+    """Return the purpose of each inherited descriptor, or "" if the name is generic.
 
-    A unit of an installation that had both addresses in one may have the name "public" for both,
-    and a service manager may pass no names: then the address decides.
+    Without a name, the address of the socket determines the purpose. In older installations both
+    addresses may be named "public".
 
     Raises:
-        FatalError: A name is unknown, or names and descriptors differ in number.
+        FatalError: A name is unknown, or the numbers of names and descriptors differ.
     """
     given = environ.get("LISTEN_FDNAMES", "")
     if not count or not given:
@@ -120,7 +119,7 @@ def _purpose(name: str, fd: int) -> str:
 
 
 def is_bound_to(listener: socket.socket, address: Address) -> bool:
-    """Return whether a socket has the port (of any address) or the path."""
+    """Return whether the socket is bound to the path, or to the port on any address."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         path = name.decode() if isinstance(name, bytes) else name
@@ -129,19 +128,19 @@ def is_bound_to(listener: socket.socket, address: Address) -> bool:
 
 
 def listen(listener: socket.socket) -> socket.socket:
-    """Listen on a bound socket, or again on an inherited one, and return it."""
+    """Listen on a bound or inherited socket, and return it."""
     listener.listen(BACKLOG)
-    # For the moment between the two calls of `accept`: it waits a tick at most.
+    # Limits a blocking `accept` to one tick: systemd may clear O_NONBLOCK (see `accept`).
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TICK)
     return listener
 
 
 def accept(listener: socket.socket) -> socket.socket:
-    """Accept a connection from the queue, without waiting for one.
+    """Accept a connection from the queue without blocking.
 
-    O_NONBLOCK belongs to the open socket, which all instances share. systemd clears it when it
-    passes the socket to an instance that starts. The others would then wait for connections that
-    another instance has accepted, and serve no requests meanwhile (ADR 80).
+    O_NONBLOCK belongs to the open socket, which all instances share. systemd clears the flag when
+    it passes the socket to a starting instance. Without setting it again, the others would block
+    until a client connects, and serve no requests meanwhile (ADR 80).
 
     Raises:
         BlockingIOError: The queue is empty.
@@ -187,13 +186,13 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
         listener = socket.socket(info[0], socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Inherited by every connection: a response is one write, which must not be delayed.
+            # Inherited by every connection: responses are single writes and must not be delayed.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if info[0] == socket.AF_INET6:
-                # `[::]` means every address, of both families.
+                # `[::]` accepts both address families.
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             listener.bind(info[4])
-            # Listen now: clients can connect, and a port in use is reported.
+            # Listen now, so that clients can connect and a port in use is reported.
             return listen(listener)
         except OSError:
             listener.close()
@@ -204,16 +203,16 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
 
 
 def _bind_unix(path: Path, *, probe: bool) -> socket.socket:
-    """Bind a Unix socket; that of the probe does not listen until the event loop serves it.
+    """Bind a Unix socket; the probe's socket does not listen until the event loop serves it.
 
-    A probe whose connection is refused knows that the server is starting. One that is accepted and
-    receives no response would mistake a slow start for a hang.
+    A refused connection tells the probe that the server is starting. An accepted one without a
+    response would make a slow start look like a hang.
     """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(path.stat().st_mode) and (probe or _is_stale(path)):
-                # Only the probe uses its socket, so a file is left from a process that was killed.
+                # Only the probe connects to its socket, so an existing file is stale.
                 path.unlink()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         listener.bind(str(path))

@@ -1,9 +1,9 @@
 """Limits on the frames of a WebSocket; a connection that exceeds them is closed.
 
-A client chooses how many frames its bytes form: one of 64 KiB, or ten thousand empty ones that each
-cost as much. Front ends send only a token, and a ping now and then. So frames are counted, control
-frames and partial frames included. A message that is too large or invalid ends the connection as
-well: Hypercorn would send a close frame and wait forever for its answer.
+A client can send 64 KiB as one frame, or as ten thousand empty ones that each cost as much. Front
+ends send only a token and occasional pings. So all frames are counted, including control and
+partial frames. An invalid or too large message also ends the connection, because Hypercorn would
+send a close frame and wait forever for the reply.
 """
 
 import time
@@ -21,11 +21,7 @@ FRAMES_PER_S = 20
 
 
 class InvalidFramesError(Exception):
-    """The client violated the protocol, and the connection ends.
-
-    Attributes:
-        close: Close frame that is sent to the client first.
-    """
+    """The client violated the protocol; the connection ends with the close frame `close`."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -33,14 +29,14 @@ class InvalidFramesError(Exception):
 
 
 class TooManyFramesError(InvalidFramesError):
-    """The client sent more frames than it may."""
+    """The client exceeded its frame budget."""
 
     def __init__(self) -> None:
         super().__init__(CloseReason.POLICY_VIOLATION, "too many frames")
 
 
 class FrameBudget:
-    """Token bucket: how many frames a client may still send."""
+    """Token bucket for the frames of one client."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -51,7 +47,7 @@ class FrameBudget:
         """Count one frame.
 
         Raises:
-            TooManyFramesError: It is one too many.
+            TooManyFramesError: The budget is exhausted.
         """
         now = self._clock()
         refilled = self._left + (now - self._filled_at) * FRAMES_PER_S
@@ -62,7 +58,7 @@ class FrameBudget:
 
 
 class _CheckedConnection:
-    """wsproto's connection, whose events are checked one by one as they are parsed."""
+    """Wrapper of wsproto's connection that checks each event as it is parsed."""
 
     def __init__(self, connection: Connection, max_message_size: int) -> None:
         self._connection = connection
@@ -79,7 +75,7 @@ class _CheckedConnection:
             if isinstance(event, Message):
                 self._check_size(event)
             if isinstance(event, CloseConnection) and self._connection.state in _PARSING_STATES:
-                # Not a close frame of the client, which would have changed the state.
+                # A parser error: a close frame from the client would have changed the state.
                 raise InvalidFramesError(event.code, event.reason or "invalid frame")
             yield event
 
@@ -92,9 +88,9 @@ class _CheckedConnection:
 
 
 def check_frames(stream: WSStream) -> None:
-    """Check the frames of a WebSocket that is accepted; wraps its connection no more than once.
+    """Check the frames of an accepted WebSocket from now on; repeated calls have no effect.
 
-    Its `handle` raises InvalidFramesError when the client breaks a rule.
+    The stream's `handle` then raises InvalidFramesError if the client violates the protocol.
     """
     if not isinstance(stream.connection, _CheckedConnection):
         checked = _CheckedConnection(stream.connection, stream.buffer.max_length)
