@@ -1,4 +1,4 @@
-"""The database: engine, connection pool, circuit breaker, and sessions on a connection."""
+"""Database access: engine, connection pool, circuit breaker, and sessions on a connection."""
 
 import contextlib
 import logging
@@ -26,8 +26,8 @@ from todo.db.statement import SQLITE, Statement
 from todo.db.tables import EXPECTED_REVISION
 
 APPLICATION_NAME = "todo-backend"
-# For every session of PostgreSQL, whatever the URL has: a statement has one plan for all
-# parameters. Otherwise the server plans most pages for each request, because the limit is a
+# For every PostgreSQL session, in addition to the URL's options: one plan per statement for all
+# parameters. Otherwise the server would plan most pages for each request, because the limit is a
 # parameter, and the plan depends on the account.
 _SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
@@ -39,12 +39,9 @@ _OLDEST_PROGRAM = Statement(text("SELECT oldest_program FROM schema_compatibilit
 
 
 class Database:
-    """The engine and its circuit breaker, for the lifetime of the process.
+    """Engine, pool and circuit breaker of the database, for the lifetime of the process.
 
-    Args:
-        settings: Address and limits of the database.
-        checks_schema: Whether to refuse sessions while the schema is incompatible with this
-            program.
+    With `checks_schema`, sessions are refused while the schema is incompatible with this program.
     """
 
     def __init__(self, settings: Settings, *, checks_schema: bool = False) -> None:
@@ -54,7 +51,7 @@ class Database:
         self._timeout_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
         if not self.is_sqlite:
-            # A read is one round trip; `Session` turns it off for a transaction.
+            # A read is one round trip; `Session` turns autocommit off for a transaction.
             arguments["autocommit"] = True
             from todo.db.connection import Connection, PooledConnection  # noqa: PLC0415 - PostgreSQL alone
 
@@ -64,13 +61,13 @@ class Database:
             settings.url,
             connect_args=arguments,
             pool_size=settings.database_pool_size,
-            # `Checkouts` keeps to the size, and orders those who wait; the pool itself never waits.
+            # `Checkouts` enforces the size and queues waiting tasks; the pool itself never waits.
             max_overflow=-1,
-            # `checkin` rolls back, where there is something to roll back.
+            # `checkin` rolls back if necessary.
             pool_reset_on_return=None,
             pool_recycle=_RECYCLE_S,
             pool_use_lifo=True,
-            # A parameter may be a title or a description: nothing for a log.
+            # Parameters may be titles or descriptions, which must not be logged.
             hide_parameters=True,
             **({"paramstyle": "named"} if self.is_sqlite else {}),
         )
@@ -80,7 +77,7 @@ class Database:
             event.listen(self.engine, "checkout", _refuse_closed)
         self._trouble = ""
         self.schema_version: SchemaVersion | None = None
-        """Last known state; None before the first check."""
+        """Result of the last check; None before the first one."""
         driver = self.engine.dialect.dbapi
         assert driver is not None  # noqa: S101 - narrows the type
         self._errors: tuple[type[Exception], ...] = (exc.DBAPIError, driver.Error, ConnectionError)
@@ -93,13 +90,13 @@ class Database:
             self.engine,
             settings,
             timeout_s=self._timeout_s,
-            # The request has left before that was known.
+            # The request has ended by the time this is known.
             unanswered=lambda: self.breaker.report(ConnectionError("no answer")),
         )
 
     @property
     def pool(self) -> QueuePool:
-        """The connection pool, for its gauges."""
+        """Connection pool, for its metrics."""
         pool = self.engine.pool
         assert isinstance(pool, QueuePool)  # noqa: S101 - narrows the type
         return pool
@@ -110,28 +107,26 @@ class Database:
         return self._checkouts.waiting
 
     def reading(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
-        """Open a session whose statements each see what is committed when they run.
+        """Open a session in which each statement sees the data committed when it runs.
 
-        Args:
-            accounts: In whose share of the connections it is; without any, nobody counts.
+        The session counts toward each account's share of the connections.
 
         Raises:
-            DatabaseUnavailableError: The database is not reachable, or was lost on the way.
-            DatabaseBusyError: No connection became free, or the statement took too long.
-            DatabaseReadOnlyError: It takes no changes.
-            DatabaseFullError: It has no room for changes.
-            SchemaMismatchError: A table is missing, or the schema is not for this program.
+            DatabaseUnavailableError: The database is unreachable, or the connection was lost.
+            DatabaseBusyError: No connection became free in time, or a statement took too long.
+            DatabaseReadOnlyError: The database accepts no changes.
+            DatabaseFullError: The database has no space for changes.
+            SchemaMismatchError: A table is missing, or the schema is incompatible.
         """
         return self._session(self._checkouts.reads, accounts, transaction=False)
 
     def unit_of_work(self, *accounts: str) -> AbstractAsyncContextManager[Session]:
-        """Open a session as one transaction; without a commit in the block it is rolled back.
+        """Open a session as one transaction, which is rolled back unless the block commits it.
 
-        Args:
-            accounts: As for `reading`; `Session.admit` adds to them.
+        The session counts toward each account's share; `Session.admit` adds accounts.
 
         Raises:
-            ConflictError: A serialization failure or a deadlock; nothing was changed.
+            ConflictError: The transaction conflicts with another one; nothing was changed.
             UnavailableError: As for `reading`.
         """
         return self._session(self._checkouts.writes, accounts, transaction=True)
@@ -162,7 +157,7 @@ class Database:
                             admission=admission,
                         )
                     finally:
-                        # The places are left when the connection is.
+                        # The slots are released together with the connection.
                         leaving, admission = admission, Admission(gate)
                         await self._checkouts.checkin(pooled, leaving)
             finally:
@@ -182,13 +177,13 @@ class Database:
         try:
             return await self._checkouts.take()
         except FatalError as error:
-            # The password's file is not as it was at the start; it may be again.
+            # The password file has become unreadable, perhaps only for a while.
             unavailable = DatabaseUnavailableError(cause=error.message)
             self._tell_trouble(unavailable.reason)
             raise unavailable from None
 
     def _tell_trouble(self, reason: str) -> None:
-        """Log why the database cannot be used: once, not for each request."""
+        """Log why the database is unavailable, once for each reason."""
         if reason == self._trouble:
             return
         self._trouble = reason
@@ -198,20 +193,20 @@ class Database:
             _log.info("the database is available again")
 
     async def fetch_schema_version(self) -> SchemaVersion:
-        """Return the schema's revision and, where it is later than this program, what it allows.
+        """Fetch the schema's revision and, if it is later than this program's, its oldest program.
 
         Raises:
-            UnavailableError: As `reading`.
+            UnavailableError: As for `reading`.
         """
         revision = await self._find_text(_REVISION)
-        # The table is as old as the revision after which programs read it.
+        # Every revision that is later than this program's has the table.
         oldest = await self._find_text(_OLDEST_PROGRAM) if revision > EXPECTED_REVISION else ""
         version = self.schema_version = SchemaVersion(revision, oldest)
         self._schema_is_right = version.supports() or not self._checks_schema
         return version
 
     async def _check_schema(self) -> None:
-        """Check the schema before use: a write could succeed although a meaning has changed."""
+        """Check the schema before use, because a write could succeed with a changed meaning."""
         version = await self.fetch_schema_version()
         if not version.supports():
             raise SchemaMismatchError(version.mismatch)
@@ -232,13 +227,13 @@ class Database:
 
 
 def connect_arguments(settings: Settings) -> dict[str, Any]:
-    """Return the driver's arguments for this database."""
+    """Return the driver's arguments for a connection to the configured database."""
     if settings.url.drivername.startswith("sqlite"):
         return {"timeout": sqlite.BUSY_TIMEOUT_S}
     arguments: dict[str, Any] = {
         "connect_timeout": settings.database_connect_timeout_s,
         "application_name": APPLICATION_NAME,
-        # A peer that vanished without a word is noticed after 30 s idle, or 10 s unanswered.
+        # A vanished peer is detected after 30 s without traffic, or 10 s without a response.
         "keepalives_idle": 30,
         "tcp_user_timeout": 10_000,
     }
@@ -255,7 +250,7 @@ def connect_arguments(settings: Settings) -> dict[str, Any]:
 
 
 def prepare_engine(engine: Engine, settings: Settings) -> None:
-    """Attach what every connection needs, of a synchronous or asynchronous engine."""
+    """Register the hooks that every connection of the engine needs."""
     if engine.dialect.name == "sqlite":
         folder = Path(settings.url.database or "").parent
         try:
@@ -266,21 +261,21 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         event.listen(engine, "connect", sqlite.prepare_connection)
         event.listen(engine, "begin", sqlite.begin)
         return
-    # Texts and times reach callers as the server writes them. libpq reads these variables and
-    # sends them at connect. PgBouncer understands that, and it overrides the defaults of a role.
+    # The server renders texts and times for callers. libpq sends these variables when it connects.
+    # PgBouncer supports that, and it overrides the defaults of a role.
     os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
     if settings.database_password_file is not None:
         path = settings.database_password_file
         read_password(path)
 
-        # Read at every connect: a rotated password needs no restart.
+        # Read for every connection, so that a rotated password needs no restart.
         @event.listens_for(engine, "do_connect")
         def _add_password(_dialect: Any, _record: Any, _args: Any, params: dict[str, Any]) -> None:  # noqa: ANN401
             params["password"] = read_password(path)
 
 
 def read_password(path: Path) -> str:
-    """Read the database's password.
+    """Read the database password from its file.
 
     Raises:
         FatalError: The file is missing, unreadable or empty.
@@ -296,7 +291,7 @@ def read_password(path: Path) -> str:
 
 
 def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401
-    """Return JSON as the bytes that the server sent, because it is only passed to callers."""
+    """Return JSON as the server's bytes, because it is only passed on to callers."""
     from psycopg.adapt import Loader  # noqa: PLC0415 - for PostgreSQL alone
 
     class _Bytes(Loader):
@@ -307,10 +302,10 @@ def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN40
 
 
 def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:  # noqa: ANN401
-    """Replace a pooled connection that its server closed.
+    """Replace a pooled connection that its server has closed.
 
-    An idle connection has nothing to read, unless the server said good-bye: one poll() instead
-    of the round trip of a ping.
+    An idle connection is readable only if the server has closed it, so one poll() replaces the
+    round trip of a ping.
     """
     poller = select.poll()
     poller.register(connection.driver_connection.fileno(), select.POLLIN)

@@ -1,7 +1,7 @@
-"""Documents: the JSON text of a task, a list or a share, which the database renders.
+"""Documents: JSON texts of tasks, lists and shares, rendered by the database.
 
-So a read needs no conversion, and all readers get the same text: callers, the journal, stored
-responses, an export.
+Reads need no conversion, and all readers get the same text: callers, the journal, stored responses,
+exports.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ MESSAGE_FIELDS = (
     *("id", "conversation_id", "role", "status", "content", "tool_calls", "run_id", "changed"),
     *("degraded_reason", "prompt_tokens", "output_tokens", "created_at"),
 )
-"""Likewise."""
+"""Fields of a message in an export."""
 _FIELDS = {task.name: TASK_FIELDS, task_list.name: LIST_FIELDS, list_share.name: SHARE_FIELDS}
 _ARRAYS = {"tags", "reminders"}
 _TIMES = {"due_at", "completed_at", "created_at", "updated_at"}
@@ -46,13 +46,7 @@ _TIME_FORMAT: ColumnElement[str] = literal_column("'YYYY-MM-DD\"T\"HH24:MI:SS.US
 
 
 class StoredDocument(NamedTuple):
-    """The document of a task or a list, with ID and version for the response.
-
-    Attributes:
-        id: ID of the task or list.
-        version: Version, from which the entity tag is derived.
-        body: Document.
-    """
+    """Document of a task or list, with its ID and its version for the entity tag."""
 
     id: str
     version: int
@@ -71,12 +65,12 @@ def select_document(
     """Select the documents of rows.
 
     Args:
-        dialect: Name of the database's dialect.
-        source: The table, or a query with its columns.
+        dialect: Name of the database dialect.
+        source: Table, or query with the columns of the table.
         refine: Adds conditions, order and limit.
         fields: Keys of the document, in order.
-        extra: Columns that follow the document.
-        repeated: Fields of the document that follow it as columns too, before the others.
+        extra: Further columns.
+        repeated: Fields of the document that are also selected as columns, before `extra`.
     """
     if dialect == SQLITE:
         again = (_find(SQLITE, source, name) for name in repeated)
@@ -89,7 +83,7 @@ def select_document(
         again = (rows.c[name] for name in repeated)
         return select(func.row_to_json(rows.table_valued()), *again)
     rows = inner.subquery("r")
-    # Of the same row: without this the rows would be read once more for each of them.
+    # Correlated with the row: otherwise the rows would be read again for each document.
     document = select(*(rows.c[name] for name in fields)).correlate(rows).subquery("i")
     return select(
         select(func.row_to_json(document.table_valued())).scalar_subquery(),
@@ -99,7 +93,7 @@ def select_document(
 
 
 def return_document(dialect: str, change: Insert | Update | Delete, table: Table) -> Any:  # noqa: ANN401
-    """Let a change return the document of each row that it touched."""
+    """Make a change return the document of each changed row."""
     fields = _FIELDS[table.name]
     if dialect == SQLITE:
         return change.returning(_json_object(table, fields))
@@ -113,7 +107,7 @@ def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any
         if name in _ARRAYS:
             value = func.json(value)
         elif name == "is_completed":
-            # Not IS NOT NULL: in RETURNING, SQLite 3.40 answers that by the value before.
+            # Not IS NOT NULL: in RETURNING, SQLite 3.40 evaluates that with the old value.
             value = func.json(
                 case((func.coalesce(source.c.completed_at, "") == "", "false"), else_="true")
             )
@@ -122,7 +116,7 @@ def _json_object(source: FromClause, fields: Sequence[str]) -> ColumnElement[Any
 
 
 def show_time(dialect: str, time: ColumnElement[Any]) -> ColumnElement[Any]:
-    """Return a time as JSON has it: with six digits of a second, as SQLite keeps it."""
+    """Return a time in its JSON format: with microseconds, as SQLite stores it."""
     return time if dialect == SQLITE else func.to_char(time, _TIME_FORMAT)
 
 
@@ -132,7 +126,7 @@ def _find(dialect: str, source: FromClause, name: str) -> ColumnElement[Any]:
     if name == "is_completed":
         return source.c.completed_at.is_not(None)
     if name == "priority":
-        # Literals: a parameter for each rank would be bound again by each read.
+        # Literals, because parameters would be bound again for each read.
         words: list[tuple[ColumnElement[bool], ColumnElement[str]]] = [
             (source.c.priority == literal_column(str(rank)), literal_column(f"'{word}'"))
             for rank, word in enumerate(PRIORITIES)
@@ -142,41 +136,36 @@ def _find(dialect: str, source: FromClause, name: str) -> ColumnElement[Any]:
 
 
 def as_bytes(document: bytes | str) -> bytes:
-    """Return a document as bytes: SQLite returns text."""
+    """Return a document as bytes; SQLite returns text."""
     return document if isinstance(document, bytes) else document.encode()
 
 
 def parse_task(document: bytes | str) -> Task:
-    """Return the task of a document; it has those fields that were selected."""
+    """Parse the document of a task, which contains only the selected fields."""
     task: Task = orjson.loads(document)
     return task
 
 
 def parse_list(document: bytes | str) -> TaskList:
-    """Return the list of a document."""
+    """Parse the document of a list."""
     task_list: TaskList = orjson.loads(document)
     return task_list
 
 
 def parse_visible_list(document: bytes | str) -> VisibleTaskList:
-    """Return the list of a document that a caller sees."""
+    """Parse the document of a list as a caller sees it."""
     task_list: VisibleTaskList = orjson.loads(document)
     return task_list
 
 
 def parse_share(document: bytes | str) -> Share:
-    """Return the share of a document."""
+    """Parse the document of a share."""
     share: Share = orjson.loads(document)
     return share
 
 
 def parse_snapshot(kind: str, document: bytes | str | None) -> Snapshot | None:
-    """Return the task, list or share of a journal entry's document, None without a document.
-
-    Args:
-        kind: Kind of the entry; None is returned for those of other kinds.
-        document: Before or after the change.
-    """
+    """Parse a journal entry's document; return None without one or for kinds with no document."""
     if document is None:
         return None
     match kind:

@@ -1,4 +1,4 @@
-"""Classification of database errors: for the breaker, and for the answer to a request."""
+"""Classification of database errors, for the circuit breaker and for responses."""
 
 from sqlalchemy import exc
 
@@ -12,24 +12,23 @@ from todo.core.errors import (
     UnavailableError,
 )
 
-# What the server says of itself: it is leaving, starting, or has no connection left.
+# SQLSTATE codes of a server that is stopping, starting or out of connections.
 _LOST_STATES = {"57P01", "57P02", "57P03", "53300"}
-# The server answers, and what it answers has a name here: refused this once (cancelled by the
-# time-out, not locked in time, short of memory), no changes, no room, no table, no column.
+# Errors by SQLSTATE code that a working server returns.
 _REFUSALS: dict[str, type[UnavailableError]] = {
     "57014": DatabaseBusyError,
     "55P03": DatabaseBusyError,
     "53200": DatabaseBusyError,
     "25006": DatabaseReadOnlyError,
     "53100": DatabaseFullError,
-    # Its disk cannot be read or written.
+    # The server's disk cannot be read or written.
     "58030": DatabaseUnavailableError,
     "42P01": SchemaMismatchError,
     "42703": SchemaMismatchError,
-    # A privilege is missing, which `migrate` grants.
+    # A missing privilege, which `migrate` grants.
     "42501": SchemaMismatchError,
 }
-# The same of SQLite, by its messages.
+# The same for SQLite, by parts of its messages.
 _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "locked": DatabaseBusyError,
     "readonly database": DatabaseReadOnlyError,
@@ -38,21 +37,21 @@ _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "no such column": SchemaMismatchError,
     "has no column named": SchemaMismatchError,
 }
-# Serialization failure, deadlock, and what a row refers to gone since it was looked up: the same
-# again may well succeed, or is refused with the reason.
+# Serialization failure, deadlock, and a referenced row that was deleted meanwhile: a retry may
+# succeed, or it fails with the real reason.
 _CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
 
 
 class ConflictError(Exception):
-    """Another transaction was in the way: the whole may be tried again."""
+    """The transaction conflicts with another one and may be retried as a whole."""
 
 
 def classify(error: BaseException) -> Outcome:
-    """Return the meaning of an exception for the circuit breaker."""
+    """Return the outcome of a call for the circuit breaker."""
     names = _names(error)
     if not names & {"Error", "DBAPIError"}:
-        # The pool's time-out and errors of this program say nothing about it.
+        # Pool timeouts and this program's own errors are unrelated to the server's health.
         return Outcome.FAILURE if isinstance(error, ConnectionError) else Outcome.IGNORED
     cause = _find_cause(error)
     state = getattr(cause, "sqlstate", None)
@@ -70,12 +69,12 @@ def classify(error: BaseException) -> Outcome:
 
 
 def _find_cause(error: BaseException) -> BaseException:
-    """Return the driver's own error: SQLAlchemy wraps it while it connects."""
+    """Return the driver's error, which SQLAlchemy wraps while connecting."""
     return (error.orig or error) if isinstance(error, exc.DBAPIError) else error
 
 
 def _names(error: BaseException) -> set[str]:
-    """Return the classes of an error by the names that PEP 249 gives them in every driver."""
+    """Return the names of an error's classes, which PEP 249 defines for every driver."""
     return {
         kind.__name__
         for kind in type(error).__mro__
@@ -84,7 +83,7 @@ def _names(error: BaseException) -> set[str]:
 
 
 def translate(error: BaseException) -> BaseException:
-    """Return the error to raise for one of the driver; errors of other kinds as they are."""
+    """Return the error to raise for a driver's error; other errors are returned unchanged."""
     cause = _find_cause(error)
     state = getattr(cause, "sqlstate", None)
     if state in _CONFLICT_STATES:

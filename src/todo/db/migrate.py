@@ -1,7 +1,4 @@
-"""Bring the schema up to date, one process at a time.
-
-Alembic is imported only when there is something to upgrade.
-"""
+"""Schema migration by one process at a time; Alembic is imported only for an upgrade."""
 
 import time
 from collections.abc import Callable
@@ -30,16 +27,16 @@ from todo.db.sqlite import is_busy
 from todo.db.tables import CONTRACTS, EXPECTED_REVISION, REVISIONS, schema_compatibility
 
 SCRIPTS = Path(__file__).parent / "migrations"
-# Any constant that nothing else in the database uses: "todo" in ASCII.
+# "todo" in ASCII; nothing else in the database uses this key.
 LOCK_KEY = 0x746F646F
 _LOCK = {"key": LOCK_KEY}
-# A migration may take its time, also where the role has limits. Each server has those it knows.
+# Migrations may take long, even if the role has limits. Servers differ in their settings.
 _NO_LIMITS = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
     " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
 )
-# A statement that waits for a table's lock stops all who come after it. So it gives up soon, and
-# the migration starts again: concurrent reads and writes wait at most this long.
+# A statement that waits for a table lock blocks all later ones. So it gives up soon, and the
+# migration starts again: concurrent reads and writes wait at most this long.
 _LOCK_TIMEOUT = text("SELECT set_config('lock_timeout', '2s', true)")
 _LOCK_NOT_AVAILABLE = "55P03"
 _NOT_ALLOWED = "42501"
@@ -50,33 +47,34 @@ _T = TypeVar("_T")
 
 
 class DatabaseUnreachableError(Exception):
-    """No connection within the time given, or lost on the way."""
+    """Connecting to the database failed, or the connection was lost."""
 
 
 def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: bool = False) -> str:
     """Upgrade the schema under a lock; a second process waits and then finds nothing to do.
 
+    A later revision is left unchanged if it works with this program.
+
     Args:
         settings: Settings of the database.
-        progress: Receives one line when there is another process to wait for, and one when the
-            named role of the backend is the one that migrates.
-        contracts: Whether to run contracts, which break earlier programs; if so, all of them run.
+        progress: Receives a line if another process holds the lock, and one if the backend's role
+            also migrates.
+        contracts: Whether to run all contracts, which break earlier programs.
 
     Returns:
-        The revision found at the beginning, `""` for an empty database. A later one than this
-        program's stays as it is, where it works with this program.
+        The previous revision, `""` for an empty database.
 
     Raises:
-        DatabaseUnreachableError: No connection, or it was lost; nothing has changed.
-        FatalError: The database needs a newer program or the contract step, or the role may not
-            change it.
+        DatabaseUnreachableError: The connection failed or was lost; nothing has changed.
+        FatalError: The database needs a newer program or the contract step, or the role lacks
+            privileges.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)
     url = settings.url
     if url.drivername.startswith("sqlite"):
         url = url.set(drivername="sqlite")
-    # As the program writes arrays: without escapes.
+    # Arrays without escapes, as this program writes them.
     engine = create_engine(url, connect_args=arguments, json_serializer=_render_json)
     prepare_engine(engine, settings)
     try:
@@ -101,16 +99,10 @@ def migrate_patiently(
     *,
     contracts: bool = False,
 ) -> str:
-    """Upgrade the schema, waiting for the database.
-
-    Args:
-        settings: Settings of the database.
-        wait_s: Seconds to wait for the database.
-        progress: Receives a line for each cause of waiting.
-        contracts: As for `migrate`.
+    """Upgrade the schema as `migrate` does, waiting up to `wait_s` seconds for the database.
 
     Raises:
-        FatalError: The database did not come in time, or as for `migrate`.
+        FatalError: The database was not reachable in time, or `migrate` failed.
     """
     deadline = time.monotonic() + wait_s
     announced = False
@@ -165,12 +157,12 @@ def _upgrade_patiently(
 
 
 def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTransaction:
-    """Begin a transaction with the lock, however long another migration holds it."""
+    """Begin a transaction that holds the migration lock, waiting for other migrations."""
     if connection.dialect.name != "postgresql":
         return _outwait_locks(connection.begin, progress)
     transaction = connection.begin()
     connection.execute(_NO_LIMITS)
-    # Held by the transaction, so that it works through PgBouncer too.
+    # Bound to the transaction, so that it also works through PgBouncer.
     if not connection.scalar(text("SELECT pg_try_advisory_xact_lock(:key)"), _LOCK):
         progress(_WAITING)
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), _LOCK)
@@ -179,7 +171,7 @@ def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTrans
 
 
 def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -> _T:
-    """Repeat an attempt while SQLite's file is locked: its busy timeout ends before migrations."""
+    """Repeat an attempt while SQLite's file is locked; migrations outlast the busy timeout."""
     announced = False
     while True:
         try:
@@ -212,7 +204,7 @@ def _upgrade(
     target = (EXPECTED_REVISION, *CONTRACTS)[-1] if contracts else EXPECTED_REVISION
     if current and current not in REVISIONS and not (contracts and current in CONTRACTS):
         if SchemaVersion(current, _find_oldest_program(connection)).supports():
-            # The newer program has also granted what this one needs.
+            # The newer program has also granted the privileges that this one needs.
             return current
         message = (
             f"the database schema is revision {current}, which this program ({EXPECTED_REVISION}) "
@@ -231,7 +223,7 @@ def _upgrade(
         config = Config()
         config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
         config.attributes["connection"] = connection
-        # Each from 0013 on has `oldest_program`.
+        # Every revision from 0013 on has `oldest_program`.
         oldest = ScriptDirectory.from_config(config).get_revision(target).module.oldest_program
         if not contracts:
             _refuse_contract(_find_oldest_program(connection), oldest)
@@ -243,14 +235,10 @@ def _upgrade(
 
 
 def _refuse_contract(stored: str, oldest: str) -> None:
-    """Refuse to end programs that work with the schema now.
+    """Raise FatalError if the upgrade would break programs that the schema still supports.
 
-    Args:
-        stored: The oldest of them; `""` for an empty database, and before revision 0013.
-        oldest: The oldest one afterwards.
-
-    Raises:
-        FatalError: There may be some.
+    The parameters are the oldest supported programs before and after the upgrade. `stored` is `""`
+    for an empty database, and before revision 0013.
     """
     if stored and oldest > stored:
         message = (

@@ -1,7 +1,7 @@
-"""Checkouts of the connection pool: first come, first served, within the share of an account.
+"""Checkouts from the connection pool: FIFO, within each account's share.
 
-A canceled request ends at once, whatever its statement does: a separate task ends the statement
-and returns the connection. Until then the connection and the share count as used.
+A canceled request ends immediately, whatever its statement does: a separate task ends the statement
+and returns the connection. Until then the connection counts toward the share.
 """
 
 import asyncio
@@ -13,16 +13,23 @@ from todo.config.settings import Settings
 from todo.db.pool_admission import AccountGate, Admission, PoolGate
 from todo.db.session import checkin, checkout, is_idle
 
-# How many tasks may wait for each connection: at a few milliseconds a turn, far from any time-out.
+# Maximum number of waiting tasks per connection; far from any timeout at a few ms each.
 _WAITING_FOR_EACH = 20
-# Shares of the pool that one account may use for its writes, which wait for the same row anyway,
-# and for its reads. The rest is reserved for other accounts.
+# Fractions of the pool that one account may use: a third for writes, which wait for the same row
+# anyway, and half for reads. The rest is reserved for other accounts.
 _SHARE_OF_WRITES = 3
 _SHARE_OF_READS = 2
 
 
 class Checkouts:
-    """The connections that are out of one pool."""
+    """Connections that are checked out of one pool.
+
+    Args:
+        engine: Engine whose pool itself never waits.
+        settings: Size of the pool and timeout of a checkout.
+        timeout_s: Seconds after which a server counts as unresponsive.
+        unanswered: Called if the server did not respond to a canceled request.
+    """
 
     def __init__(
         self,
@@ -32,14 +39,6 @@ class Checkouts:
         timeout_s: float,
         unanswered: Callable[[], None],
     ) -> None:
-        """Create the checkout of a pool's connections.
-
-        Args:
-            engine: Engine with the pool, which itself never waits.
-            settings: Size of the pool and timeout of the checkout.
-            timeout_s: Seconds after which an unresponsive server is given up.
-            unanswered: Called if a server did not respond to an abandoned request.
-        """
         self._engine = engine
         self._timeout_s = timeout_s
         self._unanswered = unanswered
@@ -62,8 +61,8 @@ class Checkouts:
         """Take a connection; `checkin` returns it.
 
         Raises:
-            PoolExhaustedError: None became free.
-            ConnectionError: The server closes each as soon as it is made.
+            PoolExhaustedError: No connection became free in time, or too many tasks wait.
+            ConnectionError: The server closes new connections immediately.
         """
         await self._gate.take()
         try:
@@ -73,12 +72,7 @@ class Checkouts:
             raise
 
     async def checkin(self, pooled: PoolProxiedConnection, admission: Admission) -> None:
-        """Return a connection; a task that is being canceled does not wait for this.
-
-        Args:
-            pooled: Result of `take`.
-            admission: Slots of the connection, released when the connection is free again.
-        """
+        """Return a connection and release its slots; a task being canceled does not wait."""
         if is_idle(pooled):
             pooled.close()
             self._leave(admission)
@@ -102,6 +96,6 @@ class Checkouts:
         admission.leave()
 
     async def close(self) -> None:
-        """Wait until those that are on their way back are there."""
+        """Wait until all connections are returned."""
         if self._returning:
             await asyncio.wait(self._returning)

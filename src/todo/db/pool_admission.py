@@ -1,7 +1,7 @@
 """Admission to the connection pool: FIFO with a bounded wait queue, and a share for each account.
 
-An account whose row is locked, or whose questions are slow, holds each of its connections until a
-timeout. So one account has only a share of the pool; its other requests wait without a connection.
+An account with a locked row or slow queries holds each of its connections until a timeout. So one
+account has only a share of the pool; its other requests wait without a connection.
 """
 
 import asyncio
@@ -11,29 +11,21 @@ from typing import Protocol
 
 
 class Waiter(Protocol):
-    """Object that is notified while its task waits.
-
-    Attributes:
-        waits_for_account: Whether it waits for a place of an account.
-    """
+    """Object that is notified while its task waits for a slot of an account."""
 
     waits_for_account: bool
 
 
 WAITER: ContextVar[Waiter | None] = ContextVar("waiter", default=None)
-"""The connection whose request the current task serves."""
+"""Client connection whose request the current task serves."""
 
 
 class PoolExhaustedError(Exception):
-    """Nobody left a place in time, or too many wait already."""
+    """No slot became free in time, or too many tasks already wait."""
 
 
 class AccountBusyError(Exception):
-    """An account has used up its share of connections: wait without one, then retry.
-
-    Attributes:
-        account: The account.
-    """
+    """An account has used up its share of connections: wait without one, then retry."""
 
     def __init__(self, account: str) -> None:
         super().__init__(f"{account} already uses its share of the connections")
@@ -41,20 +33,18 @@ class AccountBusyError(Exception):
 
 
 class PoolGate:
-    """Places for a number of tasks at a time.
+    """Fixed number of slots for tasks, acquired in FIFO order.
 
-    SQLAlchemy's own queue for asyncio puts a task that was woken too late at the end again, so
-    that under load some wait for many others that came after them.
+    SQLAlchemy's queue for asyncio puts a task that was woken too late at the end again. Under load,
+    some tasks would wait for many later ones.
+
+    Args:
+        places: Number of slots.
+        max_waiting: Maximum number of waiting tasks; more would only time out.
+        timeout_s: Maximum wait in seconds.
     """
 
     def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:
-        """Offer places.
-
-        Args:
-            places: How many tasks may have one at a time.
-            max_waiting: How many may wait; more would only wait in vain.
-            timeout_s: Seconds after which waiting is given up.
-        """
         self._free = asyncio.Semaphore(places)
         self._max_waiting = max_waiting
         self._timeout_s = timeout_s
@@ -81,21 +71,14 @@ class PoolGate:
             self.waiting -= 1
 
     def leave(self) -> None:
-        """Give a place back."""
+        """Release a slot."""
         self._free.release()
 
 
 class AccountGate:
-    """Places for a number of sessions of each account at a time."""
+    """Fixed number of slots for the sessions of each account; the limits are per account."""
 
     def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:
-        """Create a gate with slots for each account.
-
-        Args:
-            places: How many sessions one account may have at a time.
-            max_waiting: How many more may wait, for each account.
-            timeout_s: Seconds after which waiting is given up.
-        """
         self._places = places
         self._max_waiting = max_waiting
         self._timeout_s = timeout_s
@@ -103,14 +86,14 @@ class AccountGate:
         self._users: dict[str, int] = {}
 
     async def admit(self, accounts: Iterable[str]) -> "Admission":
-        """Wait for a place of each account.
+        """Acquire a slot of each account.
 
         Raises:
-            PoolExhaustedError: One of them has none.
+            PoolExhaustedError: No slot became free in time, or too many sessions wait.
         """
         admission = Admission(self)
         try:
-            # In one order, so that two who want the same do not wait for each other.
+            # In a fixed order, which prevents deadlocks.
             for account in sorted(set(accounts)):
                 await self.enter(account)
                 admission.accounts.append(account)
@@ -123,7 +106,7 @@ class AccountGate:
         """Acquire a slot of an account; `leave` releases it.
 
         Raises:
-            PoolExhaustedError: No connection became free in time, or too many tasks wait.
+            PoolExhaustedError: No slot became free in time, or too many sessions wait.
         """
         users = self._users.get(account, 0)
         if users == 0:
@@ -144,11 +127,11 @@ class AccountGate:
                 waiter.waits_for_account = False
 
     def is_full(self, account: str) -> bool:
-        """Return whether a session that wants a place of an account would have to wait."""
+        """Return whether another session of the account would have to wait."""
         return self._users.get(account, 0) >= self._places
 
     def leave(self, account: str) -> None:
-        """Give a place of an account back."""
+        """Release a slot of an account."""
         self._gates[account].leave()
         self._forget(account)
 
@@ -159,7 +142,7 @@ class AccountGate:
 
 
 class Admission:
-    """The accounts whose places one session has; it may come upon more of them."""
+    """Accounts whose slots one session has acquired; others may be added later."""
 
     __slots__ = ("_gate", "accounts")
 
@@ -168,10 +151,10 @@ class Admission:
         self.accounts: list[str] = []
 
     async def add(self, account: str) -> None:
-        """Take a place of one more account, without waiting: this session has a connection.
+        """Acquire a slot of another account without waiting, because the session has a connection.
 
         Raises:
-            AccountBusyError: The account already uses its share.
+            AccountBusyError: The account has used up its share.
         """
         if account in self.accounts:
             return
@@ -181,6 +164,6 @@ class Admission:
         self.accounts.append(account)
 
     def leave(self) -> None:
-        """Give all places back."""
+        """Release all slots."""
         while self.accounts:
             self._gate.leave(self.accounts.pop())

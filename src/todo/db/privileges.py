@@ -1,8 +1,8 @@
-"""Privileges of the backend's database role, where another role owns the schema (PostgreSQL).
+"""Privileges of the backend's database role, if another role owns the schema (PostgreSQL).
 
-The backend's role may read and write only the rows that its statements need. The
-journal is append-only for it: it has no UPDATE, DELETE or TRUNCATE there, and owns no table whose
-rules it could change. Erasure goes through the function `erase_journal` (revision 0008).
+The backend's role has only the privileges that its statements need. It can only append to the
+journal: it has no UPDATE, DELETE or TRUNCATE there, and owns no table whose rules it could change.
+The function `erase_journal` (revision 0008) erases entries.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ GRANTS = {
     "list": _ALL,
     "list_share": _ALL,
     "message": _ALL,
-    # What a plan does cannot change between the reading and the applying.
+    # The operations of a plan cannot change between preview and application.
     "plan": "SELECT, INSERT, DELETE, UPDATE (applied_at)",
     "reminder": _ALL,
     "schema_compatibility": "SELECT",
@@ -30,7 +30,7 @@ GRANTS = {
     "task_tag": _ALL,
     "token_cutoff": "SELECT, INSERT, UPDATE",
 }
-"""Table -> what the backend may do with its rows. A unit test compares it with the tables."""
+"""Privileges of the backend's role by table. A unit test compares them with the tables."""
 
 _OPTION = "TODO_DATABASE_BACKEND_ROLE"
 _ERASE = "erase_journal(text, bigint, bigint)"
@@ -44,7 +44,7 @@ _OWNED_DATABASE = text(
 _OWNED_SCHEMA = text(
     "SELECT 1 FROM pg_namespace WHERE nspname = :schema AND pg_get_userbyid(nspowner) = :role"
 )
-# A shared schema has tables of other programs, also of this role.
+# A shared schema may contain tables of other programs that have the same owner.
 _OWNED_TABLES = text(
     "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
     " WHERE nspname = :schema AND pg_get_userbyid(relowner) = :role"
@@ -57,15 +57,12 @@ _OWNED_FUNCTION = text(
 
 
 def has_backend_role(connection: Connection, role: str, progress: Callable[[str], None]) -> bool:
-    """Return whether the backend has another role than the one that migrates.
+    """Return whether the backend's role differs from the migrating role.
 
-    Args:
-        connection: Within the migration's transaction.
-        role: The backend's.
-        progress: Receives one line where one role does both.
+    `progress` receives a line if one role does both.
 
     Raises:
-        FatalError: The database has no such role.
+        FatalError: The role does not exist in the database.
     """
     if connection.scalar(_ROLE, {"role": role}) is None:
         message = (
@@ -82,14 +79,10 @@ def has_backend_role(connection: Connection, role: str, progress: Callable[[str]
 
 
 def take_ownership(connection: Connection, role: str) -> None:
-    """Move the service's schema, tables and function from the backend's role to this one.
+    """Transfer the service's schema, tables and function from the backend's role to this one.
 
-    A schema from before there were two roles belongs to the backend's. It takes a membership in
-    that role, which the database image grants. What else the role owns stays with it.
-
-    Args:
-        connection: Within the migration's transaction.
-        role: The backend's.
+    In older installations they belong to the backend's role. The transfer requires membership in
+    that role, which the database image grants. Other objects of the role are not transferred.
 
     Raises:
         FatalError: The backend's role owns the database.
@@ -97,8 +90,8 @@ def take_ownership(connection: Connection, role: str) -> None:
     user, schema = connection.execute(_CURRENT).one()
     database = connection.scalar(_OWNED_DATABASE, {"role": role})
     if database is not None:
-        # The database's owner may drop tables of the schema `public`. To change it takes a
-        # superuser or CREATEDB, and it may hold other programs' schemas.
+        # The database's owner may drop tables of the schema `public`. Changing the owner requires a
+        # superuser or CREATEDB, and the database may contain other programs' schemas.
         statement = f"ALTER DATABASE {_quote(connection, database)}"
         message = (
             f"{_OPTION}: {role} owns the database, so it could drop the journal: as a superuser, "
@@ -110,7 +103,7 @@ def take_ownership(connection: Connection, role: str) -> None:
     taken = []
     if connection.scalar(_OWNED_SCHEMA, owned) is not None:
         taken.append(f"SCHEMA {quoted}")
-    # Indexes and sequences of columns belong to their tables.
+    # Indexes and sequences of columns change their owner with the table.
     tables = connection.scalars(_OWNED_TABLES, owned | {"tables": list(GRANTS)})
     taken += [f"TABLE {quoted}.{_quote(connection, table)}" for table in tables]
     function = f"{quoted}.{_ERASE}"
@@ -121,12 +114,7 @@ def take_ownership(connection: Connection, role: str) -> None:
 
 
 def grant(connection: Connection, role: str) -> None:
-    """Give the backend's role exactly what it needs, whatever it had before.
-
-    Args:
-        connection: Within the migration's transaction, after the schema is up to date.
-        role: The backend's.
-    """
+    """Grant the backend's role exactly the privileges that it needs, and revoke all others."""
     schema = _quote(connection, connection.execute(_CURRENT).one()[1])
     quoted = _quote(connection, role)
     tables = {table: f"{schema}.{_quote(connection, table)}" for table in GRANTS}

@@ -12,28 +12,25 @@ class SchemaVersion:
     Attributes:
         revision: Last migration, `""` for an empty database.
         oldest_program: Revision that the oldest compatible program expects. `""` before revision
-            0013, when only programs that expect `revision` are compatible.
+            0013: only programs that expect `revision` are compatible.
     """
 
     revision: str
     oldest_program: str = ""
 
     def supports(self, program: str = EXPECTED_REVISION) -> bool:
-        """Return whether a program works with this schema.
+        """Return whether the schema supports a program that expects the revision `program`.
 
-        A later revision only adds to what older programs use, unless it raises `oldest_program`.
-
-        Args:
-            program: The revision that the program expects.
+        Later revisions are compatible with older programs unless they raise `oldest_program`.
         """
         if self.revision == program:
             return True
-        # Revisions are numbers of four digits.
+        # Revisions are four-digit numbers, which can be compared as text.
         return bool(self.oldest_program) and self.oldest_program <= program < self.revision
 
     @property
     def mismatch(self) -> str:
-        """Message for callers if the program does not support this schema."""
+        """Error message for callers if the schema does not support this program."""
         found = f"The database schema is revision {self.revision or 'none'}"
         if self.oldest_program > EXPECTED_REVISION:
             return (

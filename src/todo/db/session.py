@@ -1,8 +1,8 @@
-"""Sessions: statements on one connection of the pool, each by itself or in one transaction.
+"""Sessions: statements on one pooled connection, each by itself or in one transaction.
 
-The pool is SQLAlchemy's. It connects and closes by `greenlet_spawn`, which runs SQLAlchemy's
-synchronous code and awaits in the event loop what the driver awaits; `sqlalchemy.ext.asyncio`
-offers the same, but imports the ORM. Statements go straight to the driver.
+SQLAlchemy's pool connects and closes through `greenlet_spawn`, which runs synchronous code and
+awaits the driver in the event loop. `sqlalchemy.ext.asyncio` does the same, but imports the ORM.
+Statements go directly to the driver.
 """
 
 import asyncio
@@ -19,21 +19,28 @@ from sqlalchemy.util import greenlet_spawn
 from todo.db.pool_admission import Admission
 from todo.db.statement import BoundStatement, Row, Statement
 
-# psycopg has a synchronous and an asynchronous form; SQLAlchemy distinguishes them by the dialect.
+# SQLAlchemy distinguishes the two forms of psycopg by the dialect.
 _ASYNC_DRIVERS = {"postgresql+psycopg": "postgresql+psycopg_async"}
 
 Prepared = tuple[str | bytes, Any]
-"""A statement and its values as a driver takes them."""
+"""A statement and its values in the driver's format."""
 
 
 class Session(ABC):
-    """One connection for a while: each statement by itself, or all as one transaction.
+    """Session on one connection, with separate statements or with one transaction.
 
-    A transaction begins with its first statement and ends with `commit`; without it, nothing
-    has happened.
+    A transaction begins with its first statement, and has no effect without `commit`.
+
+    Args:
+        engine: Engine of the connection.
+        driver: Connection of the driver.
+        transaction: Whether statements share one transaction; otherwise each is committed
+            separately.
+        timeout_s: Seconds after which an unresponsive server is disconnected.
+        admission: Slots of accounts that the connection uses; None without accounting.
     """
 
-    # Begins a transaction whose reads all see the same.
+    # Begins a transaction whose reads share one snapshot.
     _VIEW = "BEGIN"
 
     def __init__(
@@ -45,17 +52,6 @@ class Session(ABC):
         timeout_s: float = 0,
         admission: Admission | None = None,
     ) -> None:
-        """Wrap a connection of the driver.
-
-        Args:
-            engine: Engine of the connection.
-            driver: Connection of the driver.
-            transaction: Whether statements share one transaction; otherwise each is committed
-                separately.
-            timeout_s: Seconds after which an unresponsive server is cut off.
-            admission: Accounts whose share of the pool includes the connection; None without
-                accounting.
-        """
         self.driver = driver
         self._timeout_s = timeout_s
         self._dialect = engine.dialect
@@ -64,17 +60,17 @@ class Session(ABC):
         self._admission = admission
 
     async def admit(self, account: str) -> None:
-        """Count this connection for one more account, whose row it is about to lock.
+        """Count this connection toward another account, a row of which is about to be locked.
 
         Raises:
-            AccountBusyError: The account has its share of the connections.
+            AccountBusyError: The account has used up its share of connections.
         """
         if self._admission is not None:
             await self._admission.add(account)
 
     @property
     def dialect(self) -> str:
-        """The name of the database's dialect."""
+        """Name of the database dialect."""
         return self._dialect.name
 
     async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[Row]:
@@ -87,14 +83,14 @@ class Session(ABC):
         return rows[0] if rows else None
 
     async def run(self, *calls: BoundStatement) -> list[list[Row]]:
-        """Run statements one after the other; return the rows of each."""
+        """Run statements in order; return the rows of each."""
         if not self._open:
             await self._begin()
             self._open = True
         return await self._send([self._prepare(call) for call in calls])
 
     async def run_many(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Run a statement once for each row of values, within the transaction that is open."""
+        """Run a statement for each mapping of values, within the open transaction."""
         compiled = statement.compile_for(self._dialect)
         await self._send_many(compiled.text, [compiled.bind(values) for values in rows])
 
@@ -108,10 +104,7 @@ class Session(ABC):
 
     @contextlib.asynccontextmanager
     async def one_view(self) -> AsyncIterator[None]:
-        """Let the reads of the block see what is committed at the first of them.
-
-        For a session whose statements else run each by itself.
-        """
+        """Run the reads of the block on one snapshot, in a session without a transaction."""
         await self._begin()
         self._open = True
         await self._send([(self._VIEW, None)])
@@ -125,37 +118,37 @@ class Session(ABC):
 
     @abstractmethod
     async def _begin(self) -> None:
-        """Let a transaction begin with the next statement, or let each commit itself."""
+        """Begin a transaction with the next statement, or make each statement commit itself."""
 
     @abstractmethod
     async def _commit(self) -> None:
-        """End it."""
+        """Commit the transaction."""
 
     @abstractmethod
     async def _send(self, calls: Sequence[Prepared]) -> list[list[Row]]:
         """Run statements in order; return the rows of each."""
 
     async def _send_many(self, text: str | bytes, rows: list[Any]) -> None:
-        """Run one statement for each row of values, each within its own time."""
+        """Run one statement for each mapping of values, each with its own timeout."""
         await self._send([(text, values) for values in rows])
 
 
 class PostgresSession(Session):
-    """A session on psycopg.
+    """Session on psycopg.
 
-    Its pipeline mode saves round trips, which cost little on a Unix socket, and takes twice the
-    processor time.
+    Pipeline mode would save round trips, which are cheap on a Unix socket, for twice the processor
+    time.
 
-    The server's own statement time-out does not fire in a server that hangs. Canceling the task
-    would make psycopg ask the same server to cancel, for seconds; a socket that is shut down ends
-    the wait at once.
+    The server's statement timeout has no effect if the server hangs. Canceling the task would make
+    psycopg request the cancellation from the same server, for seconds. Shutting down the socket
+    ends the wait immediately.
     """
 
     _VIEW = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
     _cursor: Any = None
 
     async def _begin(self) -> None:
-        # Sends nothing: psycopg begins with the first statement, without waking this task.
+        # Sends nothing: psycopg sends BEGIN with the first statement, without waking this task.
         if self.driver.autocommit == self._transaction:
             await self.driver.set_autocommit(not self._transaction)
 
@@ -180,16 +173,16 @@ class PostgresSession(Session):
         return rows
 
     def _watch(self) -> asyncio.TimerHandle:
-        """Shut the connection down unless what is asked now is answered in time."""
+        """Shut down the connection unless the current statement completes in time."""
         return asyncio.get_running_loop().call_later(self._timeout_s, _shut_down, self.driver)
 
 
 class SqliteSession(Session):
-    """A session on aiosqlite, where a thread runs one statement after the other."""
+    """Session on aiosqlite, whose thread runs one statement after the other."""
 
     async def _begin(self) -> None:
         if self._transaction:
-            # A writer takes the lock at once: a read lock cannot be upgraded later.
+            # A writer locks immediately, because a read lock cannot be upgraded later.
             await self._send([("BEGIN IMMEDIATE", None)])
 
     async def _commit(self) -> None:
@@ -200,7 +193,7 @@ class SqliteSession(Session):
         try:
             return [list(await fetch(text, values or {})) for text, values in calls]
         except asyncio.CancelledError:
-            # The thread runs the statement all the same, and what comes behind it afterwards.
+            # The thread still runs the canceled statement; this query ends after it.
             self.driver.abandoned = asyncio.ensure_future(fetch("SELECT 1", {}))
             raise
 
@@ -215,31 +208,28 @@ def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported for P
 
 
 def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's own
-    """Create an engine whose connections are for `connect`; takes what `create_engine` takes."""
+    """Create an engine for `checkout`; the options are those of `create_engine`."""
     return create_engine(
         url.set(drivername=_ASYNC_DRIVERS.get(url.drivername, url.drivername)), **options
     )
 
 
 async def checkout(engine: Engine) -> PoolProxiedConnection:
-    """Take a connection out of the pool; the driver's own is its `driver_connection`.
-
-    Args:
-        engine: Result of `create_async_engine`.
+    """Take a connection of an engine from `create_async_engine`; see its `driver_connection`.
 
     Raises:
-        ConnectionError: The server closes every new connection at once.
+        ConnectionError: The server closes new connections immediately.
     """
     try:
         pooled: PoolProxiedConnection = await greenlet_spawn(engine.raw_connection)
     except exc.InvalidRequestError as error:
-        # The pool has replaced it twice.
+        # The pool has already replaced the connection twice.
         raise ConnectionError(str(error)) from error
     return pooled
 
 
 def is_idle(pooled: PoolProxiedConnection) -> bool:
-    """Return whether nothing is open on a connection: `close` returns it to the pool as it is."""
+    """Return whether a connection has no open work, so that `close` returns it unchanged."""
     driver: Any = pooled.driver_connection
     return getattr(driver, "abandoned", None) is None and not _is_in_transaction(driver)
 
@@ -247,14 +237,11 @@ def is_idle(pooled: PoolProxiedConnection) -> bool:
 async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
     """End open work and return the connection; close it if that fails.
 
-    Not for a task that may be cancelled: a connection given back by half is lost.
-
-    Args:
-        pooled: Result of `checkout`.
-        timeout_s: Seconds after which an unresponsive server is given up.
+    Not for a task that may be canceled, which could lose the connection. A server that does not
+    respond within `timeout_s` seconds is given up.
 
     Returns:
-        Whether the server answered.
+        Whether the server responded.
     """
     driver: Any = pooled.driver_connection
     answered = True
@@ -268,11 +255,11 @@ async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
             await asyncio.wait_for(driver.rollback(), timeout_s)
     except TimeoutError:
         answered = False
-    except Exception:  # noqa: BLE001 - whatever it was: such a connection is not for anybody else
+    except Exception:  # noqa: BLE001 - after any error the connection must not be reused
         await greenlet_spawn(pooled.invalidate)
         return True
     if answered:
-        # Nothing here waits, because the pool is configured not to reset connections.
+        # Does not wait, because the pool is configured not to reset connections.
         pooled.close()
     else:
         await greenlet_spawn(pooled.invalidate)
@@ -282,7 +269,7 @@ async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
 def _is_in_transaction(driver: Any) -> bool:  # noqa: ANN401 - psycopg's or aiosqlite's
     if hasattr(driver, "in_transaction"):
         return bool(driver.in_transaction)
-    # Idle is 0 in libpq; a connection that is closed is in an unknown state.
+    # Idle is 0 in libpq; the state of a closed connection is unknown.
     return bool(driver.pgconn.transaction_status)
 
 

@@ -1,4 +1,4 @@
-"""SQLite connections: their pragmas, and the wait for the lock of another process."""
+"""SQLite connections: pragmas, and waits for the lock of another process."""
 
 import time
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 BUSY_TIMEOUT_S = 5
-# As in `sqlite3`, which is not imported for PostgreSQL: extended codes have more in higher bits.
+# As in `sqlite3`, which is not imported for PostgreSQL; extended codes use higher bits too.
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
 
 
 def prepare_connection(connection: Any, _record: object) -> None:  # noqa: ANN401 - either driver's
-    """Set up a new connection, of a synchronous or asynchronous engine."""
-    # The driver's own implicit BEGIN comes too late for a read followed by a write.
+    """Set up a new connection of a synchronous or asynchronous engine."""
+    # The driver's implicit BEGIN comes too late for a read followed by a write.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
@@ -23,10 +23,10 @@ def prepare_connection(connection: Any, _record: object) -> None:  # noqa: ANN40
 
 
 def _enter_wal(cursor: Any) -> None:  # noqa: ANN401 - either driver's
-    """Set the journal mode of the file; other processes may do the same at this moment.
+    """Set the file's journal mode, even if other processes do so at the same time.
 
-    The change upgrades a read lock. Where two processes do that at once, SQLite fails one of them
-    without waiting for the busy timeout, since both would wait for ever.
+    The change upgrades a read lock. If two processes do that at once, SQLite fails one of them
+    without waiting for the busy timeout, because both would wait forever.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_S
     while True:
@@ -37,17 +37,17 @@ def _enter_wal(cursor: Any) -> None:  # noqa: ANN401 - either driver's
                 raise
         else:
             return
-        # A transaction that starts as a writer does wait for its turn.
+        # A transaction that starts as a writer does wait for the lock.
         cursor.execute("BEGIN IMMEDIATE")
         cursor.execute("ROLLBACK")
 
 
 def begin(connection: Connection) -> None:
-    """Begin the transactions that SQLAlchemy runs itself, which are migrations."""
+    """Begin a transaction of SQLAlchemy's own, which only migrations use."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Return whether the driver's error means that another connection holds a lock."""
+    """Return whether a driver's error means that another connection holds a lock."""
     code = getattr(error, "sqlite_errorcode", 0)
     return bool(code & _PRIMARY_CODE == _SQLITE_BUSY)

@@ -1,8 +1,8 @@
-"""Statements: built with SQLAlchemy, compiled once for each dialect, run on the driver itself.
+"""Statements: built with SQLAlchemy, compiled once per dialect, and run directly on the driver.
 
 Running a statement through SQLAlchemy costs several times as much as the driver alone
-(docs/adr/0016-run-compiled-statements-on-the-driver.md). Only its compiler is used: one expression
-for two databases, with the right casts.
+(docs/adr/0016-run-compiled-statements-on-the-driver.md). Only its compiler is used, which renders
+one expression for two databases with the right casts.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,12 +32,12 @@ _MIN_ID = "00000000-0000-0000-0000-000000000000"
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """A statement as its driver takes it.
+    """Compiled statement in the driver's format.
 
     Attributes:
-        text: The statement; as bytes where the driver would encode it each time.
-        constants: The values that it brings itself.
-        order: Names of the values of $1, $2 and so on; None where the driver takes names.
+        text: SQL text; as bytes if the driver would otherwise encode it for each run.
+        constants: Values that are part of the statement.
+        order: Names of the values of $1, $2 and so on; None if the driver uses named parameters.
     """
 
     text: str | bytes
@@ -45,23 +45,22 @@ class Compiled:
     order: tuple[str, ...] | None = None
 
     def bind(self, values: Mapping[str, Any]) -> Mapping[str, Any] | list[Any]:
-        """Return all values for the driver; one that is missing is an error, not a NULL."""
+        """Return all values for the driver; a missing value is an error, not a NULL."""
         every = {**self.constants, **values} if self.constants else values
         return every if self.order is None else [every[name] for name in self.order]
 
 
 class Statement:
-    """A statement with named parameters (`bindparam("name")`)."""
+    """Statement with named parameters (`bindparam("name")`), or its builder by dialect name."""
 
     __slots__ = ("_compiled", "_make")
 
     def __init__(self, make: Executable | Callable[[str], Executable]) -> None:
-        """Remember a statement, or what builds it from the dialect's name."""
         self._make = make
         self._compiled: dict[str, Compiled] = {}
 
     def compile_for(self, dialect: Dialect) -> Compiled:
-        """Return the statement for a dialect."""
+        """Return the compiled statement for a dialect."""
         found = self._compiled.get(dialect.name)
         if found is None:
             found = self._compiled[dialect.name] = self._compile(dialect)
@@ -72,7 +71,8 @@ class Statement:
         assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
         numbered = dialect.name != SQLITE
         if numbered:
-            # As the server takes them: psycopg parses the names of a long statement each time.
+            # In the server's syntax: psycopg would parse the names of a long statement for each
+            # run.
             dialect = type(dialect)(paramstyle="numeric_dollar")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise
@@ -89,26 +89,15 @@ Row = tuple[Any, ...]
 
 
 def follows(column: ColumnElement[str], name: str = "after") -> ColumnElement[bool]:
-    """Return the condition for rows after an ID; None selects all rows.
-
-    Args:
-        column: Column of the ID.
-        name: Name of the parameter.
-    """
+    """Return the condition for rows after the ID in parameter `name`; NULL selects all rows."""
     last: ColumnElement[str] = bindparam(name, type_=column.type)
     first = func.coalesce(last, literal(_MIN_ID, column.type))
-    # Not one `OR` of both: no index would be used.
+    # A single `OR` of both conditions could not use an index.
     return (column >= first) & column.is_distinct_from(last)
 
 
 def unnest_json(dialect: str, name: str, kind: TypeEngine[str]) -> Select[tuple[str]]:
-    """Select the values of a parameter that is an array of JSON: for `IN`, however many.
-
-    Args:
-        dialect: Name of the database's dialect.
-        name: Name of the parameter.
-        kind: Type of the column to compare with.
-    """
+    """Select the values of a JSON array parameter, for an `IN` of any length."""
     if dialect == SQLITE:
         return select(func.json_each(bindparam(name)).table_valued("value").c.value)
     return select(cast(func.json_array_elements_text(cast(bindparam(name), JSON)), kind))

@@ -1,7 +1,7 @@
-"""Tables, and the schema revision that this program works with.
+"""Tables, and the schema revisions that this program works with.
 
-A value reaches a driver as JSON would write it: ids, dates and times as text, whatever the
-database stores. The column types below say how each database keeps it.
+Values are passed to drivers in their JSON form: IDs, dates and times as text. The column types
+define how each database stores them.
 """
 
 from sqlalchemy import (
@@ -25,17 +25,16 @@ from sqlalchemy import (
     Uuid,
 )
 
-# In order, oldest first. A unit test compares them with Alembic's scripts, so that serving
-# never imports Alembic.
+# Oldest first; a unit test compares them with the scripts, so that serving never imports Alembic.
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"),
     *("0011", "0012", "0013"),
 )
 EXPECTED_REVISION = REVISIONS[-1]
 CONTRACTS: tuple[str, ...] = ()
-"""The revisions after that, which only the contract step makes (ADR 85).
+"""Later revisions that only the contract step applies (ADR 85).
 
-They remove what this program no longer uses. It works before and after them.
+They remove what this program no longer uses, so it works before and after them.
 """
 
 USER_LENGTH = 255
@@ -48,13 +47,10 @@ PLAN_REASON_LENGTH = 500
 CONVERSATION_TITLE_LENGTH = 100
 MESSAGE_LENGTH = 10_000
 MESSAGE_ROW_BYTES = 1024
-"""Size that a conversation or message counts in addition to its text, which bounds their number."""
+"""Bytes counted per conversation or message in addition to its text, to limit their number."""
 
 NO_DUE = "9999-12-31T00:00:00.000000+00:00"
-"""The sort key of a task that is due at no time: after all others.
-
-As text, a time compares with others only if it has as many digits.
-"""
+"""Sort key of tasks without a due time, after all others; all times have equally many digits."""
 
 metadata = MetaData(
     naming_convention={
@@ -66,7 +62,7 @@ metadata = MetaData(
     }
 )
 
-# SQLite has none of these types; text of one fixed form compares as the value does.
+# SQLite lacks these types; text in one fixed format sorts like the values.
 Id = Uuid(as_uuid=False).with_variant(String(36), "sqlite")
 Time = DateTime(timezone=True).with_variant(String(32), "sqlite")
 Day = Date().with_variant(String(10), "sqlite")
@@ -76,12 +72,12 @@ account = Table(
     metadata,
     Column("owner", String(USER_LENGTH), primary_key=True),
     Column("zone", String(64), nullable=False),
-    # The journal's chain of this owner: its name in the hashes, and its head.
+    # Hash chain of the owner's journal: its ID, which the hashes include, and its head.
     Column("chain_id", Id, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Column("created_at", Time, nullable=False),
-    # What the account holds (`todo.writes.storage_quota`); null until it is counted.
+    # Storage used by the account (`todo.writes.storage_quota`); null until it is counted.
     Column("tasks", BigInteger, nullable=True),
     Column("size", BigInteger, nullable=True),
 )
@@ -116,7 +112,7 @@ task = Table(
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
     Column("list_id", Id, ForeignKey("list.id"), nullable=True),
-    # Deferrable for an import, whose tasks come in any order.
+    # Deferrable for an import, whose tasks are in any order.
     Column(
         "parent_id", Id, ForeignKey("task.id", ondelete="CASCADE", deferrable=True), nullable=True
     ),
@@ -127,7 +123,7 @@ task = Table(
     Column("due_date", Day, nullable=True),
     Column("due_at", Time, nullable=True),
     Column("due_zone", String(64), nullable=True),
-    # What a task sorts by when sorted by its due time (`todo.schedule.due.due_key`), or NO_DUE.
+    # Sort key for the order by due time (`todo.schedule.due.due_key`), or NO_DUE.
     Column("due_key", Time, nullable=False),
     Column("recurrence", String(512), nullable=True),
     Column("recurrence_from", String(10), nullable=False),
@@ -138,13 +134,13 @@ task = Table(
     Column("updated_at", Time, nullable=False),
     Column("previous_id", Id, nullable=True),
     Column("version", Integer, nullable=False),
-    # What a search compares with (`todo.text.search_words.render_searched`).
+    # Text for searches (`todo.text.search_words.render_searched`).
     Column("words", Text, nullable=False),
     CheckConstraint("length(title) BETWEEN 1 AND 255", name="title_length"),
     CheckConstraint("length(description) <= 10000", name="description_length"),
     CheckConstraint("priority BETWEEN 0 AND 3", name="priority"),
     CheckConstraint("due_date IS NULL OR due_at IS NULL", name="one_due"),
-    # Each order of a page, and each column that a page is chosen by.
+    # For each sort order of a page, and for each filter.
     Index(None, "owner", "id"),
     Index(None, "owner", "updated_at", "id"),
     Index(None, "owner", "due_key", "id"),
@@ -152,12 +148,12 @@ task = Table(
     Index(None, "owner", "title", "id"),
     Index(None, "owner", "list_id", "id"),
     Index(None, "owner", "list_id", "position", "id"),
-    # For the foreign keys as well.
+    # Also for the foreign keys.
     Index(None, "list_id"),
     Index(None, "parent_id", "id"),
 )
 
-# Most tasks of a long-lived account are done: finding the open ones must not read the others.
+# Most tasks of a long-lived account are completed: finding open ones must not read them.
 _is_open = task.c.completed_at.is_(None)
 Index(
     "ix_task_open",
@@ -175,11 +171,11 @@ Index(
     sqlite_where=_is_open,
 )
 
-# Few tasks follow another of a series.
+# Few tasks are the next occurrence of another one.
 _follows = task.c.previous_id.is_not(None)
 Index("ix_task_previous", task.c.previous_id, postgresql_where=_follows, sqlite_where=_follows)
 
-# Derived from task.tags: the tasks of a tag, newest first, and the tags that there are.
+# Derived from task.tags: the tasks of each tag, newest first.
 task_tag = Table(
     "task_tag",
     metadata,
@@ -189,7 +185,7 @@ task_tag = Table(
     Index(None, "task_id"),
 )
 
-# Derived from task.reminders and the due time: what is still to be delivered.
+# Derived from task.reminders and the due time: reminders that are still to be delivered.
 reminder = Table(
     "reminder",
     metadata,
@@ -216,10 +212,10 @@ journal = Table(
     Column("list_id", Id, nullable=True),
     Column("before", Text, nullable=True),
     Column("after", Text, nullable=True),
-    # Number of the first entry that the same request wrote here; null in entries of old versions.
-    # It groups entries and says nothing about them, so no hash covers it.
+    # `seq` of the first entry that the same request wrote; null in entries of old versions. No hash
+    # covers this number, because it only groups entries.
     Column("request_seq", BigInteger, nullable=True),
-    # Null once the content has been erased; the two hashes stay.
+    # Null once the content has been erased; both hashes remain.
     Column("salt", LargeBinary, nullable=True),
     Column("commitment", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
@@ -228,7 +224,7 @@ journal = Table(
     Index(None, "owner", "entity_id", "seq"),
 )
 
-# For undoing what a token changed. People's own changes come without an API token.
+# For undoing the changes of a token; users' own changes have no API token.
 _by_token = journal.c.token_id.is_not(None)
 Index(
     "ix_journal_token",
@@ -244,7 +240,7 @@ idempotency = Table(
     metadata,
     Column("user_id", String(USER_LENGTH), primary_key=True),
     Column("key", String(255), primary_key=True),
-    # SHA-256 of method, path and body.
+    # SHA-256 of the request (see `todo.api.idempotency`).
     Column("fingerprint", LargeBinary, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("status", SmallInteger, nullable=True),
@@ -259,16 +255,16 @@ api_token = Table(
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
     Column("name", String(100), nullable=False),
-    # SHA-256 of the secret part.
+    # SHA-256 of the secret.
     Column("hash", LargeBinary, nullable=False),
-    # Words separated by spaces.
+    # Separated by spaces.
     Column("scopes", String(100), nullable=False),
     Column("list_id", Id, ForeignKey("list.id", ondelete="CASCADE"), nullable=True),
     Column("agent", String(64), nullable=True),
     Column("require_key", Boolean, nullable=False),
     Column("require_match", Boolean, nullable=False),
     Column("writes_per_hour", Integer, nullable=True),
-    # The hour that is being counted, and the writes in it.
+    # Current hour, and the number of writes in it.
     Column("hour", Time, nullable=True),
     Column("writes", Integer, nullable=False),
     Column("created_at", Time, nullable=False),
@@ -278,32 +274,31 @@ api_token = Table(
     Index(None, "list_id"),
 )
 
-# Ends the JSON Web Tokens of a user that were issued up to a time. It outlives the account: a
-# deleted one could be opened again with such a token.
+# Time up to which issued JSON Web Tokens of a user are rejected. It outlives the account, which
+# such a token could otherwise create again.
 token_cutoff = Table(
     "token_cutoff",
     metadata,
     Column("user_id", String(USER_LENGTH), primary_key=True),
     Column("cutoff_at", Time, nullable=False),
-    # A backend reads the new ones.
+    # For backends, which read only new cutoffs.
     Index("ix_token_cutoff_at", "cutoff_at", "user_id"),
 )
 
-# Plans: described changes that can be applied later (`todo.plans`). Only `applied_at` changes.
+# Described changes that can be applied later (`todo.plans`). Only `applied_at` is updated.
 plan = Table(
     "plan",
     metadata,
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
-    # The one list of the token that made it. Not a foreign key: a plan may delete that list.
+    # List of the creating token, if restricted. Not a foreign key: a plan may delete the list.
     Column("list_id", Id, nullable=True),
     Column("token_id", Id, nullable=True),
     Column("agent", String(64), nullable=True),
     Column("model", String(64), nullable=True),
     Column("run_id", String(64), nullable=False),
     Column("reason", String(PLAN_REASON_LENGTH), nullable=True),
-    # JSON: what is to be done, the changes as they are shown, their counts, and what they are
-    # compared by when the plan is applied.
+    # JSON: operations, displayed changes, their counts, and values compared at application.
     Column("operations", Text, nullable=False),
     Column("changes", Text, nullable=False),
     Column("summary", Text, nullable=False),
@@ -315,18 +310,18 @@ plan = Table(
     Index(None, "expires_at"),
 )
 
-# What a person and the assistant say to each other (`todo.assistant`).
+# Conversations of a user with the assistant (`todo.assistant`).
 conversation = Table(
     "conversation",
     metadata,
     Column("id", Id, primary_key=True),
     Column("owner", String(USER_LENGTH), nullable=False),
-    # The one list of the token that began it. Not a foreign key: the conversation outlives it.
+    # List of the creating token, if restricted. Not a foreign key: a conversation outlives it.
     Column("list_id", Id, nullable=True),
     Column("title", String(CONVERSATION_TITLE_LENGTH), nullable=False),
-    # The plan that waits for a yes. Not a foreign key: plans expire.
+    # Plan that waits for confirmation. Not a foreign key: plans expire.
     Column("plan_id", Id, nullable=True),
-    # Bytes of its messages, of which an account may have only so many.
+    # Bytes of its messages, which are limited per account.
     Column("size", BigInteger, nullable=False),
     Column("created_at", Time, nullable=False),
     Column("updated_at", Time, nullable=False),
@@ -343,7 +338,7 @@ message = Table(
     Column("role", String(9), nullable=False),
     Column("status", String(11), nullable=False),
     Column("content", Text, nullable=False),
-    # JSON. Of an answer, like what follows.
+    # JSON. From here to `output_tokens`: only in messages of the assistant.
     Column("tool_calls", Text, nullable=False),
     Column("run_id", String(64), nullable=True),
     Column("changed", Boolean, nullable=False),
@@ -360,6 +355,6 @@ message = Table(
 schema_compatibility = Table(
     "schema_compatibility",
     metadata,
-    # One row: the revision that the oldest program expects that still works with this schema.
+    # One row: the revision expected by the oldest program that works with this schema.
     Column("oldest_program", String(4), primary_key=True),
 )

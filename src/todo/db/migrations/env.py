@@ -1,4 +1,4 @@
-"""Alembic's environment: runs inside of the transaction that `todo.db.migrate` opened."""
+"""Alembic environment, which runs inside the transaction of `todo.db.migrate`."""
 
 from alembic import context
 
