@@ -1,8 +1,7 @@
-"""API tokens: `todo_ID_SECRET`, of which the service stores the ID and a digest of the secret.
+"""API tokens, `todo_ID_SECRET`: the service stores the ID and a digest of the secret.
 
-A secret is 32 random bytes, which cannot be guessed, so a plain SHA-256 is enough and costs little.
-Nothing about these tokens is cached. Each request reads the database, so a revoked token is
-refused from the next request on.
+A secret of 32 random bytes cannot be guessed, so a plain SHA-256 is enough. Tokens are not cached:
+each request reads the database, so a revoked token is rejected from the next request on.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ _TOKEN = re.compile(r"todo_([0-9a-f]{32})_([A-Za-z0-9_-]{43})")
 
 
 class ApiTokens:
-    """Verifies API tokens."""
+    """Verifier of API tokens."""
 
     def __init__(self, database: Database, last_use: LastUse) -> None:
         self._database = database
@@ -35,7 +34,7 @@ class ApiTokens:
         """Return the caller that a token identifies.
 
         Raises:
-            UnauthorizedError: It is malformed, unknown, revoked or expired.
+            UnauthorizedError: The token is malformed, unknown, revoked or expired.
             UnavailableError: The database is unavailable.
         """
         match = _TOKEN.fullmatch(token)
@@ -52,15 +51,15 @@ class ApiTokens:
 
 
 def make_secret() -> str:
-    """Return a new secret."""
+    """Return a new random secret."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def digest(secret: str) -> bytes:
-    """Return what is stored of a secret."""
+    """Return the digest of a secret, which is stored."""
     return hashlib.sha256(secret.encode()).digest()
 
 
 def render_token(token_id: str, secret: str) -> str:
-    """Return the text that a program sends."""
+    """Return the text of a token as programs send it."""
     return f"{PREFIX}{UUID(token_id).hex}_{secret}"

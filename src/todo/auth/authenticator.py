@@ -1,4 +1,4 @@
-"""Authentication of a request: from its headers to its caller."""
+"""Authentication of requests: from the headers to the caller."""
 
 import dataclasses
 import re
@@ -15,12 +15,12 @@ from todo.core.errors import MalformedRequestError, UnauthorizedError
 from todo.core.label import LABEL_PATTERN
 
 _LABEL = re.compile(LABEL_PATTERN.encode())
-# Headers by which a program identifies itself, for the journal.
+# Headers that identify a program, for the journal.
 _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 
 
 class Authenticator:
-    """Knows every kind of token."""
+    """Verifies JSON Web Tokens and API tokens."""
 
     def __init__(self, tokens: TokenVerifier, api_tokens: ApiTokens, cutoffs: Cutoffs) -> None:
         self._tokens = tokens
@@ -28,23 +28,20 @@ class Authenticator:
         self._cutoffs = cutoffs
 
     async def identify(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
-        """Authenticate the caller by the headers of a request.
-
-        Args:
-            headers: Headers of the request, names in lower case.
+        """Identify the caller by the headers of a request, with names in lower case.
 
         Raises:
-            UnauthorizedError: The token is missing or not accepted.
+            UnauthorizedError: The token is missing or invalid.
             MalformedRequestError: The request has two tokens, or an invalid agent, model or run
                 header.
-            UnavailableError: The keys or the database for the verification are unavailable.
+            UnavailableError: The key set or the database is unavailable.
         """
         credentials = None
         said: dict[str, Any] = {}
         for name, value in headers:
             if name == b"authorization":
                 if credentials is not None:
-                    # Something in between may have looked at the other one.
+                    # A proxy may have checked the other one.
                     raise MalformedRequestError(
                         "The request has more than one Authorization header; send one."
                     )
@@ -63,7 +60,7 @@ class Authenticator:
         if text.startswith(PREFIX):
             caller = await self._api_tokens.verify(text)
             if caller.agent is not None:
-                # The token knows better than its bearer.
+                # The agent stored with the token takes precedence.
                 said.pop("agent", None)
         else:
             caller = (await self._tokens.verify(text)).caller
@@ -72,17 +69,13 @@ class Authenticator:
 
 
 def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
-    """Read the secrets and choose the key set.
+    """Read the secrets and open the key set.
 
-    Beside a key set the secret is optional: where its file is absent, no token that is signed with
-    a shared secret is accepted.
-
-    Args:
-        settings: The environment.
-        create: Create a secret if it is missing (outside of containers only).
+    With a key set the secret is optional: without its file, tokens signed with a shared secret are
+    rejected. `create` creates a missing secret (outside of containers only).
 
     Raises:
-        FatalError: A secret or a key set is missing, unreadable or not usable.
+        FatalError: A secret or the key set is missing, unreadable or invalid.
     """
     keys = _open_key_set(settings)
     path = settings.token_secret_file

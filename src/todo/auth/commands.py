@@ -1,4 +1,4 @@
-"""The operators' token commands: create, list and revoke API tokens, end all sessions of a user."""
+"""Operator commands for tokens: create, list and revoke API tokens, end a user's sessions."""
 
 import contextlib
 import math
@@ -35,7 +35,7 @@ MAX_NAME_LENGTH = 100
 
 _CREATOR = "todo.admin token"
 
-# The clock of an issuer may be fast by the leeway, in which PyJWT ignores the fraction of a second.
+# The issuer's clock may be fast by the leeway, in which PyJWT ignores fractions of a second.
 _MARGIN = timedelta(seconds=LEEWAY_S + 1)
 _HEADINGS = ("id", "owner", "name", "scopes", "created", "expires", "last used")
 _SECOND = len("2026-11-29T08:00:00")
@@ -49,19 +49,11 @@ async def create_token(
     days: int,
     writes_per_hour: int | None,
 ) -> str:
-    """Create an API token and return it.
-
-    Args:
-        settings: Settings of the database.
-        owner: Owner of the token.
-        name: Name of the token.
-        scopes: Scopes of the token.
-        days: Days until it expires.
-        writes_per_hour: Maximum number of changes per hour, None for no limit.
+    """Create an API token that is valid for a number of days, and return it.
 
     Raises:
-        FatalError: The owner or the name is invalid, the owner has too many tokens, or the
-            database is unavailable.
+        FatalError: The owner or the name is invalid, the owner has too many tokens, or the database
+            is unavailable.
     """
     if not is_subject(owner):
         message = f"--subject: must be 1 to {MAX_SUBJECT_LENGTH} printable characters"
@@ -93,13 +85,7 @@ async def create_token(
 async def list_tokens_of(
     settings: Settings, say: Callable[[str], None], *, owner: str | None, as_json: bool
 ) -> None:
-    """Print tokens, without their secrets: a table, or one JSON object a line.
-
-    Args:
-        settings: Settings of the database.
-        say: Receives each line.
-        owner: Owner of the tokens, None for all owners.
-        as_json: Whether to print JSON for programs.
+    """Print the tokens of one or all owners without secrets: a table, or one JSON object per line.
 
     Raises:
         FatalError: The database is unavailable.
@@ -129,12 +115,7 @@ async def revoke_tokens(
 ) -> None:
     """Revoke tokens by ID, or all tokens of one user, in one transaction.
 
-    Args:
-        settings: Settings of the database.
-        say: Receives a line for each token.
-        ids: IDs of the tokens.
-        owner: Owner of the tokens, if no ID is given.
-        with_jwt: Whether to revoke the JSON Web Tokens of that user as well.
+    `with_jwt` also revokes the user's JSON Web Tokens. `say` receives a line for each token.
 
     Raises:
         FatalError: A token does not exist, or the database is unavailable; no token is revoked.
@@ -150,7 +131,7 @@ async def revoke_tokens(
         try:
             async with database.unit_of_work() as session:
                 if owner:
-                    # Before they are listed: one that is made at the same time must be among them.
+                    # Before the listing, so that it includes a token created at the same time.
                     await UnitOfWork(session, Caller(owner, agent=AGENT)).lock(owner)
                     tokens = await list_tokens(session, owner)
                 else:
@@ -158,7 +139,7 @@ async def revoke_tokens(
                 await _revoke(session, tokens)
                 if owner and with_jwt:
                     cutoff = await _end_sessions(session, owner)
-                # The lock would create a missing account, which was not requested.
+                # The lock creates a missing account, which was not requested.
                 if tokens or with_jwt:
                     await session.commit()
         finally:
@@ -189,19 +170,19 @@ async def _find(session: Session, ids: Iterable[str]) -> list[ApiToken]:
 
 
 async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
-    # In one order everywhere: two revocations never wait for each other.
+    # In a fixed order, which prevents deadlocks between revocations.
     for token in sorted(tokens, key=lambda each: (each.owner, each.id)):
         work = UnitOfWork(session, Caller(token.owner, agent=AGENT))
         try:
             await ApiTokenService(work).revoke(token.id)
         except NotFoundError:
-            # Its owner was faster.
+            # The owner has revoked it meanwhile.
             continue
         await work.flush()
 
 
 async def _end_sessions(session: Session, owner: str) -> datetime | None:
-    """End the JSON Web Tokens of a user; return the cutoff, or a later one that was there."""
+    """Revoke the JSON Web Tokens of a user; return the cutoff, or a later stored one."""
     work = UnitOfWork(session, Caller(owner, agent=AGENT))
     await work.lock(owner)
     cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN
@@ -233,7 +214,7 @@ def _show_second(time: str) -> str:
 
 
 def _printable(text: str) -> str:
-    """Return the text without what would steer a terminal."""
+    """Return the text without characters that could control a terminal."""
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

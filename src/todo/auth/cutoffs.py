@@ -1,8 +1,7 @@
 """Revocation of JSON Web Tokens: for each user, tokens issued up to a cutoff are rejected.
 
-The service has no list of issued tokens, so an operator revokes all tokens of a user that were
-issued up to a time. There are few cutoffs; each process caches them and reads new ones every few
-seconds.
+The service has no list of issued tokens, so an operator revokes all tokens of a user at once. There
+are few cutoffs; each process caches them and reads new ones every few seconds.
 """
 
 import asyncio
@@ -24,18 +23,17 @@ from todo.db.statement import SQLITE, BoundStatement, Row, Statement
 from todo.db.tables import Time, token_cutoff
 
 MAX_AGE_S = 5.0
-"""Maximum seconds until a process notices a new cutoff."""
+"""Maximum delay in seconds until a process applies a new cutoff."""
 
 _PAGE = 1000
-# One that is stored late may be older than others that are known, as may one of a host whose clock
-# is wrong.
+# A new cutoff may be older than known ones if it is stored late, or if a host's clock is wrong.
 _OVERLAP = timedelta(days=1)
 _FOREVER = "9999-12-31T00:00:00.000000+00:00"
 _of = token_cutoff.c
 _AFTER = bindparam("after", type_=Time)
 _NEWER = Statement(
     select(_of.user_id, _of.cutoff_at)
-    # Two bounds: with only one, PostgreSQL estimates a third of the table, and reads all of it.
+    # Two bounds: with one, PostgreSQL estimates a third of the table, and scans all of it.
     .where(_of.cutoff_at.between(_AFTER, bindparam("until", type_=Time)))
     .where((_of.cutoff_at > _AFTER) | (_of.user_id > bindparam("after_user", type_=String)))
     .order_by(_of.cutoff_at, _of.user_id)
@@ -64,7 +62,7 @@ class CutoffReader(Protocol):
 
 
 class Cutoffs:
-    """The cutoffs of all users; one for the process."""
+    """Cache of all users' cutoffs; one per process."""
 
     def __init__(
         self,
@@ -72,13 +70,6 @@ class Cutoffs:
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Start without; the first token reads them.
-
-        Args:
-            source: The database.
-            clock: Seconds that only grow.
-            wall_clock: Seconds since 1970.
-        """
         self._source = source
         self._clock = clock
         self._wall_clock = wall_clock
@@ -88,10 +79,10 @@ class Cutoffs:
         self._loading: asyncio.Task[None] | None = None
 
     async def check(self, caller: Caller) -> None:
-        """Refuse a JSON Web Token issued before its user's cutoff, or without an issue time.
+        """Reject a JSON Web Token unless it was issued after its user's cutoff.
 
         Raises:
-            UnauthorizedError: The token is ended.
+            UnauthorizedError: The token is revoked.
             UnavailableError: The database is unavailable.
         """
         if self._clock() - self._read_at >= MAX_AGE_S:
@@ -102,13 +93,13 @@ class Cutoffs:
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
             self._loading.add_done_callback(self._forget)
-        # Never cancelled with the request: others wait for the same.
+        # Not canceled with the request, because others wait for the same result.
         await asyncio.shield(self._loading)
 
     def _forget(self, loading: asyncio.Task[None]) -> None:
         self._loading = None
         if not loading.cancelled():
-            # Avoids asyncio's warning where every request that waited is gone.
+            # Avoids asyncio's warning if all waiting requests have ended.
             loading.exception()
 
     async def _load(self) -> None:
@@ -122,30 +113,30 @@ class Cutoffs:
                 for user, at in rows:
                     after, after_user = _parse(at), user
                     self._known[user] = after.timestamp()
-        # A cutoff in the future, of a host whose clock is wrong, must not hide the next ones.
+        # A cutoff in the future, set by a host with a wrong clock, must not hide later ones.
         now = datetime.fromtimestamp(self._wall_clock(), UTC)
         self._newest = min(max(self._newest, after), now)
         self._read_at = asked_at
 
 
 def set_cutoff(user: str, cutoff: datetime) -> BoundStatement:
-    """End the JSON Web Tokens that a user was issued up to a time."""
+    """Return the statement that revokes a user's JSON Web Tokens issued up to the cutoff."""
     return (_SET, {"user_id": user, "cutoff_at": _write(cutoff)})
 
 
 async def find_cutoff(session: Session, user: str) -> datetime | None:
-    """Return a user's cutoff as it is stored now."""
+    """Return the stored cutoff of a user, or None."""
     row = await session.find(_FIND, {"user": user})
     return None if row is None else _parse(row[0])
 
 
 async def check_stored(session: Session, caller: Caller) -> None:
-    """Check a token like `Cutoffs.check`, with the stored cutoffs.
+    """Check a token like `Cutoffs.check`, but with the stored cutoff.
 
-    For what would outlive the token: another process ended it up to `MAX_AGE_S` before.
+    For effects that outlive the token, because the cache may be `MAX_AGE_S` old.
 
     Raises:
-        UnauthorizedError: The token is ended.
+        UnauthorizedError: The token is revoked.
     """
     cutoff = await find_cutoff(session, caller.user)
     _check(caller, None if cutoff is None else cutoff.timestamp())

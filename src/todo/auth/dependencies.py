@@ -1,4 +1,4 @@
-"""FastAPI dependencies: the caller of an endpoint, and the scope that the endpoint requires."""
+"""FastAPI dependencies for the caller of an endpoint and the scope that the endpoint requires."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -19,11 +19,11 @@ _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 _AUTHENTICATED = "todo.authenticated"
 _REQUIRED = "required_scope"
 _SCOPES = {"GET": "read", "DELETE": "delete"}
-"""The scope that a method requires; any other method requires `write`."""
+"""Required scope by method; other methods require `write`."""
 
 
 def requires(scope: str) -> Callable[[_Endpoint], _Endpoint]:
-    """Let an endpoint require another scope than its method does."""
+    """Return a decorator that replaces the scope that an endpoint requires by default."""
 
     def mark(endpoint: _Endpoint) -> _Endpoint:
         setattr(endpoint, _REQUIRED, scope)
@@ -33,14 +33,14 @@ def requires(scope: str) -> Callable[[_Endpoint], _Endpoint]:
 
 
 class Bearer(HTTPBearer):
-    """Documents the scheme, and is itself the dependency: one call, none below it."""
+    """Security scheme that is also the dependency itself, which saves a call per request."""
 
     async def __call__(self, request: Request) -> Caller:  # type: ignore[override]
-        """Return the caller, whose token has the scope that the endpoint requires.
+        """Return the caller if its token has the scope that the endpoint requires.
 
         Raises:
-            ForbiddenError: It lacks the scope.
-            ProblemError: As `authenticate`.
+            ForbiddenError: The token lacks the scope.
+            ProblemError: As for `authenticate`.
         """
         scope = request.scope
         caller: Caller | None = scope.get(_AUTHENTICATED)
@@ -52,10 +52,10 @@ class Bearer(HTTPBearer):
 
 
 async def authenticate(scope: Scope) -> Caller:
-    """Return the caller of a request or a WebSocket by its headers, counted once.
+    """Identify the caller of a request or WebSocket, and charge its rate limit once.
 
     Raises:
-        UnauthorizedError: There is no token, or it is not accepted.
+        UnauthorizedError: The token is missing or invalid.
         RateLimitedError: The token is used too often.
     """
     state: AppState = scope["app"].state

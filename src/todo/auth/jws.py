@@ -1,7 +1,7 @@
-"""Signature and claims of a JSON Web Token, as PyJWT checks them.
+"""Signature and claims of a JSON Web Token, verified by PyJWT with two differences.
 
-Two things differ: a `kid` that is null counts as missing, and `Ed25519` (RFC 9864) is an algorithm.
-Importing this module imports `cryptography`, so it is not imported at start.
+A `kid` that is null counts as missing, and `Ed25519` (RFC 9864) is supported. Importing this module
+imports `cryptography`, so it is not imported at startup.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from jwt.algorithms import get_default_algorithms
 class _Jws(jwt.PyJWS):
     def __init__(self) -> None:
         super().__init__()
-        # `build.py dev` has no `cryptography`, and checks HS256 only.
+        # `build.py dev` has no `cryptography`, and verifies HS256 only.
         if (curve := get_default_algorithms().get("EdDSA")) is not None:
             self.register_algorithm("Ed25519", curve)
 

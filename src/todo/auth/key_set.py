@@ -1,4 +1,4 @@
-"""JSON Web Key Sets: the public keys that verify tokens, fetched when they are needed."""
+"""JSON Web Key Sets: public keys that verify tokens, fetched when needed."""
 
 import asyncio
 import json
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 1024
 _MAX_KEYS = 64
-# Keys with one id that a token is tried against: an issuer that rotates has two.
+# Maximum number of keys tried per key ID; an issuer that rotates keys has two.
 _MAX_TRIED = 4
 _MIN_RSA_BITS = 2048
 _MAX_RSA_BITS = 8192
-# Kind of key -> the one algorithm that it is good for.
+# The only accepted algorithm for each kind of key.
 _ALGORITHMS = {
     ("OKP", "Ed25519"): "EdDSA",
     ("EC", "P-256"): "ES256",
     ("RSA", None): "RS256",
 }
 _ALIASES = {"Ed25519": "EdDSA"}
-"""RFC 9864 names the curve, which the kind of the key says anyway."""
+"""RFC 9864 includes the curve in the name, which the key contains anyway."""
 ALGORITHMS = frozenset([*_ALGORITHMS.values(), *_ALIASES])
-# The public numbers of a key of any kind.
+# Public parameters of keys of any kind.
 _NUMBERS = ("x", "y", "n", "e")
 _BREAKER_FAILURES = 2
 
@@ -37,13 +37,11 @@ Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
 
 
 class Key(NamedTuple):
-    """A public key, bound to one algorithm.
+    """Public key that is bound to one algorithm.
 
     Attributes:
-        id: Its `kid`, None without one.
-        algorithm: Algorithm that it verifies, one of `ALGORITHMS`.
-        value: Key object.
-        numbers: Published parameters that identify the key.
+        id: Key ID (`kid`), or None.
+        numbers: Public parameters, which identify the key.
     """
 
     id: str | None
@@ -53,31 +51,27 @@ class Key(NamedTuple):
 
 
 Keys = Sequence[Key]
-"""The usable keys of a set."""
+"""Usable keys of a set."""
 
 _log = logging.getLogger("todo.auth")
 
 
 class KeySet:
-    """The keys of one source, with their freshness.
+    """Keys of one source, refreshed in the background.
 
-    The first token waits for the keys. From then on they are fetched in the background when they
-    are no longer fresh, and the known ones stay in use until others arrive: a source that is slow
-    or down costs no request anything. Only a token with an unknown key waits for a fetch, at most
-    every `refetch_s` seconds.
+    The first token waits for the keys. Afterwards stale keys stay in use until new ones are
+    fetched, so that a slow or unavailable source delays no request. Only a token with an unknown
+    key waits for a fetch, at most every `refetch_s` seconds.
+
+    Args:
+        fetch: Fetches the key set; bounded in time and size.
+        refetch_s: Minimum seconds between fetches for unknown keys, and after a failure.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
         self, fetch: Fetch, *, refetch_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Start without keys; the first token fetches them.
-
-        Args:
-            fetch: Asks the source; bounded in time and size.
-            refetch_s: Minimum seconds between two fetches for the sake of an unknown key, and
-                until a source that failed is asked again.
-            clock: Seconds that only grow.
-        """
         self._fetch = fetch
         self._refetch_s = refetch_s
         self._clock = clock
@@ -89,25 +83,21 @@ class KeySet:
         self.breaker = AsyncBreaker(
             failures=_BREAKER_FAILURES,
             reset_s=refetch_s,
-            # Whatever went wrong, the source did not deliver.
+            # Any error means that the source is unavailable.
             classify=lambda _error: Outcome.FAILURE,
         )
 
     @property
     def current(self) -> Keys | None:
-        """The keys that were fetched last; when they are stale, a fetch starts."""
+        """The last fetched keys; if they are stale, a fetch starts."""
         if self._keys is not None and self._clock() >= self._fresh_until:
             self._start_loading()
         return self._keys
 
     async def find(self, key_id: str | None, algorithm: str) -> "list[PyJWK]":
-        """Return the keys that may have signed a token; none if the source has none.
+        """Return the keys that may have signed a token; several keys may have the same ID.
 
-        Several keys may have one id.
-
-        Args:
-            key_id: Key ID in the token; None selects the only suitable key.
-            algorithm: Algorithm in the token; keys of other algorithms do not match.
+        Keys of other algorithms never match. A token without a key ID matches only a single key.
 
         Raises:
             KeySetUnavailableError: No keys are known, and the source is unavailable.
@@ -128,11 +118,11 @@ class KeySet:
             return [key.value for key in fitting if key.id == key_id][:_MAX_TRIED]
         if len({key.numbers for key in fitting}) > 1:
             fitting = [key for key in fitting if key.id is None]
-        # One key may be there twice, under two ids or two names of its algorithm.
+        # A key may be listed twice, with two IDs or two names of its algorithm.
         return [fitting[0].value] if len({key.numbers for key in fitting}) == 1 else []
 
     async def _refresh(self) -> None:
-        # Never cancelled with the request: others wait for the same answer.
+        # Not canceled with the request, because others wait for the same result.
         await asyncio.wait({self._start_loading()})
 
     def _start_loading(self) -> asyncio.Task[None]:
@@ -156,16 +146,16 @@ class KeySet:
             self._loading = None
         if self._keys is None:
             return
-        # Known keys stay in use while the source is down.
+        # Known keys stay in use while the source is unavailable.
         self._fresh_until = self._clock() + fresh_s
-        # Also without requests, so that none is verified with keys that are long withdrawn.
+        # Even without requests, so that no token is verified with keys withdrawn long ago.
         if self._next is not None:
             self._next.cancel()
         self._next = asyncio.get_running_loop().call_later(fresh_s, self._start_loading)
 
 
 def parse_key_set(text: bytes) -> Keys:
-    """Return the usable keys of a JSON Web Key Set (RFC 7517).
+    """Parse a JSON Web Key Set (RFC 7517) and return its usable keys.
 
     Raises:
         ValueError: The text is not a key set, or has no usable key.
@@ -192,10 +182,10 @@ def parse_key_set(text: bytes) -> Keys:
 
 
 def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
-    """Return id, algorithm and content of each key that may verify a token.
+    """Return ID, algorithm and JWK of each key that may verify a token.
 
     Raises:
-        ValueError: It is not a key set, or no key in it is usable.
+        ValueError: The text is not a key set, or has no usable key.
     """
     if len(text) > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes")
@@ -209,7 +199,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
     for each in listed:
         if not isinstance(each, dict):
             continue
-        # Some issuers write null for what a key does not have.
+        # Some issuers write null for missing parameters.
         jwk = {name: value for name, value in each.items() if value is not None}
         algorithm = _find_algorithm(jwk)
         if algorithm is not None:
@@ -220,7 +210,7 @@ def select_keys(text: bytes) -> list[tuple[str | None, str, dict[str, Any]]]:
 
 
 def _find_algorithm(jwk: dict[str, Any]) -> str | None:
-    """Return the algorithm to which a public key is bound, or None if it is unsupported."""
+    """Return the algorithm of a public key, or None if the key is unsupported."""
     if not isinstance(jwk.get("kid", ""), str):
         return None
     curve = jwk.get("crv")

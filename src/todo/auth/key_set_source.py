@@ -1,4 +1,4 @@
-"""Sources of a key set: a URL, or a file for a backend without network access."""
+"""Sources of a key set: a URL, or a file for backends without network access."""
 
 import asyncio
 import functools
@@ -13,12 +13,12 @@ from todo.auth.key_set import MAX_BYTES, KeySet, select_keys
 from todo.config.settings import Settings
 from todo.core.exit import ExitCode, FatalError
 
-# From the look-up of the name to the last byte.
+# From the name resolution to the last byte.
 _TIMEOUT_S = 5.0
 _MAX_HEADER_BYTES = 16 * 1024
 _CHUNK_BYTES = 16 * 1024
-# How long keys are fresh without a Cache-Control header, and the bounds for such a header: a
-# withdrawn key is accepted for at most a day, and the source is not queried too often.
+# Freshness without a Cache-Control header, and the bounds for that header: a withdrawn key is
+# accepted for at most a day, and the source is not queried too often.
 _FRESH_S = 300.0
 _MIN_FRESH_S = 60.0
 _MAX_FRESH_S = 86_400.0
@@ -27,10 +27,10 @@ _MAX_AGE = re.compile(rb"(?:^|[\s,])max-age=\"?(\d{1,9})", re.IGNORECASE)
 
 
 def open_key_set(settings: Settings) -> KeySet | None:
-    """Return the key set that the settings name, if any.
+    """Return the configured key set, or None.
 
     Raises:
-        FatalError: Its file is missing, unreadable or holds no usable key.
+        FatalError: The file is missing or unreadable, or has no usable key.
     """
     refetch_s = settings.jwks_refetch_s
     if settings.jwks_url:
@@ -50,24 +50,24 @@ def open_key_set(settings: Settings) -> KeySet | None:
 
 
 async def fetch_file(path: Path) -> tuple[bytes, float]:
-    """Read a key set; a file that is replaced is noticed."""
+    """Read a key set; it is read again after a short time, in case the file was replaced."""
     return _read(path), _FILE_FRESH_S
 
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        # One byte more than is allowed shows that it is too large.
+        # One byte more than allowed reveals a file that is too large.
         return file.read(MAX_BYTES + 1)
 
 
 async def fetch_url(url: str) -> tuple[bytes, float]:
-    """Fetch a key set and the seconds for which it is fresh.
+    """Fetch a key set; return it with the seconds for which it is fresh.
 
-    No redirect is followed and no proxy asked: the keys come from the address that was given.
+    Redirects and proxies are ignored, because the keys must come from the configured URL.
 
     Raises:
-        OSError: The address cannot be reached, or not in time.
-        ValueError: The response is missing, too large, or its status is not 200.
+        OSError: The server could not be reached in time.
+        ValueError: The response is missing, invalid or too large, or its status code is not 200.
     """
     parts = urlsplit(url)
     secure = parts.scheme == "https"
@@ -121,7 +121,7 @@ async def _fetch(
 
 
 def find_freshness(headers: list[tuple[bytes, bytes]], default_s: float) -> float:
-    """Seconds for which an answer says that it is fresh, within bounds."""
+    """Return the freshness in seconds from `Cache-Control`, within bounds."""
     for name, value in headers:
         if name.lower() == b"cache-control" and (match := _MAX_AGE.search(value)):
             return min(max(float(match[1]), _MIN_FRESH_S), _MAX_FRESH_S)
@@ -130,5 +130,5 @@ def find_freshness(headers: list[tuple[bytes, bytes]], default_s: float) -> floa
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
-    # Reads the authorities that the system trusts; SSL_CERT_FILE names others.
+    # Loads the system's certificate authorities, or those of SSL_CERT_FILE.
     return ssl.create_default_context()

@@ -1,6 +1,6 @@
-"""The last use of each API token: noted by requests, stored in the background.
+"""Last use of each API token: noted by requests, stored in the background.
 
-No request waits for it, and a token in constant use costs one statement a minute.
+Requests do not wait for the write, and a token in constant use costs one statement per minute.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ _log = logging.getLogger("todo.auth")
 
 
 class LastUse:
-    """Stores last uses; one for the process."""
+    """Stores the last use of tokens; one per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Only of valid tokens, so there are never more than those.
+        # Contains only valid tokens, so their number is its limit.
         self._pending: dict[str, str] = {}
         self._noted = asyncio.Event()
 
     def note(self, token: ApiToken, now: datetime) -> None:
-        """Record the use of a token, unless the stored time is recent."""
+        """Note the use of a token, unless the stored time is recent."""
         stored = token.last_used_at
         if stored is None or now - datetime.fromisoformat(stored) >= PRECISION:
             self._pending[token.id] = format_timestamp(now)
             self._noted.set()
 
     async def run(self) -> None:
-        """Store what was noted, until cancelled."""
+        """Store the noted uses until canceled."""
         while True:
             await self._noted.wait()
-            # Uses that arrive in quick succession are stored together.
+            # Uses in quick succession are stored together.
             await asyncio.sleep(_DELAY_S)
             self._noted.clear()
             pending, self._pending = self._pending, {}
@@ -48,8 +48,8 @@ class LastUse:
                     await store_last_use(session, pending)
                     await session.commit()
             except (UnavailableError, ConflictError):
-                # Not again with each request: a database that takes no changes has been asked.
+                # The pause avoids a failing statement for each request.
                 await asyncio.sleep(PRECISION.total_seconds())
-            except Exception:  # noqa: BLE001 - the task's boundary: the next may go well
+            except Exception:  # noqa: BLE001 - the task's boundary: it continues with the next use
                 _log.exception("cannot store the last use of tokens")
                 await asyncio.sleep(PRECISION.total_seconds())

@@ -30,7 +30,7 @@ _COLUMNS = (
 _SHOWN = [api_token.c[name] for name in (*_COLUMNS, "last_used_at")]
 _BY_ID = api_token.c.id == bindparam("id")
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
-# A token that is bound to one list sees only tokens of the same list.
+# A token restricted to one list sees only tokens of the same list.
 _OWNED_BY_CALLER = (api_token.c.owner == bindparam("user")) & or_(
     _TOKEN_LIST_ID.is_(None), api_token.c.list_id == _TOKEN_LIST_ID
 )
@@ -78,19 +78,13 @@ _USED = Statement(
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """An API token without its secret.
+    """API token without its secret.
 
     Attributes:
-        id: ID, the first part of the token's text.
-        owner: Owner.
-        name: Name that the owner chose.
-        scopes: Scopes.
+        id: ID, which is also part of the token's text.
         list_id: The only list that the token can access; None for all.
-        agent: Program that uses it, for the journal.
-        require_key: Whether every write must carry an `Idempotency-Key`.
-        require_match: Whether every change must carry an `If-Match`.
+        agent: Name of the program that uses the token, for the journal.
         writes_per_hour: Maximum number of changes per hour; None for no limit.
-        created_at: Time of creation.
         expires_at: Time of expiry; None for never.
         last_used_at: Time of the last request, to the minute; None for never.
     """
@@ -110,7 +104,7 @@ class ApiToken:
 
     @property
     def caller(self) -> Caller:
-        """The caller that the token identifies."""
+        """Caller that the token identifies."""
         return Caller(
             user=self.owner,
             scopes=frozenset(self.scopes),
@@ -124,69 +118,64 @@ class ApiToken:
 
 
 class ApiTokenRepository:
-    """The API tokens of a caller, within one session."""
+    """Repository of one caller's API tokens, within a session."""
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
         self._sight = visibility_params(caller)
 
     async def list_all(self) -> list[ApiToken]:
-        """Return the tokens, newest first."""
+        """Return the caller's tokens, newest first."""
         return [_read(row) for row in await self._session.fetch(_LIST, self._sight)]
 
     async def find(self, token_id: str) -> ApiToken | None:
-        """Return a token of the caller's."""
+        """Return a token of the caller, or None."""
         row = await self._session.find(_FIND, {"id": token_id, **self._sight})
         return None if row is None else _read(row)
 
     async def count(self) -> int:
-        """Return how many the user has."""
+        """Return the number of the user's tokens."""
         ((count,),) = await self._session.fetch(_COUNT, {"user": self._sight["user"]})
         return int(count)
 
     async def sees_list(self, list_id: str) -> bool:
-        """Return whether the caller sees a list."""
+        """Return whether a list is visible to the caller."""
         return await self._session.find(_SEES_LIST, {"id": list_id, **self._sight}) is not None
 
     async def add(self, token: ApiToken, digest: bytes) -> None:
-        """Store a token by the digest of its secret."""
+        """Store a token with the digest of its secret."""
         values = {name: getattr(token, name) for name in _COLUMNS}
         await self._session.fetch(
             _ADD, {**values, "scopes": " ".join(token.scopes), "hash": digest}
         )
 
     async def remove(self, token_id: str) -> None:
-        """Delete a token: it is invalid from the commit on."""
+        """Delete a token, which becomes invalid with the commit."""
         await self._session.fetch(_REMOVE, {"id": token_id})
 
 
 async def list_tokens(session: Session, owner: str | None) -> list[ApiToken]:
-    """Return the tokens of one user, or of all by their names; newest first."""
+    """Return the tokens of one owner, or of all owners by name; newest first."""
     if owner is None:
         return [_read(row) for row in await session.fetch(_LIST_EVERY, {})]
     return [_read(row) for row in await session.fetch(_LIST_OF, {"owner": owner})]
 
 
 async def find_token(session: Session, token_id: str) -> ApiToken | None:
-    """Return a token of any user."""
+    """Return a token of any user, or None."""
     row = await session.find(_FIND_ANY, {"id": token_id})
     return None if row is None else _read(row)
 
 
 async def store_last_use(session: Session, times: Mapping[str, str]) -> None:
-    """Store when tokens were used, unless a later time is stored already.
-
-    Args:
-        session: A transaction.
-        times: Token id -> time.
-    """
-    # In one order everywhere: two processes never wait for each other.
+    """Store the last use of tokens, by ID, unless a later time is already stored."""
+    # In a fixed order, which prevents deadlocks between processes.
     rows = [{"id": token_id, "at": times[token_id]} for token_id in sorted(times)]
     await session.run_many(_USED, rows)
 
 
 async def find_valid(session: Session, token_id: str, now: str) -> tuple[bytes, ApiToken] | None:
-    """Return the digest of a token's secret, and the token, unless it is revoked or expired."""
+    """Return the digest of the secret and the token, or None if it is revoked or expired."""
     row = await session.find(_VERIFY, {"id": token_id, "now": now})
     return None if row is None else (bytes(row[0]), _read(row[1:]))
 
@@ -195,7 +184,7 @@ def _read(row: Row) -> ApiToken:
     names = (*_COLUMNS, "last_used_at")
     found: dict[str, Any] = dict(zip(names, row, strict=True))
     found["scopes"] = tuple(found["scopes"].split())
-    # SQLite has neither UUIDs nor truth values nor times.
+    # SQLite has no types for UUIDs, booleans and times.
     for name in ("id", "list_id"):
         found[name] = found[name] and str(found[name])
     for name in ("require_key", "require_match"):

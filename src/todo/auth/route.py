@@ -1,4 +1,4 @@
-"""The route class of the API: what happens between the match of a route and its validation."""
+"""Route class of the API, with checks that precede FastAPI's validation."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
@@ -19,17 +19,17 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ApiRoute(APIRoute):
-    """Identifies the caller before the body is parsed, and bounds the body before validation.
+    """Authenticates the caller before the body is parsed, and limits the body before validation.
 
-    A write with a parameter that its operation does not have is refused: a client that sends
-    `dry_run=true` does not want the change. Lists refuse theirs by the models of their queries.
+    Validating a body costs a hundred times more than receiving it, so unauthorized requests and
+    objects with thousands of keys are rejected before.
 
-    A body costs a hundred times more to validate than to receive: nobody whose token does not allow
-    the operation, and no object with thousands of keys, gets that far.
+    Writes with unknown query parameters are rejected: a client that sends `dry_run=true` does not
+    want the change. Lists reject them in their query models.
     """
 
     def get_route_handler(self) -> _Handler:
-        """Return what handles a request."""
+        """Return the request handler with the additional checks."""
         handle = super().get_route_handler()
         bearers = list(_find_bearers(self.dependant))
         takes_body = self.body_field is not None
@@ -52,10 +52,10 @@ class ApiRoute(APIRoute):
         return handle_within_limits
 
     def check_query(self, request: Request) -> None:
-        """Refuse parameters that the operation does not have.
+        """Reject unknown query parameters.
 
         Raises:
-            RequestValidationError: They are named.
+            RequestValidationError: The query has an unknown parameter.
         """
         unknown = [name for name in request.query_params if name not in self.parameters]
         if unknown:
@@ -65,7 +65,7 @@ class ApiRoute(APIRoute):
 
 
 def _find_parameters(dependant: Dependant, described: dict[str, Any] | None) -> Iterator[str]:
-    """Yield the names of parameters in the query: declared, or only described."""
+    """Yield the names of query parameters: declared ones, and those only described in OpenAPI."""
     for each in (described or {}).get("parameters", ()):
         if each.get("in") == "query":
             yield each["name"]
@@ -81,10 +81,10 @@ def _find_parameters(dependant: Dependant, described: dict[str, Any] | None) -> 
 
 async def _check_body(request: Request) -> None:
     try:
-        # Starlette keeps the value: the framework does not parse the body again.
+        # Starlette caches the value, so the framework does not parse the body again.
         body = await request.json()
     except (ValueError, RecursionError):
-        # Not JSON, which the framework finds and reports as well.
+        # The framework detects and reports invalid JSON as well.
         return
     refuse_many_values(body)
 

@@ -1,4 +1,4 @@
-"""API token service: no token grants more than its creator's own token."""
+"""API token service: no token grants more than the token of its creator."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -25,42 +25,35 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class CreatedToken:
-    """A new token.
-
-    Attributes:
-        document: Document of the token in later responses.
-        text: Secret text of the token, which cannot be retrieved later.
-    """
+    """New token: its document, and its text with the secret, which is shown only once."""
 
     document: bytes
     text: str
 
 
 class ApiTokenService:
-    """The tokens of the caller of one write."""
+    """API tokens of the caller, within one write."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._store = ApiTokenRepository(work.session, work.caller)
 
     async def create(self, fields: dict[str, Any]) -> CreatedToken:
-        """Create a token.
-
-        Args:
-            fields: Fields of `TokenCreate`, as JSON values.
+        """Create a token from the fields of `TokenCreate`, as JSON values.
 
         Raises:
             UnauthorizedError: The caller's JSON Web Token has just been revoked.
-            ForbiddenError: A requested scope is missing in the caller's token.
-            ValidationFailedError: The expiry is in the past, or the list is not one of the
-                caller's.
+            NotFoundError: The caller's API token has just been revoked.
+            ForbiddenError: The caller's token lacks a requested scope.
+            ValidationFailedError: The expiry is in the past, or the list is not visible to the
+                caller.
             StateConflictError: The user already has `MAX_TOKENS` tokens.
         """
         work = self._work
         user = work.caller.user
         await work.lock(user)
         if work.caller.token_id is None:
-            # After the lock, which the command that ends a user's tokens takes as well.
+            # After the lock, which the command that revokes a user's tokens also acquires.
             await check_stored(work.session, work.caller)
         for scope in fields["scopes"]:
             if scope not in work.caller.scopes:
@@ -83,15 +76,11 @@ class ApiTokenService:
         return CreatedToken(render_shown(token), render_token(token.id, secret))
 
     async def revoke(self, token_id: str, expected: frozenset[int] | None = None) -> None:
-        """Revoke a token.
-
-        Args:
-            token_id: Which.
-            expected: Versions of which it must have one, None for any.
+        """Revoke a token if its version is one of the expected ones; None accepts any version.
 
         Raises:
-            NotFoundError: The caller has no such token.
-            VersionMismatchError: Its version is not one of the expected ones.
+            NotFoundError: The token does not exist, or is not visible to the caller.
+            VersionMismatchError: The version is not one of the expected ones.
         """
         user = self._work.caller.user
         await self._work.lock(user)
@@ -104,7 +93,7 @@ class ApiTokenService:
         self._work.record(user, "delete", "token", token_id, before=render_snapshot(token))
 
     async def _bound(self, fields: dict[str, Any]) -> dict[str, Any]:
-        """Return the limits of a new token: what is asked for, within those of the caller."""
+        """Return the limits of a new token: the requested ones, within those of the caller."""
         caller = self._work.caller
         asked_list, asked_end = fields.get("list_id"), fields.get("expires_at")
         list_id = asked_list or caller.list_id
@@ -116,7 +105,7 @@ class ApiTokenService:
         if caller.token_id is not None:
             maker = await self._store.find(caller.token_id)
             if maker is None:
-                # Revoked a moment ago: what it began must not outlive it.
+                # Revoked a moment ago, so it must not create a token that outlives it.
                 raise NotFoundError
         return {
             "list_id": list_id,
@@ -124,7 +113,7 @@ class ApiTokenService:
             "writes_per_hour": _least(fields.get("writes_per_hour"), caller.writes_per_hour),
             "require_key": fields.get("require_key", False) or caller.require_key,
             "require_match": fields.get("require_match", False) or caller.require_match,
-            # One program does not pass for another in the journal.
+            # A program must not appear under another name in the journal.
             "agent": (maker and maker.agent) or fields.get("agent"),
         }
 
@@ -137,7 +126,7 @@ def render_snapshot(token: ApiToken) -> bytes:
 
 
 def render_shown(token: ApiToken) -> bytes:
-    """Return a token as callers see it."""
+    """Return the document of a token for responses."""
     return orjson.dumps({**asdict(token), "version": VERSION})
 
 

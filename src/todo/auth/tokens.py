@@ -1,4 +1,4 @@
-"""JSON Web Tokens: issued with the shared secret, verified with it or with a key set."""
+"""JSON Web Tokens: issued with a shared secret, verified with it or with a key set."""
 
 import contextlib
 import functools
@@ -22,11 +22,11 @@ ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
 MAX_SUBJECT_LENGTH = 255
 LEEWAY_S = 10
-# Longer ones are not our tokens, and parsing them costs time before the signature is checked.
+# Longer tokens are not ours, and parsing costs time before the signature is checked.
 _MAX_TOKEN_LENGTH = 4096
 _MAX_KEY_ID_LENGTH = 255
 _KEY_ID_BYTES = 6
-# A token is sent with every request; its signature need not be verified each time.
+# Maximum number of cached verifications, because a token is sent with many requests.
 _MAX_VERIFIED = 4096
 _INVALID = 'Bearer error="invalid_token"'
 
@@ -34,12 +34,11 @@ _log = logging.getLogger("todo.auth")
 
 
 class VerifiedToken(NamedTuple):
-    """A token that was verified.
+    """Result of a token's verification.
 
     Attributes:
-        caller: The caller that it identifies.
-        expires_at: When it ends, in seconds since 1970.
-        keys: The set that its key was taken from; None for a shared secret.
+        expires_at: Unix time of the expiry, including the leeway.
+        keys: Key set that contains the token's key; None for a shared secret.
     """
 
     caller: Caller
@@ -48,10 +47,17 @@ class VerifiedToken(NamedTuple):
 
 
 class TokenVerifier:
-    """Issues tokens with the shared secret, and verifies all that are accepted.
+    """Issues tokens with the shared secret, and verifies all accepted tokens.
 
-    Each key is bound to one algorithm. The header of a token only selects among the keys, so
-    no public key is ever taken for a shared secret.
+    Each key is bound to one algorithm. A token's header only selects among the keys, so that no
+    public key is ever used as a shared secret.
+
+    Args:
+        secret: Shared secret for signing and verification, or None.
+        previous_secret: Former shared secret, which is still accepted.
+        audience: Required audience; None accepts only tokens without an audience.
+        issuer: Required issuer; None does not check the issuer.
+        keys: Public keys of another issuer.
     """
 
     def __init__(
@@ -63,15 +69,6 @@ class TokenVerifier:
         issuer: str | None = None,
         keys: KeySet | None = None,
     ) -> None:
-        """Configure the accepted keys and claims.
-
-        Args:
-            secret: Shared secret for signing and verification; None for no secret.
-            previous_secret: Former shared secret, which is still accepted.
-            audience: Required audience of a token; None accepts only tokens without an audience.
-            issuer: Required issuer; None does not check the issuer.
-            keys: Public keys of another issuer.
-        """
         self._secret = secret
         self._secrets = {find_key_id(each): each for each in (secret, previous_secret) if each}
         self._audience = audience
@@ -80,15 +77,10 @@ class TokenVerifier:
         self._verified: OrderedDict[bytes, VerifiedToken] = OrderedDict()
 
     def issue(self, subject: str, *, lifetime_s: int, scopes: Collection[str] | None = None) -> str:
-        """Return a token for a subject that expires after `lifetime_s` seconds.
-
-        Args:
-            subject: The user.
-            lifetime_s: Seconds until it expires.
-            scopes: Scopes of the token, out of `SCOPES`; None for all.
+        """Return a new token that expires after `lifetime_s` seconds; all scopes by default.
 
         Raises:
-            ValueError: The subject is empty, too long or not printable, or there is no secret.
+            ValueError: The subject is empty, too long or not printable, or no secret is configured.
         """
         import jwt  # noqa: PLC0415 - brings cryptography: not at start
 
@@ -109,15 +101,15 @@ class TokenVerifier:
         return jwt.encode(claims, self._secret, algorithm=ALGORITHM, headers=headers)
 
     async def verify(self, token: str) -> VerifiedToken:
-        """Return what a token says.
+        """Verify a token; the result is cached.
 
         Raises:
-            UnauthorizedError: The token is not accepted; only the log has the reason.
-            KeySetUnavailableError: Its key cannot be fetched.
+            UnauthorizedError: The token is rejected; only the log contains the reason.
+            KeySetUnavailableError: The key of the token cannot be fetched.
         """
         if len(token) > _MAX_TOKEN_LENGTH:
             raise refuse("too long")
-        # The digest: nothing that could be replayed stays in memory.
+        # A digest, so that no token remains in memory that could be replayed.
         digest = hashlib.sha256(token.encode(errors="replace")).digest()
         known = self._verified.get(digest)
         if known is not None and time.time() < known.expires_at and self._is_current(known):
@@ -130,7 +122,7 @@ class TokenVerifier:
         return fresh
 
     def _is_current(self, known: VerifiedToken) -> bool:
-        # A key that its issuer withdrew is good for nothing, from the next fetch on.
+        # A withdrawn key is rejected from the next fetch on.
         return known.keys is None or (self.keys is not None and known.keys is self.keys.current)
 
     async def _verify_signature(self, token: str) -> VerifiedToken:
@@ -148,7 +140,7 @@ class TokenVerifier:
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=LEEWAY_S,
-                # The subject may stand in another claim, and is checked below.
+                # The subject may be in another claim, and is checked below.
                 options={"require": ["exp"], "verify_sub": False, "verify_jti": False},
             )
             *others, last = values
@@ -161,17 +153,17 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             raise refuse(_REASONS.get(type(error).__name__, "malformed")) from None
         except (ValueError, TypeError, OverflowError, RecursionError):
-            # PyJWT lets through what odd claims cause.
+            # PyJWT does not catch some errors caused by unusual claims.
             raise refuse("malformed") from None
         return VerifiedToken(read_claims(claims), int(claims["exp"]) + LEEWAY_S, keys)
 
     async def _choose_keys(self, header: dict[str, Any]) -> tuple[list[Any], Keys | None]:
-        """Return the keys that are valid for only the algorithm of the header, and their set."""
+        """Return the keys for the algorithm of the header, and their key set."""
         algorithm, key_id = header.get("alg"), header.get("kid")
         if "crit" in header:
             raise refuse("critical extension")
         if algorithm == ALGORITHM and self._secrets:
-            # Others who have the secret name it as they like.
+            # Other issuers with the same secret may use any key ID.
             found = self._secrets.get(key_id or "")
             return [found] if found else list(self._secrets.values()), None
         if self.keys is None or algorithm not in ALGORITHMS:
@@ -184,7 +176,7 @@ class TokenVerifier:
         return [each.key for each in keys], self.keys.current
 
 
-# Reasons for the log; a word each, so that nothing of the token gets there.
+# Fixed reasons for the log, so that no content of a token is logged.
 _REASONS = {
     "ExpiredSignatureError": "expired",
     "ImmatureSignatureError": "not yet valid",
@@ -197,16 +189,16 @@ _REASONS = {
 
 
 def refuse(reason: str) -> UnauthorizedError:
-    """Log why a token is refused, and return an error without that reason for its sender."""
+    """Log why a token is rejected; return an error without the reason for its sender."""
     _log.info("token refused", extra={"reason": reason})
     return UnauthorizedError(challenge=_INVALID)
 
 
 def read_claims(claims: dict[str, Any]) -> Caller:
-    """Return the caller that verified claims describe.
+    """Return the caller described by verified claims.
 
     Raises:
-        UnauthorizedError: There is no usable subject, or its scopes are no text.
+        UnauthorizedError: The subject is missing or invalid, or the scope is not a string.
     """
     scopes = SCOPES
     if "scope" in claims:
@@ -225,20 +217,15 @@ def read_claims(claims: dict[str, Any]) -> Caller:
 
 
 def find_key_id(secret: bytes) -> str:
-    """Return the `kid` of a shared secret, from which nobody can compute the secret."""
+    """Return the `kid` of a shared secret, which does not reveal the secret."""
     return hmac.digest(secret, b"todo-backend key id", "sha256")[:_KEY_ID_BYTES].hex()
 
 
 def load_secret(path: Path, *, create: bool, option: str = "TODO_TOKEN_SECRET_FILE") -> bytes:
-    """Read the secret of the tokens.
-
-    Args:
-        path: File that holds it.
-        create: Make one when the file is absent (outside of containers only).
-        option: The option that names the file.
+    """Read the shared secret; `create` creates a missing file (outside of containers only).
 
     Raises:
-        FatalError: It is absent, unreadable or too short.
+        FatalError: The file is missing, unreadable or too short.
     """
     way_out = f"{option} must name a file with at least {MIN_SECRET_BYTES} bytes"
     try:
@@ -271,5 +258,5 @@ def _create_secret(path: Path) -> None:
 
 
 def is_subject(text: str) -> bool:
-    """Return whether a text can be the name of a user."""
+    """Return whether the text is a valid user name."""
     return 0 < len(text) <= MAX_SUBJECT_LENGTH and text.isprintable()

@@ -1,6 +1,6 @@
-"""Visibility: the SQL conditions for the tasks and lists that a caller may see and change.
+"""Visibility: SQL conditions for the tasks and lists that a caller can see or change.
 
-A caller sees what belongs to the user or is in a list shared with the user. A token that is bound
+A caller sees the user's own resources, and those in lists shared with the user. A token restricted
 to one list sees only that list.
 """
 
@@ -30,7 +30,7 @@ def _shared(list_id: ColumnElement[Any], *, to_write: bool) -> ColumnElement[boo
 
 
 def can_see(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return whether the caller sees a thing: the parameters are `user` and `only_list`."""
+    """Return the condition for resources that the caller can see."""
     return and_(
         or_(owner == _USER, _shared(list_id, to_write=False)),
         or_(_TOKEN_LIST_ID.is_(None), list_id == _TOKEN_LIST_ID),
@@ -38,10 +38,10 @@ def can_see(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnEle
 
 
 def can_write(owner: ColumnElement[Any], list_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Return whether the caller may change a thing that is visible."""
+    """Return the condition for visible resources that the caller can change."""
     return or_(owner == _USER, _shared(list_id, to_write=True))
 
 
 def visibility_params(caller: Caller) -> dict[str, Any]:
-    """Return the parameters of `can_see` and `can_write`."""
+    """Return the parameters for the conditions of `can_see` and `can_write`."""
     return {"user": caller.user, "only_list": caller.list_id}
