@@ -1,4 +1,4 @@
-"""The caller of a request, and its permissions, which routers and services check."""
+"""Caller of a request and its permissions, which routers and services check."""
 
 from dataclasses import dataclass, field
 
@@ -9,20 +9,17 @@ SCOPES = frozenset({"read", "write", "delete", "assistant", "admin"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The authenticated caller of a request.
+    """Authenticated caller of a request.
 
     Attributes:
-        user: User whom the caller acts for, and owner of what it creates.
-        scopes: Scopes of the token, out of `SCOPES`.
+        user: User for whom the caller acts, and owner of what it creates.
         token_id: ID of the API token; None for a JSON Web Token.
         list_id: The only list that the token can access; None for all.
-        agent: Program that acts, for the journal.
-        model: Model that it uses, for the journal.
-        run_id: ID of its run, for the journal and for undo.
-        require_key: Whether every write must carry an `Idempotency-Key`.
-        require_match: Whether every change must carry an `If-Match`.
+        agent: Name of the program, for the journal.
+        model: Name of the program's model, for the journal.
+        run_id: ID of the program's run, for the journal and for undo.
         writes_per_hour: Maximum number of writes per hour; None for no limit.
-        issued_at: Issue time of the JSON Web Token (Unix time); None if it is missing.
+        issued_at: Issue time of the JSON Web Token (Unix time), or None.
     """
 
     user: str
@@ -38,10 +35,6 @@ class Caller:
     issued_at: float | None = field(default=None, compare=False)
 
     def require(self, scope: str) -> None:
-        """Refuse a caller whose token lacks a scope.
-
-        Raises:
-            ForbiddenError: The token lacks the scope.
-        """
+        """Raise ForbiddenError if the token lacks a scope."""
         if scope not in self.scopes:
             raise ForbiddenError(scope)

@@ -1,4 +1,4 @@
-"""Circuit breaker for a service that this one needs: pybreaker, adapted to asyncio."""
+"""Circuit breaker for a dependency of this service: pybreaker, adapted to asyncio."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,7 @@ class Outcome(Enum):
 
 
 class BreakerOpenError(Exception):
-    """The call was not tried; carries the seconds until one may be."""
+    """The call was rejected without being tried; carries the seconds until a retry makes sense."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"breaker open for {retry_after_s:.1f} s")
@@ -34,13 +34,19 @@ class BreakerOpenError(Exception):
 
 
 class AsyncBreaker:
-    """A circuit breaker whose calls may overlap.
+    """Circuit breaker whose calls may overlap.
 
-    pybreaker lets every concurrent call through while half open, counts a canceled call as a
-    failure (or, excluded, as a success that closes it), and measures the time that it stays open
-    by the time of day, which may be set back. So pybreaker keeps the state and the failures in a
-    row, and this class decides: one probe at a time, a monotonic clock, and no change for an
-    outcome that says nothing about the dependency.
+    pybreaker lets every concurrent call through while half-open, counts a canceled call as a
+    failure (or, if excluded, as a success that closes the breaker), and measures the open time by
+    the wall clock, which may be set back. So pybreaker only stores the state and the number of
+    consecutive failures. This class decides: one probe at a time, a monotonic clock, and no change
+    after outcomes that are unrelated to the dependency.
+
+    Args:
+        failures: Number of consecutive failures that open the breaker.
+        reset_s: Seconds until an open breaker lets a probe through.
+        classify: Returns the outcome for an exception.
+        clock: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -51,14 +57,6 @@ class AsyncBreaker:
         classify: Callable[[BaseException], Outcome],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Create a closed breaker.
-
-        Args:
-            failures: Failures in a row that open it.
-            reset_s: Seconds until an open one lets a probe through.
-            classify: Tells what an exception means.
-            clock: Seconds that never go back, whatever is done to the time of day.
-        """
         self._clock = clock
         self._opened_s = 0.0
         self._counter = CircuitMemoryStorage(STATE_CLOSED)
@@ -76,26 +74,22 @@ class AsyncBreaker:
 
     @property
     def retry_after_s(self) -> float:
-        """Seconds until the next probe; 0 when calls are let through."""
+        """Seconds until the next probe; 0 if calls are allowed."""
         if self.state != STATE_OPEN:
             return 0.0
         return max(0.0, self._reset_s - (self._clock() - self._opened_s))
 
     def check(self) -> None:
-        """Refuse a call that `calling` would refuse now.
-
-        Raises:
-            BreakerOpenError: The breaker is open, or another call is the probe.
-        """
+        """Raise BreakerOpenError if the breaker is open or another call is the probe."""
         if self._probing or self.retry_after_s > 0:
             raise BreakerOpenError(self.retry_after_s or self._reset_s)
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[None]:
-        """Guard the calls made inside of the block.
+        """Guard the calls in the block.
 
         Raises:
-            BreakerOpenError: As `check`.
+            BreakerOpenError: The breaker is open, or another call is the probe.
         """
         probe = self.state != STATE_CLOSED
         if probe:
@@ -115,11 +109,11 @@ class AsyncBreaker:
                 self._probing = False
 
     def report(self, error: BaseException) -> None:
-        """Count a failure that was noticed after its call had been given up."""
+        """Count a failure that was detected after its call was abandoned."""
         self._report(error, probe=False)
 
     def _report(self, error: BaseException | None, *, probe: bool) -> None:
-        # A call that began before the breaker opened has nothing to say once it has.
+        # The outcome of a call that began before the breaker opened is outdated.
         if not probe and self.state != STATE_CLOSED:
             return
         verdict = Outcome.SUCCESS
@@ -140,7 +134,7 @@ class AsyncBreaker:
 
 
 class _Transitions(CircuitBreakerListener):
-    """Counts how often each state was entered."""
+    """Counts how often each state is entered."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts

@@ -1,14 +1,14 @@
-"""The values of the domain: a task, a list and a share, with the keys of their JSON documents.
+"""Domain types: tasks, lists and shares, with the keys of their JSON documents.
 
-They are what `orjson.loads` returns for a document, so a type costs nothing at runtime. All of
-them are final: a key that only one of them has tells them apart.
+They describe the dicts that `orjson.loads` returns, so a type costs nothing at runtime. All are
+final, so that a key that only one of them has identifies the type.
 """
 
 from typing import Literal, Required, TypedDict, final, get_args
 
 Priority = Literal["none", "low", "medium", "high"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
-"""By rank, which is what the column holds: they sort."""
+"""By rank, which the database stores and sorts by."""
 RecurrenceFrom = Literal["schedule", "completion"]
 """Starting point of the next occurrence of a task."""
 ShareAccess = Literal["read", "write"]
@@ -18,7 +18,7 @@ Access = Literal["owner", "write", "read"]
 
 
 class TaskDue(TypedDict):
-    """The due of a task: a day, an instant in a zone, or neither."""
+    """Due time of a task: a day, an instant in a time zone, or neither."""
 
     due_date: str | None
     due_at: str | None
@@ -26,7 +26,7 @@ class TaskDue(TypedDict):
 
 
 class TaskRule(TaskDue):
-    """The recurrence of a task, and the due that its rule applies to."""
+    """Recurrence of a task, and the due time to which its rule applies."""
 
     recurrence: str | None
     recurrence_from: RecurrenceFrom
@@ -76,7 +76,7 @@ class TaskList(_ListFields):
 
 @final
 class VisibleTaskList(_ListFields):
-    """A list of tasks, with the caller's access to them."""
+    """A list of tasks with the caller's access."""
 
     access: Access
 
@@ -92,18 +92,18 @@ class Share(TypedDict):
 
 
 Snapshot = Task | TaskList | Share
-"""The state of something before or after a change, as the journal has it."""
+"""State of a task, list or share before or after a change, as stored in the journal."""
 
 
 def get_name(snapshot: Snapshot) -> str:
-    """Return the title of a task, the name of a list, the user of a share."""
+    """Return the title of a task, the name of a list, or the user of a share."""
     if "title" in snapshot:
         return snapshot["title"]
     return snapshot["name"] if "name" in snapshot else snapshot["user_id"]
 
 
 class TaskChanges(TypedDict, total=False):
-    """The fields of a task that a request sets; absent ones keep their value."""
+    """Fields of a task that a request sets; absent ones keep their value."""
 
     title: str
     description: str | None
@@ -122,7 +122,7 @@ class TaskChanges(TypedDict, total=False):
 
 
 class NewTask(TypedDict, total=False):
-    """The fields of a new task; absent ones have their default."""
+    """Fields of a new task; absent ones have their default."""
 
     id: str
     title: Required[str]
@@ -141,14 +141,14 @@ class NewTask(TypedDict, total=False):
 
 
 class ListChanges(TypedDict, total=False):
-    """The fields of a list that a request sets; absent ones keep their value."""
+    """Fields of a list that a request sets; absent ones keep their value."""
 
     name: str
     position: float
 
 
 class NewList(TypedDict, total=False):
-    """The fields of a new list; without a position, it comes after all others."""
+    """Fields of a new list; without a position, it comes after all others."""
 
     name: Required[str]
     position: float | None

@@ -11,7 +11,7 @@ from todo.core.exit import ExitCode, FatalError
 
 
 class ProblemError(Exception):
-    """An error that is reported to the caller."""
+    """Error that is reported to the caller."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal-error"
@@ -37,7 +37,7 @@ class InternalError(ProblemError):
 
 
 class MalformedRequestError(ProblemError):
-    """The request cannot be read at all."""
+    """The request is malformed."""
 
     status = 400
     code = "malformed-request"
@@ -45,7 +45,7 @@ class MalformedRequestError(ProblemError):
 
 
 class UnauthorizedError(ProblemError):
-    """The token is missing or not accepted."""
+    """The token is missing or invalid."""
 
     status = 401
     code = "unauthorized"
@@ -103,7 +103,7 @@ class StateConflictError(ProblemError):
 
 
 class ListNotEmptyError(StateConflictError):
-    """The list has tasks, and the request does not say what becomes of them."""
+    """The list has tasks, and the request does not specify what happens to them."""
 
     code = "list-not-empty"
     default_detail = "The list is not empty. Move or delete its tasks, or send ?tasks=delete."
@@ -159,7 +159,6 @@ class TooLargeError(ProblemError):
     default_detail = "The request body is too large."
 
     def __init__(self, limit_bytes: int | None = None) -> None:
-        """Name the limit if it is known."""
         known = f"The request body is too large: the limit is {limit_bytes} bytes."
         super().__init__(None if limit_bytes is None else known)
 
@@ -238,18 +237,21 @@ class UnavailableError(ProblemError):
     default_detail = "The service is temporarily unavailable; try again later."
 
     def __init__(self, detail: str | None = None, *, retry_after_s: float = 1) -> None:
-        # Whole seconds, rounded up, at least one: RFC 9110 knows no fractions.
+        # Whole seconds, rounded up, at least one: RFC 9110 does not allow fractions.
         seconds = max(1, -int(-retry_after_s // 1))
         super().__init__(detail, headers={"Retry-After": str(seconds)})
 
     @property
     def reason(self) -> str:
-        """The message for operators."""
+        """Message for operators."""
         return self.detail
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database cannot be reached, or the circuit breaker is open."""
+    """The database cannot be reached, or the circuit breaker is open.
+
+    The message for operators contains the `cause`; the one for callers does not.
+    """
 
     code = "database-unavailable"
     default_detail = "The database cannot be reached; try again later."
@@ -257,24 +259,17 @@ class DatabaseUnavailableError(UnavailableError):
     def __init__(
         self, detail: str | None = None, *, retry_after_s: float = 1, cause: str = ""
     ) -> None:
-        """Report that the database cannot be reached.
-
-        Args:
-            detail: The message for the caller.
-            retry_after_s: Seconds until the caller may try again.
-            cause: The cause, only for operators.
-        """
         super().__init__(detail, retry_after_s=retry_after_s)
         self._cause = cause
 
     @property
     def reason(self) -> str:
-        """The message for operators."""
+        """Message for operators."""
         return f"the database is not available: {self._cause}" if self._cause else self.detail
 
 
 class DatabaseBusyError(UnavailableError):
-    """Every connection of the pool is in use."""
+    """No connection became free in time, or the statement took too long."""
 
     code = "database-busy"
     default_detail = "All database connections are in use; try again later."
@@ -317,14 +312,14 @@ class BodyMemoryError(UnavailableError):
 
 
 class SchemaMismatchError(UnavailableError):
-    """The database schema does not match the program."""
+    """The database schema is incompatible with this program."""
 
     code = "schema-mismatch"
     default_detail = "The database schema does not match this program."
 
 
 def to_fatal(error: UnavailableError) -> FatalError:
-    """Return the fatal error of a command that cannot use the database."""
+    """Return the FatalError of a command that cannot use the database."""
     if isinstance(error, SchemaMismatchError):
         message = f"{error.detail} Run the command `migrate` to update it."
         return FatalError(ExitCode.SCHEMA_MISMATCH, message)

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit codes after sysexits.h; service managers distinguish causes by them."""
+    """Exit codes based on sysexits.h, by which service managers distinguish causes."""
 
     OK = 0
     INCOMPLETE = 1
@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 class FatalError(Exception):
-    """The program must end; carries the exit code and a message with the way out."""
+    """The program must end; the message contains the remedy."""
 
     def __init__(self, code: ExitCode, message: str) -> None:
         super().__init__(message)
@@ -32,11 +32,7 @@ class FatalError(Exception):
 
 
 def report_fatal(error: FatalError) -> int:
-    """Write the one JSON line on stderr that explains why the service ends.
-
-    Returns:
-        The exit code, for `sys.exit`.
-    """
+    """Write the cause as one JSON line to standard error; return the exit code."""
     line = {
         "timestamp": datetime.now(UTC).isoformat(),
         "level": "CRITICAL",
@@ -49,21 +45,13 @@ def report_fatal(error: FatalError) -> int:
 
 
 def report_error(program: str, error: FatalError) -> int:
-    """Write one line to stderr that explains why a command failed.
-
-    Args:
-        program: Name of the command, as the user knows it.
-        error: Cause of the failure.
-
-    Returns:
-        The exit code, for `sys.exit`.
-    """
+    """Write the cause as one line to standard error; return the exit code."""
     _write(f"{program}: error: {' '.join(error.message.split())}")
     return int(error.code)
 
 
 def _write(line: str) -> None:
-    # The exit code says it as well where nothing can be written.
+    # If nothing can be written, the exit code still reports the cause.
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()

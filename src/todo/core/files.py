@@ -1,9 +1,9 @@
-"""Files of an operator's command: named files, the standard streams, or inherited descriptors.
+"""Files of operator commands: named files, the standard streams, or inherited descriptors.
 
-A program outside of the container cannot pass it a path, only descriptors: `--descriptors
-stdin=5,stdout=6,stderr=7,input=8,output=9,lifeline=10` replaces the standard streams, lets the
-file that the command reads be 8 and the one that it writes be 9 whatever their names are, and ends
-the command when the other end of pipe 10 is closed.
+A program outside of the container can pass descriptors, but no paths. For example, `--descriptors
+stdin=5,stdout=6,stderr=7,input=8,output=9,lifeline=10` replaces the standard streams, reads from 8
+and writes to 9 whatever the file names are, and ends the command when the other end of pipe 10 is
+closed.
 """
 
 import contextlib
@@ -25,22 +25,21 @@ _STREAMS = {"stdin": 0, "stdout": 1, "stderr": 2}
 
 
 class ReaderLeftError(Exception):
-    """The reader of a pipe is gone; a BrokenPipeError would pass for one of the database's."""
+    """The reader of a pipe has left; a BrokenPipeError would look like a database error."""
 
 
 class Files:
-    """Opens what a command reads, and what it writes."""
+    """Opens input and output files; descriptors named `input` and `output` replace all paths."""
 
     def __init__(self, descriptors: Mapping[str, int] | None = None) -> None:
-        """Open paths, or instead of any path the descriptors passed as `input` and `output`."""
         self._descriptors = descriptors or {}
 
     @contextlib.contextmanager
     def reading(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file that can be read more than once; `-` is standard input.
+        """Open an input file that can be read more than once; `-` is standard input.
 
         Raises:
-            FatalError: It cannot be read.
+            FatalError: The file cannot be read.
         """
         with contextlib.ExitStack() as opened:
             try:
@@ -64,10 +63,10 @@ class Files:
 
     @contextlib.contextmanager
     def writing(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file; a regular one appears whole or not at all. `-` is standard output.
+        """Open an output file; `-` is standard output. A regular file appears whole or not at all.
 
         Raises:
-            FatalError: It cannot be written.
+            FatalError: The file cannot be written.
         """
         try:
             if name == STDIO:
@@ -86,11 +85,11 @@ class Files:
 
 
 def write_output(text: str) -> None:
-    """Write text to standard output, at once.
+    """Write text to standard output and flush it.
 
     Raises:
-        ReaderLeftError: It is a pipe that nobody reads.
-        FatalError: It cannot be written, as on a full disk.
+        ReaderLeftError: The reader of the pipe has left.
+        FatalError: The text cannot be written, for example because the disk is full.
     """
     try:
         sys.stdout.write(text)
@@ -109,7 +108,7 @@ def write_error(text: str) -> None:
 
 
 def discard_unwritten() -> None:
-    """Drop what a standard stream does not take; the interpreter would try once more at its end."""
+    """Discard unwritten output, which the interpreter would try to write again at its end."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -119,10 +118,10 @@ def discard_unwritten() -> None:
 
 
 def put(file: IO[bytes], data: bytes) -> None:
-    """Write to a file of an operator's command.
+    """Write to a file of an operator command.
 
     Raises:
-        ReaderLeftError: It is a pipe that nobody reads.
+        ReaderLeftError: The reader of the pipe has left.
     """
     try:
         file.write(data)
@@ -131,10 +130,10 @@ def put(file: IO[bytes], data: bytes) -> None:
 
 
 def receive(words: str) -> Files:
-    """Use descriptors as `--descriptors` names them.
+    """Use the descriptors that the value of `--descriptors` names.
 
     Raises:
-        FatalError: There are no such descriptors.
+        FatalError: The value is malformed, or a descriptor is not open.
     """
     try:
         pairs = (word.split("=") for word in words.split(","))
@@ -153,7 +152,7 @@ def receive(words: str) -> Files:
 
 
 def _end_with(lifeline: int) -> None:
-    """Interrupt this process when the other end of a pipe is closed."""
+    """Interrupt this process when the other end of the pipe is closed."""
     while os.read(lifeline, 1):
         pass
     os.kill(os.getpid(), signal.SIGINT)
@@ -161,14 +160,14 @@ def _end_with(lifeline: int) -> None:
 
 @contextlib.contextmanager
 def _open_output(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file so that a regular one appears whole or not at all; write to anything else."""
+    """Open an output file; a regular file appears whole or not at all."""
     if not _is_regular(target):
         with open(os.open(target, os.O_WRONLY), "wb") as file:  # noqa: PTH123 - opened as it is
             yield file
         return
-    # Where a symlink leads to: it stays one.
+    # A symlink is kept; its target is replaced.
     target = target.resolve()
-    # Everybody's tasks are only for the user who exports them, as mkstemp has it.
+    # mkstemp makes the file private: an export contains the tasks of all users.
     descriptor, draft = tempfile.mkstemp(prefix=".", dir=target.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - as mkstemp opened it
@@ -181,7 +180,7 @@ def _open_output(target: Path) -> Iterator[IO[bytes]]:
 
 
 def _is_regular(target: Path) -> bool:
-    """Return whether a file may be replaced, which nothing but a file of data may be."""
+    """Return whether the file is a regular file or missing, so that it may be replaced."""
     try:
         return stat.S_ISREG(target.stat().st_mode)
     except FileNotFoundError:

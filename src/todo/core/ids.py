@@ -6,13 +6,10 @@ import uuid
 
 
 def new_uuid7(now_ns: int | None = None) -> uuid.UUID:
-    """Make a UUIDv7 whose 12 bits after the version are the fraction of the millisecond.
+    """Return a UUIDv7 whose 12 bits after the version are the fraction of the millisecond.
 
-    That is method 3 of RFC 9562, section 6.2: ids made in one process sort by time down to
-    a quarter of a microsecond; 62 random bits make them unguessable.
-
-    Args:
-        now_ns: Nanoseconds since the epoch; the current time by default.
+    With this method (RFC 9562, 6.2, method 3), IDs of one process sort by time down to a quarter of
+    a microsecond. 62 random bits make them unguessable. `now_ns` is a Unix time in nanoseconds.
     """
     milliseconds, rest_ns = divmod(time.time_ns() if now_ns is None else now_ns, 1_000_000)
     fraction = rest_ns * 4096 // 1_000_000

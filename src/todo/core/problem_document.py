@@ -1,7 +1,7 @@
-"""Problem documents (RFC 9457): the rendering of an error for its caller.
+"""Problem documents (RFC 9457): rendering of errors for callers.
 
-It is pure and independent of the framework, so both applications (public and management) and the
-server render errors alike.
+It is independent of the framework, so that both applications (public and management) and the server
+render errors alike.
 """
 
 import json
@@ -11,19 +11,13 @@ from todo.core.errors import ProblemError
 
 PROBLEM_TYPE = b"application/problem+json"
 MAX_ERRORS = 100
-"""Maximum number of errors in one response: further ones usually have the same cause."""
+"""Maximum number of errors in one response; further ones usually have the same cause."""
 
 
 def render_problem(
     error: ProblemError, *, instance: str, request_id: str
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return status, headers and body of the response to an error.
-
-    Args:
-        error: Error to render.
-        instance: Path of the request.
-        request_id: Request ID, which the log contains as well.
-    """
+    """Return status, headers and body of an error response; `instance` is the request's path."""
     problem: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(error.status).phrase,
@@ -39,7 +33,7 @@ def render_problem(
         if omitted > 0:
             problem["errors_omitted"] = omitted
             problem["detail"] = f"{error.detail} {omitted} more are not shown."
-    # ASCII only: a lone surrogate that the caller sent stays escaped instead of failing here.
+    # ASCII only, so that an unpaired surrogate from the caller stays escaped.
     body = json.dumps(problem).encode("ascii")
     headers = [
         (b"content-type", PROBLEM_TYPE),

@@ -1,7 +1,7 @@
-"""A budget of processor time for work whose cost the caller of a request decides.
+"""Budget of processor time for work whose cost depends on the caller's input.
 
-Only the processor time of the running thread counts. Waiting, other threads and a busy machine
-spend nothing, so a budget refuses costly input, not a slow machine.
+Only the processor time of the running thread counts, so a budget rejects expensive input, but not a
+slow machine.
 """
 
 import contextlib
@@ -10,33 +10,27 @@ from collections.abc import Callable, Iterator
 
 
 class TimeBudgetExceededError(Exception):
-    """The budget is spent."""
+    """The budget is exhausted."""
 
 
 class TimeBudget:
-    """Processor time for all that one request, or one component of a file, makes this program do.
+    """Processor time for one request, or for one component of a file.
 
-    One thread at a time may spend it. Long loops call `check`; short steps need not, because an
-    exhausted budget starts nothing new.
+    Only one thread at a time may spend it. Long loops call `check`; short steps need not, because
+    `spend` rejects new work once the budget is exhausted.
     """
 
     def __init__(self, limit_s: float, *, clock: Callable[[], float] = time.thread_time) -> None:
-        """Grant a budget.
-
-        Args:
-            limit_s: Seconds of processor time.
-            clock: Returns the processor time of the running thread, in seconds.
-        """
         self._left_s = limit_s
         self._clock = clock
         self._started_s: float | None = None
 
     @contextlib.contextmanager
     def spend(self) -> Iterator[None]:
-        """Charge the block to the budget.
+        """Charge the processor time of the block to the budget.
 
         Raises:
-            TimeBudgetExceededError: Nothing is left; the block does not run.
+            TimeBudgetExceededError: The budget is exhausted; the block does not run.
         """
         self.check()
         self._started_s = self._clock()
@@ -47,11 +41,7 @@ class TimeBudget:
             self._started_s = None
 
     def check(self) -> None:
-        """Continue only within the budget.
-
-        Raises:
-            TimeBudgetExceededError: It is spent.
-        """
+        """Raise TimeBudgetExceededError if the budget is exhausted."""
         spent_s = 0.0 if self._started_s is None else self._clock() - self._started_s
         if spent_s >= self._left_s:
             raise TimeBudgetExceededError

@@ -1,7 +1,7 @@
-"""Validation error messages in terms of JSON, for API clients.
+"""Validation error messages in JSON terms, for API clients.
 
-pydantic describes the same errors in terms of Python. The error type of pydantic is the `code`; its
-text never reaches a client. A type that is missing here gets a general message.
+pydantic's own messages use Python terms and never reach a client; its error type is the `code`.
+Types that are missing here get a general message.
 """
 
 import re
@@ -18,7 +18,7 @@ _INTEGER = "must be an integer"
 _BOOLEAN = "must be true or false"
 _UUID = "must be a UUID"
 _GENERAL = "is not valid"
-# The characters are those of the header X-Agent; no other field has a pattern.
+# The characters of the header X-Agent; no other field has a pattern.
 _PATTERN = "must be 1 to 64 of the characters A-Z a-z 0-9 . _ : / @ + -"
 
 _WORDINGS = {
@@ -70,7 +70,7 @@ _UNKNOWN = {
 }
 _WHOLE_BODY = {
     "missing": "is required: send a JSON object",
-    # Without that header the framework passes the body as bytes.
+    # Without this header the framework passes the body as bytes.
     "model_attributes_type": "must be a JSON object, sent with Content-Type: application/json",
 }
 _SHOWN_LENGTH = 64
@@ -78,11 +78,9 @@ _QUOTED = re.compile(r"'([^']*)'")
 
 
 def word_errors(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Return the `errors` of a problem document.
+    """Return the `errors` of a problem document from pydantic's errors.
 
-    Args:
-        found: Errors as pydantic lists them; the first step of `loc` is `body`, `query`, `path` or
-            `header`.
+    The first step of each `loc` is `body`, `query`, `path` or `header`.
     """
     errors: dict[tuple[str, str], dict[str, str]] = {}
     for item in found:
@@ -100,7 +98,7 @@ def word_errors(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:
 
 
 def word_error(item: Mapping[str, Any]) -> str:
-    """Return the message of one pydantic error, for the reader of an option's error."""
+    """Return the message of one pydantic error, without its location."""
     return _word(item, "", is_whole=False)
 
 
@@ -111,7 +109,7 @@ def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
     if kind == "extra_forbidden":
         return _UNKNOWN.get(place, _GENERAL)
     if kind == "value_error":
-        # Raised by a validator of ours, with a text for clients.
+        # Raised by our own validators, with a message for clients.
         return str(context["error"])
     if kind in {"too_short", "string_too_short"} and context["min_length"] == 1:
         return _NOT_EMPTY
@@ -122,7 +120,7 @@ def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
 def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
     match name:
         case "expected" | "expected_tags":
-            # Written as Python has them: 'read' or 'write'.
+            # In Python's notation: 'read' or 'write'.
             choices = [f'"{choice}"' for choice in _QUOTED.findall(value)]
             return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
         case "discriminator":
@@ -134,8 +132,8 @@ def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
 def _find_path(path: Sequence[str | int]) -> Iterator[str]:
     """Yield the steps of the path as the client sent them.
 
-    Objects in arrays are members of a union everywhere in this API, and after the index of one
-    pydantic names the member that it chose.
+    In this API, objects in arrays are always members of a union; pydantic adds the name of the
+    selected member after the index.
     """
     for before, step in pairwise((None, *path)):
         if not (isinstance(before, int) and isinstance(step, str)):
@@ -143,27 +141,20 @@ def _find_path(path: Sequence[str | int]) -> Iterator[str]:
 
 
 def _find_parameter(path: Sequence[str | int]) -> Iterator[str]:
-    """Yield a parameter's name and the index of its value, without the member of a union."""
+    """Yield a parameter's name and the index of its value, without the union member."""
     for position, step in enumerate(path):
         if position == 0 or isinstance(step, int):
             yield shorten(str(step))
 
 
 def shorten(step: str) -> str:
-    """Return a name as errors show it; only an unknown one is longer than this."""
+    """Return a name for an error message; only unknown names are long enough to be shortened."""
     return step if len(step) <= _SHOWN_LENGTH else f"{step[:_SHOWN_LENGTH]}…"
 
 
 def field_error(
     field: str, message: str, *, place: str = "body", code: str = "invalid"
 ) -> ValidationFailedError:
-    """Return a validation error for one field.
-
-    Args:
-        field: Path of the field.
-        message: Predicate for the field's name, for people.
-        place: Location of the field: body, query, path or header.
-        code: Code for programs.
-    """
+    """Return a validation error for one field; the message is a predicate of its name."""
     error = {"in": place, "field": field, "code": code, "message": message}
     return ValidationFailedError(errors=[error])
