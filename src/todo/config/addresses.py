@@ -1,4 +1,4 @@
-"""Addresses in options: what to listen on, origins of front ends, other services."""
+"""Addresses in options: listen addresses, origins of front ends, other services."""
 
 import re
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
-"""Header in which a trusted proxy names the client; see `todo.api.proxy_headers`."""
+"""Header in which a trusted proxy names the client (see `todo.api.proxy_headers`)."""
 
-# Lower case, as browsers send it; no path, and neither `*` nor `null`.
+# In lower case, as browsers send it, without a path; `*` and `null` are not origins.
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A TCP address (host and port) or a Unix socket (path)."""
+    """TCP address (host and port) or Unix socket (path)."""
 
     host: str = ""
     port: int = 0
@@ -29,14 +29,14 @@ class Address:
 
 
 def parse_address(text: str) -> Address:
-    """Read `HOST:PORT`, `[IPV6]:PORT` or `unix:/absolute/path`.
+    """Parse `HOST:PORT`, `[IPV6]:PORT` or `unix:/absolute/path`.
 
     Raises:
         ValueError: The text has another form, or the port is not within 1..65535.
     """
     if text.startswith("unix:"):
         path = text.removeprefix("unix:")
-        # 107 bytes and a terminator is what sockaddr_un holds.
+        # Capacity of sockaddr_un without its terminator.
         if not path.startswith("/") or len(path.encode()) > 107:  # noqa: PLR2004
             msg = "must be unix:/absolute/path of at most 107 bytes"
             raise ValueError(msg)
@@ -54,10 +54,10 @@ def parse_address(text: str) -> Address:
 
 
 def parse_origins(text: str) -> tuple[str, ...]:
-    """Split a list of origins at its commas.
+    """Parse a comma-separated list of origins.
 
     Raises:
-        ValueError: One of them is not an origin.
+        ValueError: An element is not an origin.
     """
     origins = tuple(name.strip().rstrip("/") for name in text.split(",") if name.strip())
     for origin in origins:
@@ -67,10 +67,10 @@ def parse_origins(text: str) -> tuple[str, ...]:
 
 
 def check_model_server(text: str) -> str:
-    """Return the address of a model server: a Unix socket, or the base of its API.
+    """Validate and return the address of a model server: a Unix socket, or its API's base URL.
 
     Raises:
-        ValueError: It is neither, or not secure.
+        ValueError: The address is neither, or is not secure.
     """
     if text.startswith("unix:"):
         return str(parse_address(text))
@@ -80,17 +80,17 @@ def check_model_server(text: str) -> str:
 
 
 def check_secure(text: str, *, example: str = "https://auth.example/api/auth/jwks") -> str:
-    """Return an address whose answers can be trusted: over TLS, or on this machine.
+    """Validate and return the URL of a server that can be trusted: over TLS, or on this machine.
 
     Raises:
-        ValueError: The address is not trustworthy; the message has the example.
+        ValueError: The URL is invalid or not secure; the message contains the example.
     """
     try:
         parts = urlsplit(text)
         host, _port = parts.hostname or "", parts.port
     except ValueError:
         parts, host = None, ""
-    # Before an @ there would be a password, which belongs into no address.
+    # An @ may follow a password, which must not be in a URL.
     odd = not text.isascii() or not text.isprintable() or " " in text
     if parts is None or not host or odd or "@" in parts.netloc or parts.fragment:
         raise ValueError(f"must be a URL such as {example}")

@@ -13,7 +13,7 @@ _MAX_COST = Decimal(1_000_000)
 
 
 class AssistantSettings(BaseModel):
-    """The options that start with `TODO_AI_`."""
+    """Options that start with `TODO_AI_`."""
 
     ai_url: str | None = Field(
         default=None,

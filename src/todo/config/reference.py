@@ -1,13 +1,13 @@
-"""The reference of all options, rendered from the settings."""
+"""Reference of all options, rendered from the settings."""
 
 from todo.config.assistant_settings import AssistantSettings
 from todo.config.settings import PREFIX, Settings
 
 
 def render_options() -> str:
-    """Return every option, its default and its meaning as a Markdown table."""
+    """Render all options with defaults and descriptions as a Markdown table."""
     rows = ["| variable | default | meaning |", "| --- | --- | --- |"]
-    # Fields of a base class come first; what every service needs is to come first.
+    # pydantic lists the fields of a base class first; general options should precede them.
     of_assistant = AssistantSettings.model_fields.keys()
     for name, field in sorted(
         Settings.model_fields.items(), key=lambda each: each[0] in of_assistant

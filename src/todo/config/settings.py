@@ -1,4 +1,4 @@
-"""Settings: the environment, read once and validated before anything else runs."""
+"""Settings: environment variables, read once and validated before anything else runs."""
 
 import difflib
 import os
@@ -27,10 +27,10 @@ _DRIVERS = {
 }
 
 _NEAR = 0.75
-"""Minimum similarity at which an unknown name is reported as a misspelled option; 1 means equal."""
+"""Minimum similarity to an option for a suggestion of that option; 1 means equal."""
 
-# Kubernetes injects these for every Service of the namespace. If the name of a Service starts with
-# `todo`, they have the prefix of options, but they are not misspelled options.
+# Kubernetes injects these variables for every Service of the namespace. If a Service's name starts
+# with `todo`, they have the prefix of options, but are not misspelled options.
 _SERVICE_LINK = re.compile(
     r"TODO(_[A-Z0-9]+)*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)"
 )
@@ -46,13 +46,13 @@ def in_container(environ: Mapping[str, str]) -> bool:
 
 
 def data_directory(environ: Mapping[str, str]) -> Path:
-    """Return the folder that holds the embedded database and its secret."""
+    """Return the folder of the embedded database and its secret."""
     home = environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(home) / "todo-backend"
 
 
 class Settings(AssistantSettings, BaseSettings):
-    """Every option of the backend; each is the environment variable `TODO_` + its name."""
+    """Options of the backend; each is the environment variable `TODO_` plus its name."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -256,7 +256,7 @@ class Settings(AssistantSettings, BaseSettings):
         try:
             url = make_url(text)
         except ArgumentError:
-            # SQLAlchemy's own message repeats the address, which may hold a password.
+            # SQLAlchemy's message repeats the URL, which may contain a password.
             msg = "is not a valid database URL"
             raise ValueError(msg) from None
         driver = _DRIVERS.get(url.drivername)
@@ -328,17 +328,17 @@ class Settings(AssistantSettings, BaseSettings):
 
     @property
     def login_service(self) -> str | None:
-        """The issuer of the tokens, if they are verified with its key set."""
+        """Issuer of the tokens, if they are verified with its key set."""
         return self.token_issuer if self.jwks_url or self.jwks_file else None
 
     @property
     def url(self) -> URL:
-        """The database address without what comes from the password file."""
+        """Database URL without the password from the password file."""
         return make_url(self.database_url)
 
 
 def load_settings() -> Settings:
-    """Read and check the environment; fill in the defaults of this place.
+    """Read and validate the environment, with the defaults for a container or a host.
 
     Raises:
         FatalError: A variable is unknown, missing or invalid; the message names it.
