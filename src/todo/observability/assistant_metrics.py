@@ -1,4 +1,4 @@
-"""Metrics of the assistant: turns, tool calls, and the requests to its model server."""
+"""Metrics of the assistant: turns, tool calls, and requests to the model server."""
 
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
@@ -16,7 +16,7 @@ MODEL_FAILURES = (
 REQUEST_OUTCOMES = ("answered", *MODEL_FAILURES, "canceled")
 DEGRADED_REASONS = ("not-configured", *MODEL_FAILURES, "over-budget", "deadline")
 CALL_OUTCOMES = ("done", "planned", "failed")
-# Those of todo.mcp.tools, which nothing imports at the start.
+# The tools of todo.mcp.tools, which is not imported at startup.
 TOOLS = (
     *("overview", "find_tasks", "add_tasks", "update_tasks", "complete_tasks", "reschedule_tasks"),
     *("delete_tasks", "lists_and_tags", "undo", "changes_since", "search", "fetch"),
@@ -86,59 +86,40 @@ class AssistantMetrics(Collector):
         return Histogram(name, help_text, buckets=_BUCKETS_S, registry=self._registry)
 
     def running_turn(self) -> AbstractContextManager[None]:
-        """Count a turn as open for the length of a block."""
+        """Count a turn as running while the block runs."""
         return self._turns_open.track_inprogress()
 
     def asking(self) -> AbstractContextManager[None]:
-        """Count a request to the model server as open for the length of a block."""
+        """Count a request to the model server as open while the block runs."""
         return self._requests_open.track_inprogress()
 
     def queueing(self) -> AbstractContextManager[None]:
-        """Count a request as waiting for its turn at the model server during a block."""
+        """Count a request as queued for the model server while the block runs."""
         return self._requests_queued.track_inprogress()
 
     def observe_turn(self, outcome: str, duration_s: float) -> None:
-        """Count a turn that ended.
-
-        Args:
-            outcome: One of `TURN_OUTCOMES`.
-            duration_s: Seconds it took.
-        """
+        """Record a completed turn: its outcome, one of `TURN_OUTCOMES`, and its duration."""
         self._turns.labels(outcome).inc()
         self._turn_durations.observe(duration_s)
 
     def count_degraded(self, reason: str) -> None:
-        """Count an answer that no model gave although one was needed.
-
-        Args:
-            reason: One of `DEGRADED_REASONS`.
-        """
+        """Count an answer without the model that it needed, by one of `DEGRADED_REASONS`."""
         self._degraded.labels(reason).inc()
 
     def count_call(self, tool: str, outcome: str) -> None:
-        """Count a call of a tool.
+        """Count a tool call by its outcome, one of `CALL_OUTCOMES`.
 
-        Args:
-            tool: One of `TOOLS`; a model may invent others.
-            outcome: One of `CALL_OUTCOMES`; `planned` is a change that waits for the user.
+        `planned` is a change that waits for the user. The tool must be one of `TOOLS`, because a
+        model may invent names.
         """
         self._calls.labels(tool, outcome).inc()
 
     def count_request(self, outcome: str) -> None:
-        """Count a request to the model server.
-
-        Args:
-            outcome: One of `REQUEST_OUTCOMES`.
-        """
+        """Count a request to the model server by its outcome, one of `REQUEST_OUTCOMES`."""
         self._requests.labels(outcome).inc()
 
     def observe_request(self, duration_s: float, first_token_s: float | None) -> None:
-        """Count how long the model server took.
-
-        Args:
-            duration_s: Seconds to the end of the answer, or to the failure.
-            first_token_s: Seconds to the first token, if there was one.
-        """
+        """Record the duration of a model request, and the time until its first token, if any."""
         self._durations.observe(duration_s)
         if first_token_s is not None:
             self._first_tokens.observe(first_token_s)
@@ -149,5 +130,5 @@ class AssistantMetrics(Collector):
         self._tokens.labels("output").inc(output)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield what this class counts."""
+        """Yield the assistant's metrics."""
         return self._registry.collect()

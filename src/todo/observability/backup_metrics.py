@@ -1,8 +1,8 @@
-"""Metrics of backups, drills and updates, which their programs leave in the database.
+"""Metrics of backups, restore drills and updates, whose programs store outcomes in the database.
 
-Their last outcomes are settings of their role: `todo.backup`, `todo.drill`, each also with
-`_failure`, and `todo.update`. WAL is what the slot `todo_wal` says. A database without them, as a
-managed one, has no such metrics.
+The last outcomes are settings of the programs' role: `todo.backup` and `todo.drill`, each also with
+the suffix `_failure`, and `todo.update`. WAL metrics come from the slot `todo_wal`. A database
+without them, such as a managed one, has no such metrics.
 """
 
 import contextlib
@@ -52,14 +52,13 @@ class BackupState:
 
     Attributes:
         succeeded_at: Unix time of the last successful backup; None before the first.
-        size: Size in bytes.
-        duration_s: Duration.
+        size: Size of that backup in bytes.
         failed_at: Unix time of the last failed backup; None if none failed.
         receiving: Whether the WAL receiver is connected; None without a slot.
-        lag: Bytes of WAL that the receiver has not confirmed; None if some are lost.
+        lag: Bytes of WAL that the receiver has not confirmed; None if WAL was lost.
         drilled_at: Unix time of the last successful drill; None before the first.
-        rpo_s: Age of the oldest change that was missing, at the start of the drill's restore.
-        rto_s: Time until the restored server was verified.
+        rpo_s: Age in seconds of the oldest missing change, when the drill began.
+        rto_s: Seconds until the restored server was verified.
         drill_failed_at: Unix time of the last failed drill; None if none failed.
     """
 
@@ -76,11 +75,7 @@ class BackupState:
 
 
 class BackupMetrics(Collector):
-    """Metrics of the last known backup state.
-
-    Args:
-        database: Database with the state.
-    """
+    """Collector of the last known state of backups and updates."""
 
     def __init__(self, database: "Database") -> None:
         self._database = database
@@ -105,7 +100,7 @@ class BackupMetrics(Collector):
             self.update = parse_update(update)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what is known; nothing where no backups and no updates are made."""
+        """Yield the known state; nothing without backups and updates."""
         state = self.state
         if state.succeeded_at is not None:
             yield GaugeMetricFamily(
@@ -177,7 +172,7 @@ def parse_state(
     receiving: bool | None,
     lag: int | None,
 ) -> BackupState:
-    """The state from the row that the database returns, without an outcome that is malformed."""
+    """Parse a row of the database; malformed outcomes count as missing."""
     success, failure, drill = _parse(succeeded), _parse(failed), _parse(drilled)
     return BackupState(
         succeeded_at=_time(success),

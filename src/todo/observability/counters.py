@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, disable_created_metrics
 
-# Times of creation would be one more series for each counter and histogram.
+# Creation times would add a series to each counter and histogram.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
@@ -14,13 +14,8 @@ def make_counter(
 ) -> Counter:
     """Return a counter whose series all exist from the start.
 
-    Otherwise an alert would miss the first event: a rate needs a value before it.
-
-    Args:
-        registry: Exports the counter.
-        name: Name of the counter without `_total`.
-        help_text: Help text of the metric.
-        labels: Name of each label and its possible values.
+    Otherwise an alert would miss the first event, because a rate needs a previous value. `name` has
+    no suffix `_total`; `labels` are the possible values of each label.
     """
     counter = Counter(name, help_text, list(labels), registry=registry)
     for values in itertools.product(*labels.values()):

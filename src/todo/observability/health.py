@@ -1,4 +1,4 @@
-"""Health: whether the process is alive, has started and is ready, the same for all endpoints."""
+"""Health of the process, the same for all endpoints: alive, started, ready."""
 
 import asyncio
 import time
@@ -12,9 +12,9 @@ from todo.core.errors import (
 )
 from todo.db.database import Database
 
-# Below the probe's own time-out of one second, so that the probe hears the reason.
+# Less than the probe's timeout of one second, so that the probe receives the reason.
 _CHECK_TIMEOUT_S = 0.8
-# A public endpoint must not let its callers query the database at will.
+# Limits the database queries that callers of a public endpoint can cause.
 _CACHE_S = 0.5
 
 CHECKS = ("livez", "readyz", "startupz")
@@ -31,9 +31,9 @@ class Health:
         self._schema_was_right = False
         self.listening = False
         self.stopping = False
-        # Other instances take the new connections.
+        # Whether other instances accept the new connections.
         self.holding = False
-        # Result of `/readyz` while the database is available, set by the self-test of an instance.
+        # Result of `/readyz` while the database is available; set by the instance's self-test.
         self.self_test_problem: ProblemError | None = None
 
     @property
@@ -42,9 +42,9 @@ class Health:
         return self.stopping or self.holding
 
     async def find_problem(self, check: str) -> ProblemError | None:
-        """Answer one of `livez`, `readyz`, `startupz`: None means well."""
+        """Return the problem that a check of `CHECKS` finds, or None."""
         if check == "livez":
-            # This line runs, so the event loop runs.
+            # If this line runs, the event loop runs.
             return None
         if check == "readyz":
             return await self._find_database_problem() or self.self_test_problem
@@ -61,7 +61,7 @@ class Health:
             if fresh and (self._result or self._database.breaker.state == "closed"):
                 return self._result
             self._check = asyncio.create_task(self._query())
-        # Never canceled: canceling a query that hangs waits for the database as well.
+        # Never canceled, because canceling a hung query waits for the database as well.
         done, _pending = await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)
         if not done:
             return DatabaseUnavailableError("The database did not respond in time.")
@@ -78,7 +78,7 @@ class Health:
     async def _ask(self) -> ProblemError | None:
         pool = self._database.pool
         if pool.checkedout() >= pool.size() and self._database.breaker.state == "closed":
-            # Every connection is at work: busy is not broken, and asking would queue.
+            # All connections are in use: the database is busy, not broken, and a query would wait.
             return None
         try:
             version = await self._database.fetch_schema_version()
@@ -90,6 +90,6 @@ class Health:
         return SchemaMismatchError(version.mismatch)
 
     async def close(self) -> None:
-        """Wait for a check that is still under way, briefly."""
+        """Wait briefly for a check in progress."""
         if self._check is not None:
             await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)

@@ -19,13 +19,13 @@ ACCESS_LOGGER = "todo.access"
 request_id_var: ContextVar[str] = ContextVar("request_id", default="")
 
 _SECRETS = [
-    # A JSON Web Token, wherever it appears. A part of one matches as well: were the dots required,
-    # a long text without them would be scanned again from each `eyJ`.
+    # A JSON Web Token, or a part of one: if the dots were required, a long text without dots would
+    # be scanned again from each `eyJ`.
     (re.compile(r"eyJ[\w-]++(?:\.[\w-]*+){0,2}"), "[redacted]"),
-    # The secret of an API token; its id is not secret.
+    # The secret of an API token; its ID is not secret.
     (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), r"\1[redacted]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), r"\1 [redacted]"),
-    # The password of an address.
+    # The password in a URL.
     (re.compile(r"(\w://[^\s/:@]*):[^\s@/]+@"), r"\1:[redacted]@"),
     (
         re.compile(
@@ -34,21 +34,21 @@ _SECRETS = [
         r"\1\2[redacted]",
     ),
 ]
-# What Python itself puts into a record; everything else came as `extra`.
+# Attributes that Python sets on every record; all others come from `extra`.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
 def redact(text: str) -> str:
-    """Redact text that looks like a token or a password."""
+    """Redact everything that looks like a token or a password."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
 
 
 class EventFormatter(OrjsonFormatter):
-    """One line of JSON: timestamp, level, logger, message, what it belongs to, then extra fields.
+    """Formats an event as one line of JSON: timestamp, level, logger, message, IDs, extra fields.
 
-    Every request writes a line, so its price counts (docs/adr/0031-keep-python-json-logger.md).
+    Every request writes a line, so its cost matters (docs/adr/0031-keep-python-json-logger.md).
     """
 
     def __init__(self) -> None:
@@ -59,8 +59,8 @@ class EventFormatter(OrjsonFormatter):
     def add_fields(
         self, log_data: dict[str, Any], record: logging.LogRecord, message_dict: dict[str, Any]
     ) -> None:
-        """Add the fields in reading order, redacted."""
-        # The middleware chooses every value of an access event, and none can contain a secret.
+        """Add the fields in reading order, with secrets redacted."""
+        # The middleware sets all values of an access event, none of which contains a secret.
         clean = _same if record.name == ACCESS_LOGGER else _clean
         log_data["timestamp"] = self._timestamp(record.created)
         log_data["level"] = record.levelname
@@ -71,7 +71,7 @@ class EventFormatter(OrjsonFormatter):
         if trace := trace_var.get():
             log_data["trace_id"] = trace.trace_id
             log_data["span_id"] = trace.span_id
-        # A traceback, which is clean already.
+        # A traceback, which is already redacted.
         log_data.update(message_dict)
         for key, value in record.__dict__.items():
             if key not in _OWN:
@@ -82,11 +82,11 @@ class EventFormatter(OrjsonFormatter):
         try:
             return super().jsonify_log_record(log_data)
         except TypeError:
-            # orjson refuses half a surrogate pair and numbers beyond 64 bits.
+            # orjson rejects unpaired surrogates and integers beyond 64 bits.
             return json.dumps(log_data, default=str)
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - the signature of logging
-        """Render a traceback, redacted."""
+        """Render a traceback with secrets redacted."""
         return redact("".join(traceback.format_exception(*ei)).rstrip())
 
     def _timestamp(self, created: float) -> str:
@@ -98,7 +98,7 @@ class EventFormatter(OrjsonFormatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes each event at once: a line never waits in a buffer, and costs one system call."""
+    """Writes each event immediately, without a buffer and with one system call."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -115,12 +115,11 @@ class LineHandler(logging.Handler):
 
 
 def set_up_logging(level: str) -> None:
-    """Send every logger of the process through the one formatter.
+    """Send the events of all loggers to standard output as JSON.
 
-    Args:
-        level: Least severity of this program's events; libraries are heard from WARNING up.
+    `level` is the minimum severity of this program's events; libraries log from WARNING on.
     """
-    # No log line contains source location, thread, process and task, so they are not collected.
+    # Not part of any log line.
     logging._srcfile = None  # noqa: SLF001 - as Python's manual says
     logging.logThreads = False
     logging.logProcesses = False
@@ -132,7 +131,7 @@ def set_up_logging(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("todo").setLevel(level)
-    # It warns about each invalid header of a caller, with its text.
+    # Its warnings contain callers' invalid headers.
     logging.getLogger("opentelemetry.trace").setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
 

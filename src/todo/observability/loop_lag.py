@@ -1,7 +1,7 @@
 """Event loop lag, measured by a task that sleeps and compares the clock.
 
-Everything that blocks the loop (a long computation, a blocking call, a machine without CPU time)
-delays all requests alike, and the duration of a request does not show the cause.
+Everything that blocks the loop (a long computation, a blocking call, a lack of processor time)
+delays all requests, and the durations of requests do not show the cause.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _INTERVAL_S = 0.5
 _WARNING_S = 0.25
-# A loop that stays behind is one event, not two a second.
+# A loop that stays behind is one event, not two per second.
 _QUIET_S = 10.0
 
 _log = logging.getLogger("todo.looplag")
@@ -22,12 +22,12 @@ async def watch_loop(
     interval_s: float = _INTERVAL_S,
     warning_s: float = _WARNING_S,
 ) -> None:
-    """Measure the lag of the running loop until cancelled.
+    """Measure the lag of the running loop until canceled.
 
     Args:
-        observe: Told each lag, in seconds.
-        interval_s: Time between two looks.
-        warning_s: Lag from which on it is logged.
+        observe: Receives each lag in seconds.
+        interval_s: Seconds between two measurements.
+        warning_s: Lag in seconds from which a warning is logged.
     """
     loop = asyncio.get_running_loop()
     quiet_until = 0.0

@@ -1,6 +1,6 @@
-"""Prometheus metrics: requests, database, journal, limits, streams, assistant, event loop, build.
+"""Prometheus metrics of requests, database, journal, limits, streams, assistant and event loop.
 
-docs/monitoring/README.md explains every metric; a test compares.
+docs/monitoring/README.md explains every metric, which a test verifies.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ _LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Metrics:
-    """One registry for the process."""
+    """Metrics of the process, in one registry."""
 
     def __init__(self, database: "Database") -> None:
         self.registry = registry = CollectorRegistry()
@@ -80,7 +80,7 @@ class Metrics:
             buckets=_REQUEST_BUCKETS_S,
             registry=registry,
         )
-        # To find both by their labels takes longer than to count.
+        # Looking up both by their labels takes longer than counting.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._database = _DatabaseCollector(database)
         registry.register(self._database)
@@ -128,13 +128,10 @@ class Metrics:
             collector(registry=registry)
 
     def observe(self, method: str, route: str, status: int, duration_s: float) -> None:
-        """Count one request.
+        """Count a request.
 
-        Args:
-            method: HTTP method; unknown methods share one label, because callers can invent any.
-            route: Template of the route, never the path.
-            status: Status of the response, shown as its class.
-            duration_s: Duration in seconds.
+        `route` is the template of the path, never the path itself. Unknown methods share one label,
+        because callers can invent any. Status codes are grouped by class.
         """
         key = (method if method in _METHODS else "other", route, status // 100)
         series = self._series.get(key)
@@ -146,89 +143,70 @@ class Metrics:
         series[1].observe(duration_s)
 
     def observe_loop_lag(self, lag_s: float) -> None:
-        """Count how late the event loop was to wake a task."""
+        """Record the lag of the event loop in seconds."""
         self._loop_lag.observe(lag_s)
 
     def count_journal(self, operation: str, entries: int = 1) -> None:
-        """Count committed entries of the journal.
-
-        Args:
-            operation: One of `OPERATIONS`.
-            entries: Number of entries.
-        """
+        """Count committed journal entries by their operation, one of `OPERATIONS`."""
         self._journal.labels(operation).inc(entries)
 
     def count_limited(self, limit: Literal["address", "token", "writes"]) -> None:
-        """Count a request that was refused with 429, by the limit that it met."""
+        """Count a request that was rejected with 429, by the limit that it exceeded."""
         self._limited.labels(limit).inc()
 
     def count_over_quota(self) -> None:
-        """Count a write that was refused because its account would hold too much."""
+        """Count a write that was rejected because its account would exceed its storage quota."""
         self._over_quota.inc()
 
     def count_plan(self, outcome: str) -> None:
-        """Count what became of a plan.
-
-        Args:
-            outcome: One of `PLAN_OUTCOMES`.
-        """
+        """Count a plan by its outcome, one of `PLAN_OUTCOMES`."""
         self._plans.labels(outcome).inc()
 
     def count_replay(self) -> None:
-        """Count a write that was answered with the stored answer of its Idempotency-Key."""
+        """Count a write that received the stored response of its Idempotency-Key."""
         self._replays.inc()
 
     def count_retry(self) -> None:
-        """Count a transaction that is repeated: a serialization failure or a deadlock."""
+        """Count a transaction that is retried after a serialization failure or a deadlock."""
         self._retries.inc()
 
     def streaming(
         self, kind: Literal["events", "websocket", "assistant"]
     ) -> AbstractContextManager[None]:
-        """Count a stream as open for the length of a block."""
+        """Count a stream as open while the block runs."""
         return self._streams.labels(kind).track_inprogress()
 
     def watch_breaker(self, name: str, breaker: "AsyncBreaker") -> None:
-        """Export the state of a breaker other than the database's.
-
-        Args:
-            name: Name of the guarded service.
-            breaker: The breaker.
-        """
+        """Export the state of the circuit breaker of a dependency other than the database."""
         self._database.breakers[name] = breaker
 
     @cached_property
     def assistant(self) -> AssistantMetrics:
-        """The metrics of the assistant, exported from their first use on."""
+        """Metrics of the assistant, exported from their first use on."""
         metrics = AssistantMetrics()
         self.registry.register(metrics)
         return metrics
 
     def export_assistant(self) -> None:
-        """Export the metrics of the assistant as zeros: a rate needs the first value."""
+        """Export the assistant's metrics as zeros, because a rate needs a previous value."""
         _ = self.assistant
 
     def render(self, *, ready: bool, accepting: bool = True) -> bytes:
-        """Return the text exposition.
-
-        Args:
-            ready: Whether the service can answer now.
-            accepting: Whether it takes new connections now.
-        """
+        """Render all metrics in the Prometheus text format."""
         self._ready.set(ready)
         self._accepting.set(accepting)
         return generate_latest(self.registry)
 
 
 class _DatabaseCollector(Collector):
-    """Reads the schema, the pool and the breakers when the metrics are scraped."""
+    """Reads the state of the schema, the pool and the breakers at each scrape."""
 
     def __init__(self, database: "Database") -> None:
         self._database = database
         self.breakers: dict[str, AsyncBreaker] = {"database": database.breaker}
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the state of the database's connections."""
+        """Yield the state of the schema, the pool and the breakers."""
         schema = self._database.schema_version
         if schema is not None:
             yield InfoMetricFamily(

@@ -1,6 +1,6 @@
-"""W3C Trace Context: the trace that a request belongs to, for its log lines and its span.
+"""W3C Trace Context: the trace of a request, for its log lines and its span.
 
-OpenTelemetry's propagator reads the headers. FastAPI imports it at start in any case.
+OpenTelemetry's propagator reads the headers; FastAPI imports it at startup anyway.
 """
 
 import os
@@ -14,7 +14,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import Scope
 
 SCOPE_KEY = "todo.trace"
-"""Key of an ASGI scope under which a middleware stores the trace that it started."""
+"""Key of the ASGI scope: the trace that a middleware has started."""
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _NO_PARENT = Context()
@@ -22,12 +22,7 @@ _NO_PARENT = Context()
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """This request's place in a trace.
-
-    Attributes:
-        trace_id: ID of the trace, 32 hexadecimal digits.
-        span_id: ID of this request's span, 16 hexadecimal digits.
-    """
+    """Position of a request in a trace: IDs with 32 and 16 hexadecimal digits."""
 
     trace_id: str
     span_id: str
@@ -39,14 +34,14 @@ class Trace:
 
 
 trace_var: ContextVar[Trace | None] = ContextVar("trace", default=None)
-"""The trace of the request that is served now."""
+"""Trace of the current request."""
 
 
 def begin_trace(scope: Scope) -> Trace:
-    """Start this request's part of its trace and keep it in `trace_var`.
+    """Return the trace of a request and store it in `trace_var`.
 
-    Args:
-        scope: The request's; a trace under `SCOPE_KEY` is used as it is.
+    The trace under `SCOPE_KEY` is used; without one, the caller's trace is continued or a new one
+    begins.
     """
     trace: Trace | None = scope.get(SCOPE_KEY)
     if trace is None:
@@ -62,12 +57,12 @@ def begin_trace(scope: Scope) -> Trace:
 
 
 def extract_parent(headers: Iterable[tuple[bytes, bytes]]) -> Context:
-    """Return a context with the caller's span; an empty one without a valid `traceparent`."""
+    """Return a context with the caller's span, or an empty one without a valid `traceparent`."""
     fields: dict[str, list[str]] = {}
     for name, value in headers:
         if name in (b"traceparent", b"tracestate"):
             fields.setdefault(name.decode(), []).append(value.decode("latin-1"))
-    # Of several, the propagator would take the first.
+    # The propagator would use the first of several.
     if len(fields.get("traceparent", ())) != 1:
         return _NO_PARENT
     return _PROPAGATOR.extract(fields, _NO_PARENT)

@@ -1,8 +1,8 @@
-"""OpenTelemetry tracing: one span for each request, exported by OTLP over HTTP.
+"""OpenTelemetry tracing: one span per request, exported by OTLP over HTTP.
 
-It is imported and used only if OpenTelemetry's own variables name a destination for spans. FastAPI
-could trace as well, but its spans contain the path and the query, and these may have text of a
-task. Here, as in the log, a span has only the template of the path.
+OpenTelemetry's SDK is imported and used only if its variables name a destination for spans. FastAPI
+could trace as well, but its spans contain path and query, which may include text of tasks. Here, as
+in the log, a span contains only the template of the path.
 """
 
 import threading
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _SERVICE_NAME = "todo-backend"
-# A receiver that hangs must not hold up the end of the process.
+# A receiver that hangs must not delay the end of the process.
 _CLOSING_S = 2.0
 _QUIET_PATHS = {"/livez", "/readyz", "/startupz", "/health"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Telemetry:
-    """Tracer and exporter of spans."""
+    """Provider of tracers, whose spans are exported."""
 
     def __init__(self, provider: "TracerProvider") -> None:
         self.provider = provider
@@ -41,10 +41,10 @@ class Telemetry:
 
 
 def open_telemetry(environ: Mapping[str, str]) -> Telemetry | None:
-    """Begin to collect spans where the environment says where they go.
+    """Set up tracing if the environment names a destination for spans.
 
     Raises:
-        FatalError: It does, and OpenTelemetry's SDK is not installed or refuses a variable.
+        FatalError: OpenTelemetry's SDK is not installed, or rejects a variable.
     """
     wanted = next((name for name in _ENDPOINTS if environ.get(name)), None)
     off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
@@ -74,7 +74,7 @@ def open_telemetry(environ: Mapping[str, str]) -> Telemetry | None:
 
 
 class Spans:
-    """Wraps the application: each request is a span that continues its caller's trace."""
+    """Middleware that records each request as a span of its caller's trace."""
 
     def __init__(self, app: ASGIApp, *, telemetry: Telemetry) -> None:
         self._app = app
@@ -93,7 +93,7 @@ class Spans:
             attributes={"http.request.method": method, "url.scheme": scope["scheme"]},
         )
         scope[SCOPE_KEY] = Trace.of(span.get_span_context())
-        # The server sends this status if the application sends none.
+        # The server sends this status code if the application sends none.
         status = 500
 
         async def note(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Metrics of the last update, whose outcome `build.py update` leaves in the database."""
+"""Metrics of the last update, whose outcome `build.py update` stores in the database."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class UpdateState:
 
 
 def parse_update(value: str | None) -> UpdateState | None:
-    """Return the state from the setting; None without one, and where it is malformed."""
+    """Parse the outcome from the setting; return None if it is missing or malformed."""
     try:
         found = orjson.loads(value or "")
         at = datetime.fromisoformat(found["at"]).timestamp()
@@ -37,7 +37,7 @@ def parse_update(value: str | None) -> UpdateState | None:
 
 
 def collect_update(state: UpdateState | None) -> Iterator[Metric]:
-    """Yield what is known; nothing where no update was made."""
+    """Yield the outcome of the last update; nothing without an update."""
     if state is None:
         return
     yield GaugeMetricFamily(
