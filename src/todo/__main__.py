@@ -8,17 +8,17 @@ from types import FrameType
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:
-    # Nothing is open yet that would need closing.
+    # Nothing that needs closing is open yet.
     os._exit(0)
 
 
-# Process 1 of a container ignores a signal that it has no handler for: without this, a stop
-# during the imports would wait until the manager's timeout. The server installs its own.
+# Process 1 of a container ignores signals without a handler: a stop during the imports would wait
+# for the manager's timeout. The server installs its own handlers.
 signal.signal(signal.SIGTERM, _leave)
 signal.signal(signal.SIGINT, _leave)
 
-# Nothing that the imports make is garbage; looking for some takes a tenth of the start.
-# The server enables collection when it serves.
+# Imports create no garbage, and collection takes a tenth of the startup time. The server enables it
+# when it serves requests.
 gc.disable()
 
 from todo.server.run import main  # noqa: E402

@@ -1,8 +1,9 @@
-"""`python -m todo.admin`: the commands of operators, run by hand or from a unit.
+"""`python -m todo.admin`: operator commands, run by hand or from a unit.
 
-Three switches before the command are for the program that runs it in a container from outside:
-`--as PROGRAM` is how its user calls it, `--plan` only checks the command line and prints the files
-that it names, `--descriptors` passes these files (`todo.core.files`).
+Three options before the command are for a program that runs the command in a container:
+`--as PROGRAM` is the command line by which users call that program, for help and errors;
+`--plan` only checks the command line and prints the files that it names; `--descriptors` passes
+these files (`todo.core.files`).
 """
 
 import argparse
@@ -40,26 +41,26 @@ _PROGRAM = "todo.admin"
 
 class _Parser(argparse.ArgumentParser):
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> object:
-        # argparse makes an empty list of the value in `--output=--`.
+        # argparse turns the value of `--output=--` into an empty list.
         if action.option_strings and arg_strings == ["--"]:
             raise argparse.ArgumentError(action, "expected one argument")
         return super()._get_values(action, arg_strings)
 
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
-        # Help. argparse's own leaves what cannot be written to the interpreter's last flush.
+        # For help: argparse leaves unwritten output to the interpreter's last flush.
         if file in {None, sys.stdout}:
             write_output(message)
         else:
             write_error(message)
 
     def error(self, message: str) -> NoReturn:
-        """Report wrong usage in one line."""
+        """Raise FatalError with the usage error in one line."""
         raise FatalError(ExitCode.USAGE, f"{_in_plain_words(message)} — see: {self.prog} --help")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    # The only output of a command on failure is one line.
+    # The only output of a failed command is one line.
     logging.getLogger("todo").addHandler(logging.NullHandler())
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = words[1] if words[:1] == ["--as"] and len(words) > 1 else None
@@ -77,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (BrokenPipeError, ReaderLeftError):
         code = 128 + signal.SIGPIPE
     except KeyboardInterrupt:
-        # The program around it was interrupted, and reports it.
+        # The calling program was interrupted as well, and reports it.
         interrupted = FatalError(ExitCode.INTERNAL, "interrupted")
         code = 128 + signal.SIGINT if program else report_error(shown, interrupted)
     except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
@@ -228,7 +229,7 @@ _PLAIN = (
 
 
 def _plan(options: argparse.Namespace) -> dict[str, str | None]:
-    """Return the files that a command line names, `-` among them."""
+    """Return the files that a command line names, including `-`."""
     return {"input": options.input, "output": options.output}
 
 
@@ -341,9 +342,9 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Become a program that only waits for SIGTERM: a fraction of this one's memory."""
+    """Replace the process by one that only waits for SIGTERM, in a fraction of the memory."""
     ends = [signal.SIGTERM, signal.SIGINT]
-    # Blocked, they wait for `sigwait`; process 1 would ignore them otherwise.
+    # Blocked, they stay pending for `sigwait`; otherwise process 1 would ignore them.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     program = f"import signal; signal.sigwait({[int(end) for end in ends]})"
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", program])  # noqa: S606 - no shell
@@ -369,7 +370,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     run = run_check(
         load_settings(),
-        # Standard output is for the heads only, where they go there.
+        # Standard output may be reserved for the heads.
         _say_aside if options.output == STDIO else _say,
         owner=options.owner,
         heads=options.input,

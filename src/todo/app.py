@@ -1,4 +1,4 @@
-"""The public application: it only wires routers, middleware and services."""
+"""The public application: connects routers, middleware and services."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -73,14 +73,14 @@ _CHECKS = {
 
 
 class Application(FastAPI):
-    """FastAPI, with a typed state, and more in its OpenAPI document than it finds by itself."""
+    """FastAPI with a typed state and a completed OpenAPI document."""
 
     state: AppState  # type: ignore[assignment]
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
         if self.openapi_schema is None:
-            # Imported on first use: a start does not need it.
+            # Imported on first use, because startup does not need it.
             from todo.api.openapi import complete  # noqa: PLC0415
 
             self.openapi_schema = complete(super().openapi())
@@ -88,12 +88,7 @@ class Application(FastAPI):
 
 
 def create_app(settings: Settings, tokens: TokenVerifier) -> Application:
-    """Build the application.
-
-    Args:
-        settings: The environment.
-        tokens: Verifies bearer tokens.
-    """
+    """Build the public application from its settings and the verifier of bearer tokens."""
     database = Database(settings, checks_schema=True)
     health = Health(database)
     metrics = Metrics(database)
@@ -117,12 +112,12 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> Application:
         # FastAPI's pages load their scripts from a CDN; todo.api.swagger_ui serves its own.
         docs_url=None,
         redoc_url=None,
-        # Spans are made by todo.observability.tracing, metrics and logs by modules of these names.
+        # `todo.observability` has its own spans, metrics and logs.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         redirect_slashes=False,
-        # Names of endpoints are what generated clients call their functions.
+        # Generated clients name their functions after the endpoints.
         generate_unique_id_function=lambda route: route.name,
-        # Keeps the model among the schemas; todo.api.openapi says which status comes where.
+        # Includes the model in the schemas; todo.api.openapi assigns it to status codes.
         responses={"4XX": {"model": Problem}},
     )
     feed, last_use = ChangeFeed(database), LastUse(database)
@@ -142,7 +137,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> Application:
         turns=ProcessTurns(),
     )
     add_exception_handlers(app)
-    # First: the router tries its routes in order, and health checks are the most frequent requests.
+    # First, because routes are tried in order and health checks are the most frequent requests.
     for path in ("/livez", "/readyz", "/startupz", "/health"):
         _add_check(app, health, path)
     app.include_router(tasks_router)
@@ -175,7 +170,7 @@ def create_app(settings: Settings, tokens: TokenVerifier) -> Application:
 
 
 def _add_mcp(app: FastAPI, settings: Settings) -> None:
-    # Nothing of it for the start: it is for services that agents use.
+    # Imported on first use, because only agents need it.
     def open_endpoint() -> ASGIApp:
         from todo.mcp.application import open_endpoint  # noqa: PLC0415
 
@@ -211,7 +206,7 @@ def _limit(
 
 
 def _add_check(app: FastAPI, health: Health, path: str) -> None:
-    # `/health` is what existing front ends ask: whether the service can answer.
+    # Existing front ends request `/health` to learn whether the service can respond.
     check = path.removeprefix("/").replace("health", "readyz")
 
     @app.get(

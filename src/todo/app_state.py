@@ -1,4 +1,4 @@
-"""State of the application: the services of the process, which endpoints and the server share."""
+"""State of the application: services of the process, shared by endpoints and the server."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,19 +27,7 @@ class AppState:
     """State of the application in `app.state`.
 
     Attributes:
-        settings: Settings from the environment.
-        database: The database.
-        health: The health of the process.
-        metrics: Metrics of the process.
-        feed: Notifies the followers of a journal.
-        streams: Open event streams.
-        live: Open WebSockets.
-        reminders: Delivers reminders.
-        last_use: Records the last use of tokens.
-        authenticator: Identifies callers.
-        storage_quota: Storage limits of an account.
         token_limit: Rate limit of a token; None for no limit.
-        turns: Running turns of the assistant.
         assistant: Assistant, created on first use; None until then.
     """
 
@@ -60,6 +48,6 @@ class AppState:
 
 
 def get_state(connection: "HTTPConnection") -> AppState:
-    """Return the state of the application that a request or a WebSocket came to."""
+    """Return the state of the application that serves a request or a WebSocket."""
     state: AppState = connection.scope["app"].state
     return state

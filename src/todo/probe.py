@@ -1,14 +1,14 @@
-"""Health probe: one request to the server's probe socket, then exit 0 or 1.
+"""Health probe: sends one request to the server's probe socket, then exits with 0 or 1.
 
-Run as `python3 -I -S probe.py livez [SOCKET]`. It imports no package and no module that is not
-already built in: `_socket` is what `socket` wraps, and leaving the wrapper (with its `selectors`
-and `enum`) out halves the CPU that a probe costs every few seconds for ever.
+Run as `python3 -I -S probe.py livez [SOCKET]`. It imports only built-in modules: `_socket` instead
+of its wrapper `socket`, which imports `selectors` and `enum`. This halves the processor time of a
+probe, which runs every few seconds.
 
-A slow server is not a hanging one, and neither a busy machine nor many requests must turn slowness
-into a restart (ADR 44 and 52). The server's event loop counts in a file beside the socket. A
-blocked loop is a hang: after a second if the server is idle, after ten seconds of processor time if
-it works, and after a minute if it waits for a processor or for its disk. A loop that turns and is
-too busy to answer is alive. A server that has not opened its socket yet is starting, and alive.
+A slow server is not a hung one, and neither a busy machine nor many requests may turn slowness into
+a restart (ADR 44 and 52). The server's event loop increments a counter in a file beside the socket.
+A blocked loop is a hang: after a second if the server is idle, after ten seconds of processor time
+if it works, and after a minute if it waits for a processor or for its disk. A loop that runs but is
+too busy to respond is alive. A server that has not opened its socket yet is starting, and alive.
 """
 
 import _socket
@@ -17,45 +17,45 @@ from posix import listdir
 from time import monotonic
 
 IDLE_TIMEOUT_S = 1.0
-"""Idle time of the server after which a blocked loop is a hang."""
+"""Idle time in seconds after which a server with a blocked loop hangs."""
 BUSY_TIMEOUT_S = 10.0
-"""Processor time of the server after which a blocked loop is a hang.
+"""Processor time in seconds after which a server with a blocked loop hangs.
 
-It is also the timeout for a response of a loop that runs. A slow machine has less of it per second.
+It is also the timeout for a response if the loop runs. Slow machines use it up more slowly.
 """
 STUCK_TIMEOUT_S = 60.0
-"""Time after which a blocked loop is a hang in any case."""
+"""Time in seconds after which a server with a blocked loop hangs in any case."""
 MAX_IDLE_S = 5.0
-"""Idle time after which a missing answer is a failure although the loop turns."""
+"""Idle time in seconds after which a missing response is a failure, even if the loop runs."""
 START_TIMEOUT_S = 900.0
-"""Age of the server after which a missing socket is a failure."""
+"""Age of the server in seconds after which a missing socket is a failure."""
 DEFAULT_SOCKET = "/tmp/probe.sock"  # noqa: S108 - the container's own tmpfs
 COUNTER_SUFFIX = ".loop"
-"""Suffix of the file beside the socket in which the event loop counts."""
+"""Suffix of the file beside the socket that contains the event loop's counter."""
 CHECKS = ("livez", "readyz", "startupz")
 _MAX_ANSWER = 4096
 _TICK_S = 0.1
-# Running or ready to run, and waiting for a disk, in the third field of /proc/PID/stat.
+# In the third field of /proc/PID/stat: running or ready to run, and waiting for a disk.
 _BUSY_STATES = (b"R", b"D")
-# A `struct ucred`: process, user and group of the peer, 32 bits each.
+# A `struct ucred`: IDs of the peer's process, user and group, 32 bits each.
 _UCRED_BYTES, _PID_BYTES = 12, 4
-# What the probe's container runs.
+# Process ID of the server in its container.
 _SERVER_PID = 1
-# Of /proc/PID/stat, behind the name: the state, processor time as user and as system, and the start
-# since boot, all three in hundredths of a second.
+# Fields of /proc/PID/stat after the name: state, user and system processor time, and start time
+# since boot. The three times are in hundredths of a second.
 _STATE, _USER, _SYSTEM, _START, _HZ = 0, 11, 12, 19, 100
 
 
 class BusyError(OSError):
-    """The server does not answer in time, and its event loop turns."""
+    """The server does not respond in time, but its event loop runs."""
 
 
 def ask(check: str, path: str) -> bytes:
-    """Return the whole response to one request.
+    """Send a request and return the whole response.
 
     Raises:
-        BusyError: The server is too busy to answer.
-        OSError: The server does not listen, or does not answer (see the module).
+        BusyError: The server is too busy to respond.
+        OSError: The server does not listen, or hangs.
     """
     client = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
@@ -86,7 +86,7 @@ def _receive(client: _socket.socket, counter: str) -> bytes:
 
 
 class _Watch:
-    """Looks at a server that has not answered yet, once in a tick."""
+    """Observes a server that has not responded yet, once per tick."""
 
     def __init__(self, pid: int, counter: str) -> None:
         self._pid = pid
@@ -95,15 +95,15 @@ class _Watch:
         self._started = self._moved_at = monotonic()
         self._worked_s = _read_worked_s(pid)
         self._has_moved = False
-        # Ticks, not time: a probe that the machine holds back must not blame the server.
+        # Ticks, not time: the server must not be blamed for delays of the probe.
         self._idle_ticks = self._still_ticks = 0
 
     def look(self) -> None:
-        """Return if there is reason to wait on.
+        """Return if the response may still arrive.
 
         Raises:
-            BusyError: The server is too busy to answer.
-            TimeoutError: It hangs.
+            BusyError: The server is too busy to respond.
+            TimeoutError: The server hangs.
         """
         now = monotonic()
         is_idle = not _is_busy(self._pid)
@@ -126,9 +126,9 @@ class _Watch:
 
 
 def _is_busy(pid: int) -> bool:
-    """Return whether a thread of a process runs, or waits for a processor or a disk.
+    """Return whether any thread of a process runs, or waits for a processor or a disk.
 
-    Any thread: the one that serves may wait for the interpreter's lock, which another one has.
+    The serving thread may wait for the interpreter's lock, which another thread holds.
     """
     try:
         threads = listdir(f"/proc/{pid}/task")
@@ -146,7 +146,7 @@ def _is_thread_busy(path: str) -> bool:
 
 
 def _read_worked_s(pid: int) -> float:
-    """Return the processor time that a process has used; 0 when it has ended."""
+    """Return the processor time of a process in seconds; 0 if it has ended."""
     try:
         fields = _read(f"/proc/{pid}/stat")
     except OSError:
@@ -155,15 +155,15 @@ def _read_worked_s(pid: int) -> float:
 
 
 def _is_starting() -> bool:
-    """Return whether the server is younger than a start may take."""
+    """Return whether the server is younger than the maximum startup time."""
     uptime_s = float(_read("/proc/uptime")[0])
     return uptime_s - int(_read(f"/proc/{_SERVER_PID}/stat")[_START]) / _HZ < START_TIMEOUT_S
 
 
 def _read(path: str) -> list[bytes]:
-    """Return the fields of a file in /proc, behind the name of a process where there is one."""
+    """Return the fields of a file in /proc, without a leading process name."""
     with open(path, "rb") as file:  # noqa: PTH123 - pathlib is not built in
-        # The name is in parentheses, and may contain some.
+        # The name is in parentheses, and may contain parentheses.
         return file.read().rpartition(b")")[2].split()
 
 
@@ -177,7 +177,7 @@ def _read_file(path: str) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Probe once; print one line; return 0 when all is well."""
+    """Probe once and print one line; return 0 if the server is healthy."""
     if not 1 <= len(arguments) <= 2 or arguments[0] not in CHECKS:  # noqa: PLR2004
         sys.stdout.write("usage: probe.py livez|readyz|startupz [SOCKET]\n")
         return 1
