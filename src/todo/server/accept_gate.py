@@ -16,7 +16,7 @@ _log = logging.getLogger("todo.server")
 
 
 class AcceptGate:
-    """Accepts connections while this instance is ready, or while no sibling is.
+    """Gate that accepts connections while this instance is ready, or while no sibling is.
 
     The kernel gives a connection to any accepting instance, even to one that can only answer 503.
     If no instance is ready, all of them accept, so that clients receive the reason.

@@ -27,7 +27,7 @@ class InvalidChunkError(Exception):
 
 
 class ChunkedBodyChecker:
-    """Checks the lines of one chunked body as they arrive; h11 checks where each chunk ends."""
+    """Incremental check of the lines of one chunked body; h11 checks where each chunk ends."""
 
     def __init__(self) -> None:
         self._line = b""

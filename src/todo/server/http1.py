@@ -84,7 +84,6 @@ class Connection(asyncio.Protocol):
         base_scope: Part of the ASGI scope that all requests share.
         waits_for_account: Whether the request waits for other requests of its account.
         eof: Whether the client has finished sending.
-        task: Task that serves the current request.
     """
 
     def __init__(self, app: ASGIApp, owner: ConnectionOwner) -> None:

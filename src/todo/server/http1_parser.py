@@ -1,8 +1,7 @@
 """HTTP/1.1 parser of the fast path, and renderer of response heads: pure functions.
 
-The fast path accepts requests that nearly every client sends and that parse in only one way. All
-others (another version, an upgrade, a chunked body, a rare or repeated field, unusual whitespace,
-invalid HTTP) are left to `todo.server.http1_strict_parser`.
+The fast path accepts only common requests that parse unambiguously. `http1_strict_parser` handles
+all others: another version, an upgrade, a chunked body, a rare or repeated field, invalid HTTP.
 """
 
 import re
@@ -118,12 +117,7 @@ def _is_host(host: bytes) -> bool:
 
 
 class ResponseHead(NamedTuple):
-    """Rendered head of a response.
-
-    Attributes:
-        content_length: Length of the body according to the head, or None for a chunked body.
-        closes: Whether the head has `Connection: close`.
-    """
+    """Rendered head of a response; `content_length` is None for a chunked body."""
 
     data: bytes
     content_length: int | None

@@ -42,13 +42,7 @@ _TOKEN = re.compile(TOKEN)
 
 
 class Refusal(NamedTuple):
-    """Response to a request that does not reach the application.
-
-    Attributes:
-        detail: Description for people.
-        method: Method of the request; a response to HEAD has no body.
-        headers: Headers that the status code requires.
-    """
+    """Response to a request that does not reach the application; without a body for HEAD."""
 
     status: int
     detail: str
@@ -97,7 +91,7 @@ class StrictParser:
         return bytes(self._buffer)
 
     def _refuse_start(self) -> "Refusal | None":
-        """Refuse bytes that cannot start a request, such as a TLS handshake, immediately."""
+        """Refuse data that cannot become a request, such as a TLS handshake, without waiting."""
         buffer, start = self._buffer, self._start
         if self._searched <= start + 1 and len(buffer) > start and not _TOKEN.match(buffer, start):
             return None if buffer == b"\r" else _INVALID_LINE

@@ -54,7 +54,7 @@ CONFIG = _make_config()
 
 
 def render_request(request: Request) -> bytes:
-    """Render the head of a request so that it parses in only one way."""
+    """Render the head of a request so that it parses unambiguously."""
     own = _OWN_FIELDS[request.served_by]
     lines = [b"%b:%b\r\n" % field for field in request.headers if field[0] not in own]
     if request.served_by is ServedBy.HYPERCORN_WEBSOCKET:
@@ -66,9 +66,7 @@ def render_request(request: Request) -> bytes:
 class HypercornCycle:
     """Request-response cycle or WebSocket that Hypercorn serves.
 
-    Attributes:
-        request_complete: Whether the request is complete, judged without parsing chunks.
-        unread_bytes: Number of received bytes that Hypercorn has not read.
+    `request_complete` is judged without parsing chunks.
     """
 
     def __init__(

@@ -49,10 +49,9 @@ _log = logging.getLogger("todo.listener")
 
 
 class Listener:
-    """Serves one application on its listening sockets.
+    """Listener for one application: accepts, limits and drains its connections.
 
     Args:
-        app: The ASGI application.
         sockets: Bound sockets; `start` makes them listen.
         keep_alive_s: Idle time in seconds after which a connection is closed.
         max_connections: Maximum number of open connections. At the limit, the longest idle one is
@@ -142,10 +141,8 @@ class Listener:
     def _end_stalled(self, began: float, unreceived: dict[Connection, tuple[int, float]]) -> None:
         """Abandon requests and responses that make no progress.
 
-        Args:
-            began: Start of the drain, as a time of `time.monotonic()`.
-            unreceived: Number of bytes not received by each client, and the time of its last
-                change.
+        `unreceived` contains the number of bytes that each client has not received, and the time of
+        its last change. Times are those of `time.monotonic()`.
         """
         now = time.monotonic()
         for connection in list(self._connections):

@@ -1,8 +1,7 @@
 """Read pacing: one of Hypercorn's connections is read in each event loop iteration.
 
 Hypercorn handles all received bytes within one iteration, and some bytes are expensive: empty
-frames, one-byte chunks. If every connection were read in each iteration, a hundred of them would
-delay all others a hundred times as long.
+frames, one-byte chunks. Otherwise a hundred connections would delay all others a hundredfold.
 """
 
 import asyncio

@@ -19,13 +19,7 @@ _DISCONNECT: Message = {"type": "http.disconnect"}
 
 
 class RequestResponseCycle:
-    """One request and its response.
-
-    Attributes:
-        response_started: Whether part of the response has been written.
-        unread_bytes: Number of body bytes that the application has not read.
-        trailing_data: Always empty, because `feed` returns the bytes after the body.
-    """
+    """One request and its response; `feed` returns later bytes, so `trailing_data` is empty."""
 
     __slots__ = (
         "_app",
@@ -114,9 +108,8 @@ class RequestResponseCycle:
     def feed_eof(self) -> None:
         """Note that the client has finished sending.
 
-        It still receives its response, unless that is a stream: most clients that end a stream
-        close the connection, which looks the same. Responses marked with ENDS_WITH_CLIENT end as
-        well.
+        It still receives its response, except streams and responses with ENDS_WITH_CLIENT: most
+        clients that end a stream close the connection, which looks the same.
         """
         self._eof = True
         head = self._head

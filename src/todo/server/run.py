@@ -50,7 +50,7 @@ _SQLITE_MIGRATION_S = 10
 # Time before the deadline that is reserved for closing the pool and the loop.
 _CLOSING_S = 0.5
 
-# For the pool, the journal's watcher, files, key sets, metrics and the probe.
+# Descriptors for the pool, the journal's watcher, files, key sets, metrics and the probe.
 _RESERVED_FILES = 256
 
 _log = logging.getLogger("todo.server")
@@ -154,10 +154,9 @@ def _open_gate(app: Application, public: Listener, settings: Settings) -> Accept
 
 
 def _find_max_connections() -> int:
-    """Return the maximum number of public connections that leaves file descriptors for the rest.
+    """Return the number of public connections that leaves file descriptors for everything else.
 
-    Without a free descriptor the health probe would fail, and the service manager would kill the
-    service because of its clients' load.
+    Without a free descriptor the health probe would fail, and the service would be restarted.
     """
     limit, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limit == resource.RLIM_INFINITY:

@@ -35,7 +35,7 @@ class Siblings:
             fcntl.flock(self._own, fcntl.LOCK_EX | fcntl.LOCK_NB if ready else fcntl.LOCK_UN)
 
     def is_another_ready(self) -> bool:
-        """Return whether a sibling is ready; a hung one is, until its health check ends it."""
+        """Return whether a sibling is ready; a hung one counts until its health check ends it."""
         return any(map(_is_locked, self._find_others()))
 
     def _find_others(self) -> list[Path]:

@@ -38,8 +38,7 @@ def open_listeners(settings: Settings, environ: MutableMapping[str, str]) -> Lis
     The variables of socket activation are removed, so that child processes do not use them.
 
     Raises:
-        FatalError: An address is in use, or an inherited descriptor is not a listening socket or
-            has an unknown name.
+        FatalError: An address is in use, or an inherited descriptor is invalid.
     """
     listeners = Listeners()
     try:
@@ -90,8 +89,7 @@ def inherited_descriptors(environ: Mapping[str, str], pid: int) -> range:
 def find_names(environ: Mapping[str, str], count: int) -> list[str]:
     """Return the purpose of each inherited descriptor, or "" if the name is generic.
 
-    Without a name, the address of the socket determines the purpose. In older installations both
-    addresses may be named "public".
+    The address decides if the name is missing, or if an older unit names both sockets "public".
 
     Raises:
         FatalError: A name is unknown, or the numbers of names and descriptors differ.
