@@ -43,8 +43,7 @@ def find_body_limit(path: str) -> int:
 def refuse_many_values(body: object) -> None:
     """Reject parsed JSON with more values than any schema accepts.
 
-    Otherwise each unknown key or wrong item would become a separate error: 94,000 in a body of 1
-    MiB.
+    Otherwise each unknown key or wrong item would be an error: 94,000 in a body of 1 MiB.
 
     Raises:
         ValidationFailedError: An object has too many keys, or the body has too many values.

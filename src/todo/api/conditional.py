@@ -8,7 +8,7 @@ from fastapi import Request
 from todo.core.errors import MalformedRequestError, VersionMismatchError
 
 MAX_TAGS = 16
-"""Maximum number of entity tags in `If-Match`; a list of all versions would equal `*`."""
+"""Maximum number of entity tags in `If-Match`; a list of all versions would act like `*`."""
 
 IF_MATCH: dict[str, Any] = {"parameters": [{"$ref": "#/components/parameters/If-Match"}]}
 """`openapi_extra` of routes whose endpoint calls `read_if_match`."""

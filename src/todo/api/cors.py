@@ -39,8 +39,7 @@ class Cors:
         fields = [
             _VARY,
             (b"access-control-allow-origin", origin),
-            # Front ends that send cookies to their own server require this; cookies are ignored
-            # here.
+            # Required by front ends that send cookies to their own server; ignored here.
             (b"access-control-allow-credentials", b"true"),
         ]
         if scope["method"] != "OPTIONS" or not wanted:

@@ -87,7 +87,6 @@ class Repeatable:
     """A write that is executed only once, even if it is sent several times.
 
     Attributes:
-        key: Idempotency-Key of the request.
         fingerprint: Digest of the request's identity, such as method, URL and body.
         former: Fingerprint as computed by version 0.1.0, or None.
     """

@@ -54,16 +54,11 @@ _log = logging.getLogger("todo.edge")
 
 
 class RequestMiddleware:
-    """Outermost layer around the public application.
+    """Middleware around the whole public application.
 
     Args:
-        app: The application.
-        metrics: Counters for all requests.
-        proxies: Proxies whose forwarded headers are trusted.
-        health: Health of the process, which may be stopping.
         deadline_s: Seconds until the response must have started.
         address_limit: Rate limit by address; health checks are exempt.
-        cors: Policy for requests from browsers.
         identify: Authenticates the caller before the rest of a body is read.
     """
 
@@ -226,7 +221,7 @@ class RequestMiddleware:
 
 
 class _Response:
-    """Adds the common headers to a response, records its status and ends the deadline."""
+    """Response that gets the common headers, and whose start ends the deadline."""
 
     def __init__(self, send: Send, scope: Scope, health: Health) -> None:
         self._send = send

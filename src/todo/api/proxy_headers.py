@@ -35,7 +35,6 @@ class Client:
 
     Attributes:
         address: Address of the client, or of the nearest known hop if the client is unknown.
-        scheme: `http` or `https`.
         is_proxied: Whether the peer is a trusted proxy.
         doubtful: Content of a header that does not identify the client, otherwise None.
     """
@@ -49,9 +48,7 @@ class Client:
 class TrustedProxies:
     """Trusted reverse proxies, and the one forwarded header that they write.
 
-    Args:
-        names: Networks in CIDR form, addresses, or `unix`.
-        header: Name of the trusted header.
+    `names` are networks in CIDR form, addresses, or `unix`.
     """
 
     def __init__(self, names: Iterable[str], header: ForwardedHeader = "x-forwarded-for") -> None:

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 from todo.core.exit import ExitCode, FatalError
 
-# Maximum number of buckets; beyond it the least recently used one is dropped, and is then full.
+# Maximum number of buckets; the least recently used one is dropped, which refills it.
 MAX_KEYS = 10_000
 
 
@@ -68,9 +68,9 @@ _TRIES = 100
 class SharedBuckets:
     """Token buckets that several processes of one machine share in a memory-mapped file.
 
-    A key has eight slots; if all are in use, the least recently used bucket is dropped. The lock is
-    only waited for briefly, because its holder may be stopped. Without the lock, two processes may
-    take the same permit at the same moment.
+    A key has eight slots; if all are in use, the least recently used bucket is dropped. A process
+    waits only briefly for the lock, because its holder may be stopped. Without the lock, two
+    processes may take the same permit at the same moment.
 
     Args:
         file: Path of the file, the same in all processes; it is created if missing.
@@ -141,7 +141,7 @@ def open_buckets(instance_file: Path | None, name: str) -> Buckets:
 
 
 class _FileLock:
-    """Lock between processes on a file, which is not waited for longer than about a millisecond."""
+    """Lock between processes on a file; acquiring it gives up after about a millisecond."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

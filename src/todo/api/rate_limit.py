@@ -32,8 +32,6 @@ class RateLimit:
         window_s: Length of the window in seconds.
         ipv6_prefix: Prefix length in bits for a limit by address (see `find_address_key`).
         refused: Called for every rejection.
-        clock: Monotonic clock in seconds.
-        buckets: Storage of the buckets; by default in this process.
     """
 
     def __init__(
@@ -90,8 +88,7 @@ class RateLimit:
     def charge(self, key: str, permits: float, *, owe: bool = False) -> None:
         """Charge permits for a request that was already accepted.
 
-        With `owe`, the bucket may go into debt by up to one window; otherwise missing permits are
-        waived.
+        With `owe`, the bucket may go into debt by one window; otherwise missing permits are waived.
         """
         least = -self._most if owe else 0.0
         with self._buckets.lock:

@@ -31,8 +31,7 @@ BODY_ARRIVED = "todo.body_arrived"
 CALLER = "todo.caller"
 """Key of the ASGI scope: the caller, if identified before the body was read."""
 
-# Discarded before a 413: closing the connection while the client still sends would reset it, and
-# the response would be lost.
+# Discarded before a 413, which would be lost if the connection closed while the client sends.
 _DISCARD_BYTES = 16 * 1024 * 1024
 _BODY_TIMEOUT_S = 30
 _FRAMING = {b"content-length", b"transfer-encoding"}
@@ -83,7 +82,7 @@ class BodyBudget:
             del self._by_caller[caller]
 
     def note_progress(self, caller: str, body: "RequestBody") -> None:
-        """Make a body that has received bytes the last of its user to be evicted."""
+        """Move a body that has received bytes to the end of its user's eviction order."""
         bodies = self._incomplete[caller]
         bodies.pop(body, None)
         bodies[body] = None

@@ -37,7 +37,7 @@ class StoredResponse:
 
 
 def declare_headers(*names: str) -> dict[str, Any]:
-    """Return a `responses` entry with headers named by their keys in `components.headers`."""
+    """Return a `responses` entry that declares headers of `components.headers`."""
     return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 

@@ -102,7 +102,7 @@ async def execute_write(
 
 
 def check_conditions(request: Request, caller: Caller, *, changes_existing: bool) -> None:
-    """Reject conditions that do not apply, and changes without a condition the token requires."""
+    """Reject conditions that do not apply, and changes that lack a required condition."""
     if "if-none-match" in request.headers:
         raise MalformedRequestError(
             "If-None-Match applies to reads only. Send If-Match with a change."
