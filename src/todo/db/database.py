@@ -193,7 +193,7 @@ class Database:
             _log.info("the database is available again")
 
     async def fetch_schema_version(self) -> SchemaVersion:
-        """Fetch the schema's revision and, if it is later than this program's, its oldest program.
+        """Fetch the schema's revision and, if it is later than expected, its oldest program.
 
         Raises:
             UnavailableError: As for `reading`.
@@ -206,7 +206,7 @@ class Database:
         return version
 
     async def _check_schema(self) -> None:
-        """Check the schema before use, because a write could succeed with a changed meaning."""
+        """Check the schema before use: a write could succeed although columns have changed."""
         version = await self.fetch_schema_version()
         if not version.supports():
             raise SchemaMismatchError(version.mismatch)

@@ -1,7 +1,6 @@
 """Documents: JSON texts of tasks, lists and shares, rendered by the database.
 
-Reads need no conversion, and all readers get the same text: callers, the journal, stored responses,
-exports.
+Reads need no conversion, and callers, journal, stored responses and exports get the same text.
 """
 
 from collections.abc import Callable, Sequence
@@ -153,7 +152,7 @@ def parse_list(document: bytes | str) -> TaskList:
 
 
 def parse_visible_list(document: bytes | str) -> VisibleTaskList:
-    """Parse the document of a list as a caller sees it."""
+    """Parse the document of a list with the caller's access."""
     task_list: VisibleTaskList = orjson.loads(document)
     return task_list
 

@@ -57,8 +57,7 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
 
     Args:
         settings: Settings of the database.
-        progress: Receives a line if another process holds the lock, and one if the backend's role
-            also migrates.
+        progress: Receives a line if another process migrates, and one if the backend's role does.
         contracts: Whether to run all contracts, which break earlier programs.
 
     Returns:
@@ -66,8 +65,7 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
 
     Raises:
         DatabaseUnreachableError: The connection failed or was lost; nothing has changed.
-        FatalError: The database needs a newer program or the contract step, or the role lacks
-            privileges.
+        FatalError: A newer program, the contract step or a privilege is needed.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)

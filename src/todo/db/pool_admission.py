@@ -36,12 +36,7 @@ class PoolGate:
     """Fixed number of slots for tasks, acquired in FIFO order.
 
     SQLAlchemy's queue for asyncio puts a task that was woken too late at the end again. Under load,
-    some tasks would wait for many later ones.
-
-    Args:
-        places: Number of slots.
-        max_waiting: Maximum number of waiting tasks; more would only time out.
-        timeout_s: Maximum wait in seconds.
+    some tasks would wait for many later ones. Excess tasks are rejected immediately.
     """
 
     def __init__(self, places: int, *, max_waiting: int, timeout_s: float) -> None:

@@ -32,10 +32,7 @@ class Session(ABC):
     A transaction begins with its first statement, and has no effect without `commit`.
 
     Args:
-        engine: Engine of the connection.
-        driver: Connection of the driver.
-        transaction: Whether statements share one transaction; otherwise each is committed
-            separately.
+        transaction: Whether statements share one transaction instead of being committed separately.
         timeout_s: Seconds after which an unresponsive server is disconnected.
         admission: Slots of accounts that the connection uses; None without accounting.
     """
@@ -136,8 +133,7 @@ class Session(ABC):
 class PostgresSession(Session):
     """Session on psycopg.
 
-    Pipeline mode would save round trips, which are cheap on a Unix socket, for twice the processor
-    time.
+    Pipeline mode would save cheap round trips on a Unix socket, but double the processor time.
 
     The server's statement timeout has no effect if the server hangs. Canceling the task would make
     psycopg request the cancellation from the same server, for seconds. Shutting down the socket
@@ -215,7 +211,7 @@ def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - S
 
 
 async def checkout(engine: Engine) -> PoolProxiedConnection:
-    """Take a connection of an engine from `create_async_engine`; see its `driver_connection`.
+    """Take a connection from the engine's pool; its `driver_connection` is the driver's own.
 
     Raises:
         ConnectionError: The server closes new connections immediately.

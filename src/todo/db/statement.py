@@ -71,8 +71,7 @@ class Statement:
         assert isinstance(statement, ClauseElement)  # noqa: S101 - narrows the type
         numbered = dialect.name != SQLITE
         if numbered:
-            # In the server's syntax: psycopg would parse the names of a long statement for each
-            # run.
+            # In the server's syntax, because psycopg would parse named parameters on each run.
             dialect = type(dialect)(paramstyle="numeric_dollar")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - likewise

@@ -50,7 +50,7 @@ MESSAGE_ROW_BYTES = 1024
 """Bytes counted per conversation or message in addition to its text, to limit their number."""
 
 NO_DUE = "9999-12-31T00:00:00.000000+00:00"
-"""Sort key of tasks without a due time, after all others; all times have equally many digits."""
+"""Sort key of tasks without a due time: after all others, and with the same number of digits."""
 
 metadata = MetaData(
     naming_convention={
@@ -140,7 +140,7 @@ task = Table(
     CheckConstraint("length(description) <= 10000", name="description_length"),
     CheckConstraint("priority BETWEEN 0 AND 3", name="priority"),
     CheckConstraint("due_date IS NULL OR due_at IS NULL", name="one_due"),
-    # For each sort order of a page, and for each filter.
+    # One index per sort order and per filter of a page.
     Index(None, "owner", "id"),
     Index(None, "owner", "updated_at", "id"),
     Index(None, "owner", "due_key", "id"),
@@ -274,8 +274,8 @@ api_token = Table(
     Index(None, "list_id"),
 )
 
-# Time up to which issued JSON Web Tokens of a user are rejected. It outlives the account, which
-# such a token could otherwise create again.
+# JSON Web Tokens of a user issued up to this time are rejected. The cutoff outlives the account,
+# which such a token could otherwise create again.
 token_cutoff = Table(
     "token_cutoff",
     metadata,

@@ -1,1 +1,1 @@
-"""Alembic's scripts; run by `todo.db.migrate`, never imported while serving."""
+"""Alembic scripts, run by `todo.db.migrate` and never imported while serving."""
