@@ -1,1 +1,1 @@
-"""Authentication with bearer tokens, and what a caller may see and change."""
+"""Authentication with bearer tokens, and the visibility of tasks and lists."""

@@ -56,7 +56,7 @@ def make_secret() -> str:
 
 
 def digest(secret: str) -> bytes:
-    """Return the digest of a secret, which is stored."""
+    """Return the digest of a secret, as it is stored."""
     return hashlib.sha256(secret.encode()).digest()
 
 

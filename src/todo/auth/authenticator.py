@@ -20,7 +20,7 @@ _FIELDS = {b"x-agent": "agent", b"x-model": "model", b"x-run-id": "run_id"}
 
 
 class Authenticator:
-    """Verifies JSON Web Tokens and API tokens."""
+    """Authentication by JSON Web Tokens and API tokens."""
 
     def __init__(self, tokens: TokenVerifier, api_tokens: ApiTokens, cutoffs: Cutoffs) -> None:
         self._tokens = tokens
@@ -32,8 +32,7 @@ class Authenticator:
 
         Raises:
             UnauthorizedError: The token is missing or invalid.
-            MalformedRequestError: The request has two tokens, or an invalid agent, model or run
-                header.
+            MalformedRequestError: Two tokens, or an invalid agent, model or run header.
             UnavailableError: The key set or the database is unavailable.
         """
         credentials = None

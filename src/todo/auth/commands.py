@@ -52,8 +52,7 @@ async def create_token(
     """Create an API token that is valid for a number of days, and return it.
 
     Raises:
-        FatalError: The owner or the name is invalid, the owner has too many tokens, or the database
-            is unavailable.
+        FatalError: The owner or name is invalid, a limit is exceeded, or the database unavailable.
     """
     if not is_subject(owner):
         message = f"--subject: must be 1 to {MAX_SUBJECT_LENGTH} printable characters"

@@ -131,9 +131,7 @@ async def find_cutoff(session: Session, user: str) -> datetime | None:
 
 
 async def check_stored(session: Session, caller: Caller) -> None:
-    """Check a token like `Cutoffs.check`, but with the stored cutoff.
-
-    For effects that outlive the token, because the cache may be `MAX_AGE_S` old.
+    """Check a token like `Cutoffs.check`, but uncached, for effects that outlive the token.
 
     Raises:
         UnauthorizedError: The token is revoked.

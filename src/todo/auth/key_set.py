@@ -37,12 +37,7 @@ Fetch = Callable[[], Awaitable[tuple[bytes, float]]]
 
 
 class Key(NamedTuple):
-    """Public key that is bound to one algorithm.
-
-    Attributes:
-        id: Key ID (`kid`), or None.
-        numbers: Public parameters, which identify the key.
-    """
+    """Public key for one algorithm; `numbers` are the public parameters that identify it."""
 
     id: str | None
     algorithm: str
@@ -89,7 +84,7 @@ class KeySet:
 
     @property
     def current(self) -> Keys | None:
-        """The last fetched keys; if they are stale, a fetch starts."""
+        """Most recently fetched keys; if they are stale, a fetch starts."""
         if self._keys is not None and self._clock() >= self._fresh_until:
             self._start_loading()
         return self._keys

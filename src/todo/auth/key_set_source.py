@@ -50,7 +50,7 @@ def open_key_set(settings: Settings) -> KeySet | None:
 
 
 async def fetch_file(path: Path) -> tuple[bytes, float]:
-    """Read a key set; it is read again after a short time, in case the file was replaced."""
+    """Read a key set; it is fresh only briefly, so that a replaced file takes effect."""
     return _read(path), _FILE_FRESH_S
 
 

@@ -20,7 +20,7 @@ _log = logging.getLogger("todo.auth")
 
 
 class LastUse:
-    """Stores the last use of tokens; one per process."""
+    """Background writer for the last use of tokens; one per process."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

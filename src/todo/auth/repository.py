@@ -83,7 +83,6 @@ class ApiToken:
     Attributes:
         id: ID, which is also part of the token's text.
         list_id: The only list that the token can access; None for all.
-        agent: Name of the program that uses the token, for the journal.
         writes_per_hour: Maximum number of changes per hour; None for no limit.
         expires_at: Time of expiry; None for never.
         last_used_at: Time of the last request, to the minute; None for never.

@@ -19,7 +19,7 @@ _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ApiRoute(APIRoute):
-    """Authenticates the caller before the body is parsed, and limits the body before validation.
+    """Route that authenticates the caller before parsing the body, and limits it before validation.
 
     Validating a body costs a hundred times more than receiving it, so unauthorized requests and
     objects with thousands of keys are rejected before.

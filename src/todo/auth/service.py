@@ -32,7 +32,7 @@ class CreatedToken:
 
 
 class ApiTokenService:
-    """API tokens of the caller, within one write."""
+    """Creation and revocation of the caller's API tokens, within one write."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
@@ -45,8 +45,7 @@ class ApiTokenService:
             UnauthorizedError: The caller's JSON Web Token has just been revoked.
             NotFoundError: The caller's API token has just been revoked.
             ForbiddenError: The caller's token lacks a requested scope.
-            ValidationFailedError: The expiry is in the past, or the list is not visible to the
-                caller.
+            ValidationFailedError: The expiry is past, or the list is not visible to the caller.
             StateConflictError: The user already has `MAX_TOKENS` tokens.
         """
         work = self._work

@@ -47,7 +47,7 @@ class VerifiedToken(NamedTuple):
 
 
 class TokenVerifier:
-    """Issues tokens with the shared secret, and verifies all accepted tokens.
+    """Verifier of all accepted tokens, which also issues tokens with the shared secret.
 
     Each key is bound to one algorithm. A token's header only selects among the keys, so that no
     public key is ever used as a shared secret.

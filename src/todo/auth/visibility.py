@@ -1,7 +1,6 @@
 """Visibility: SQL conditions for the tasks and lists that a caller can see or change.
 
-A caller sees the user's own resources, and those in lists shared with the user. A token restricted
-to one list sees only that list.
+A caller sees the user's resources and shared lists; a token may be restricted to one list.
 """
 
 from typing import Any
