@@ -16,7 +16,6 @@ class Caller:
         token_id: ID of the API token; None for a JSON Web Token.
         list_id: The only list that the token can access; None for all.
         agent: Name of the program, for the journal.
-        model: Name of the program's model, for the journal.
         run_id: ID of the program's run, for the journal and for undo.
         writes_per_hour: Maximum number of writes per hour; None for no limit.
         issued_at: Issue time of the JSON Web Token (Unix time), or None.

@@ -26,7 +26,7 @@ class Outcome(Enum):
 
 
 class BreakerOpenError(Exception):
-    """The call was rejected without being tried; carries the seconds until a retry makes sense."""
+    """The breaker rejected the call; `retry_after_s` is the time until the next probe."""
 
     def __init__(self, retry_after_s: float) -> None:
         super().__init__(f"breaker open for {retry_after_s:.1f} s")
@@ -69,7 +69,7 @@ class AsyncBreaker:
 
     @property
     def state(self) -> str:
-        """`closed`, `open` or `half-open`."""
+        """State of the breaker: `closed`, `open` or `half-open`."""
         return str(self._breaker.current_state)
 
     @property
@@ -134,7 +134,7 @@ class AsyncBreaker:
 
 
 class _Transitions(CircuitBreakerListener):
-    """Counts how often each state is entered."""
+    """Counter of transitions, by the state that is entered."""
 
     def __init__(self, counts: Counter[str]) -> None:
         self._counts = counts

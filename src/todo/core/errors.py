@@ -1,7 +1,6 @@
 """Errors that a caller can receive, each with a code, a status and a remedy.
 
-They are independent of the framework, so services may raise them; `todo.core.problem_document`
-renders them.
+They are independent of the framework, so that services can raise them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -248,10 +247,7 @@ class UnavailableError(ProblemError):
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database cannot be reached, or the circuit breaker is open.
-
-    The message for operators contains the `cause`; the one for callers does not.
-    """
+    """The database cannot be reached, or the breaker is open; only operators see the cause."""
 
     code = "database-unavailable"
     default_detail = "The database cannot be reached; try again later."
@@ -276,7 +272,7 @@ class DatabaseBusyError(UnavailableError):
 
 
 class DatabaseReadOnlyError(UnavailableError):
-    """The database is read-only: a standby, or configured so."""
+    """The database is read-only, for example a standby."""
 
     code = "database-read-only"
     default_detail = (

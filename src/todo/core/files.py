@@ -29,7 +29,7 @@ class ReaderLeftError(Exception):
 
 
 class Files:
-    """Opens input and output files; descriptors named `input` and `output` replace all paths."""
+    """Opener of input and output files; descriptors `input` and `output` replace all paths."""
 
     def __init__(self, descriptors: Mapping[str, int] | None = None) -> None:
         self._descriptors = descriptors or {}

@@ -1,7 +1,6 @@
 """Problem documents (RFC 9457): rendering of errors for callers.
 
-It is independent of the framework, so that both applications (public and management) and the server
-render errors alike.
+It is independent of the framework, because the management application and the server use it too.
 """
 
 import json

@@ -1,7 +1,6 @@
 """Budget of processor time for work whose cost depends on the caller's input.
 
-Only the processor time of the running thread counts, so a budget rejects expensive input, but not a
-slow machine.
+Only the running thread's time counts, so input is rejected for its cost, not for a slow machine.
 """
 
 import contextlib

@@ -132,8 +132,7 @@ def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
 def _find_path(path: Sequence[str | int]) -> Iterator[str]:
     """Yield the steps of the path as the client sent them.
 
-    In this API, objects in arrays are always members of a union; pydantic adds the name of the
-    selected member after the index.
+    Objects in arrays are always members of a union here, whose name pydantic adds after the index.
     """
     for before, step in pairwise((None, *path)):
         if not (isinstance(before, int) and isinstance(step, str)):
@@ -148,13 +147,13 @@ def _find_parameter(path: Sequence[str | int]) -> Iterator[str]:
 
 
 def shorten(step: str) -> str:
-    """Return a name for an error message; only unknown names are long enough to be shortened."""
+    """Return a name for an error message, shortened if it is too long."""
     return step if len(step) <= _SHOWN_LENGTH else f"{step[:_SHOWN_LENGTH]}…"
 
 
 def field_error(
     field: str, message: str, *, place: str = "body", code: str = "invalid"
 ) -> ValidationFailedError:
-    """Return a validation error for one field; the message is a predicate of its name."""
+    """Return a validation error for one field; the message is its predicate ("is required")."""
     error = {"in": place, "field": field, "code": code, "message": message}
     return ValidationFailedError(errors=[error])
