@@ -1,1 +1,1 @@
-"""Options: their parsing, and their reference."""
+"""Options: parsing, validation and reference."""
