@@ -103,15 +103,11 @@ class AssistantMetrics(Collector):
         self._turn_durations.observe(duration_s)
 
     def count_degraded(self, reason: str) -> None:
-        """Count an answer without the model that it needed, by one of `DEGRADED_REASONS`."""
+        """Count an answer given without the model, by its reason, one of `DEGRADED_REASONS`."""
         self._degraded.labels(reason).inc()
 
     def count_call(self, tool: str, outcome: str) -> None:
-        """Count a tool call by its outcome, one of `CALL_OUTCOMES`.
-
-        `planned` is a change that waits for the user. The tool must be one of `TOOLS`, because a
-        model may invent names.
-        """
+        """Count a call of one of `TOOLS` by its outcome; `planned` waits for a confirmation."""
         self._calls.labels(tool, outcome).inc()
 
     def count_request(self, outcome: str) -> None:

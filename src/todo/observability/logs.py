@@ -46,7 +46,7 @@ def redact(text: str) -> str:
 
 
 class EventFormatter(OrjsonFormatter):
-    """Formats an event as one line of JSON: timestamp, level, logger, message, IDs, extra fields.
+    """Formatter of an event as one JSON line: timestamp, level, logger, message, IDs, extra fields.
 
     Every request writes a line, so its cost matters (docs/adr/0031-keep-python-json-logger.md).
     """
@@ -98,7 +98,7 @@ class EventFormatter(OrjsonFormatter):
 
 
 class LineHandler(logging.Handler):
-    """Writes each event immediately, without a buffer and with one system call."""
+    """Handler that writes each event immediately, without a buffer and with one system call."""
 
     def __init__(self, descriptor: int) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ def set_up_logging(level: str) -> None:
 
     `level` is the minimum severity of this program's events; libraries log from WARNING on.
     """
-    # Not part of any log line.
+    # Not part of any log line, so not collected.
     logging._srcfile = None  # noqa: SLF001 - as Python's manual says
     logging.logThreads = False
     logging.logProcesses = False

@@ -199,7 +199,7 @@ class Metrics:
 
 
 class _DatabaseCollector(Collector):
-    """Reads the state of the schema, the pool and the breakers at each scrape."""
+    """Collector of the state of the schema, the pool and the breakers."""
 
     def __init__(self, database: "Database") -> None:
         self._database = database

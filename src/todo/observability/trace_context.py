@@ -40,8 +40,7 @@ trace_var: ContextVar[Trace | None] = ContextVar("trace", default=None)
 def begin_trace(scope: Scope) -> Trace:
     """Return the trace of a request and store it in `trace_var`.
 
-    The trace under `SCOPE_KEY` is used; without one, the caller's trace is continued or a new one
-    begins.
+    A trace under `SCOPE_KEY` is used; otherwise the caller's trace continues or a new one begins.
     """
     trace: Trace | None = scope.get(SCOPE_KEY)
     if trace is None:

@@ -12,13 +12,7 @@ RESULTS = ("updated", "refused", "rolled-back", "failed")
 
 @dataclass(frozen=True, slots=True)
 class UpdateState:
-    """Outcome of the last update.
-
-    Attributes:
-        at: Unix time of the end.
-        result: One of RESULTS.
-        refused: Number of images that are not tried again.
-    """
+    """Last update: Unix time of its end, result (one of RESULTS), number of refused images."""
 
     at: float
     result: str
