@@ -17,8 +17,7 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 signal.signal(signal.SIGTERM, _leave)
 signal.signal(signal.SIGINT, _leave)
 
-# Imports create no garbage, and collection takes a tenth of the startup time. The server enables it
-# when it serves requests.
+# Imports create no garbage, and collection takes a tenth of the startup; the server enables it.
 gc.disable()
 
 from todo.server.run import main  # noqa: E402

@@ -1,9 +1,8 @@
 """`python -m todo.admin`: operator commands, run by hand or from a unit.
 
-Three options before the command are for a program that runs the command in a container:
-`--as PROGRAM` is the command line by which users call that program, for help and errors;
-`--plan` only checks the command line and prints the files that it names; `--descriptors` passes
-these files (`todo.core.files`).
+Three options before the command are for a program that runs it in a container: `--as PROGRAM` is
+the command that its user typed, `--plan` only checks the command line and prints the files that it
+names, and `--descriptors` passes these files (`todo.core.files`).
 """
 
 import argparse
@@ -342,7 +341,7 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Replace the process by one that only waits for SIGTERM, in a fraction of the memory."""
+    """Replace the process by one that only waits for SIGTERM and needs little memory."""
     ends = [signal.SIGTERM, signal.SIGINT]
     # Blocked, they stay pending for `sigwait`; otherwise process 1 would ignore them.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)

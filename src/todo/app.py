@@ -56,7 +56,7 @@ from todo.writes.storage_quota import StorageQuota
 
 
 class HealthStatus(BaseModel):
-    """The service is well. Otherwise the response is an error with status 503."""
+    """The service is healthy. Otherwise the response is an error with status 503."""
 
     status: Literal["ok"] = "ok"
 

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class AppState:
-    """State of the application in `app.state`.
-
-    Attributes:
-        token_limit: Rate limit of a token; None for no limit.
-        assistant: Assistant, created on first use; None until then.
-    """
+    """State of the application in `app.state`; `assistant` is created on first use."""
 
     settings: "Settings"
     database: "Database"

@@ -1,8 +1,7 @@
 """Health probe: sends one request to the server's probe socket, then exits with 0 or 1.
 
-Run as `python3 -I -S probe.py livez [SOCKET]`. It imports only built-in modules: `_socket` instead
-of its wrapper `socket`, which imports `selectors` and `enum`. This halves the processor time of a
-probe, which runs every few seconds.
+Run as `python3 -I -S probe.py livez [SOCKET]`. It imports only built-in modules, such as `_socket`
+instead of its wrapper `socket`, which halves the processor time of this frequent probe.
 
 A slow server is not a hung one, and neither a busy machine nor many requests may turn slowness into
 a restart (ADR 44 and 52). The server's event loop increments a counter in a file beside the socket.
@@ -17,14 +16,14 @@ from posix import listdir
 from time import monotonic
 
 IDLE_TIMEOUT_S = 1.0
-"""Idle time in seconds after which a server with a blocked loop hangs."""
+"""Idle time in seconds after which a server with a blocked loop counts as hung."""
 BUSY_TIMEOUT_S = 10.0
-"""Processor time in seconds after which a server with a blocked loop hangs.
+"""Processor time in seconds after which a server with a blocked loop counts as hung.
 
 It is also the timeout for a response if the loop runs. Slow machines use it up more slowly.
 """
 STUCK_TIMEOUT_S = 60.0
-"""Time in seconds after which a server with a blocked loop hangs in any case."""
+"""Time in seconds after which a server with a blocked loop counts as hung in any case."""
 MAX_IDLE_S = 5.0
 """Idle time in seconds after which a missing response is a failure, even if the loop runs."""
 START_TIMEOUT_S = 900.0
@@ -86,7 +85,7 @@ def _receive(client: _socket.socket, counter: str) -> bytes:
 
 
 class _Watch:
-    """Observes a server that has not responded yet, once per tick."""
+    """Observation of a server that has not responded yet, once per tick."""
 
     def __init__(self, pid: int, counter: str) -> None:
         self._pid = pid
