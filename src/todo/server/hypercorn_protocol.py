@@ -114,7 +114,7 @@ class SingleRequestProtocol(H11Protocol):
             await super().handle(event)
         except InvalidFramesError as error:
             assert isinstance(stream, WSStream)  # noqa: S101 - narrows the type
-            await stream._send_wsproto_event(error.close)  # noqa: SLF001 - as it does itself
+            await stream._send_wsproto_event(error.close)  # noqa: SLF001 - as Hypercorn does
             await self.send(Closed())
 
     async def _check_protocol(self, event: h11.Request) -> None:
@@ -139,4 +139,4 @@ async def _ping(stream: WSStream) -> None:
         while True:
             await asyncio.sleep(_PING_S)
             if stream.state is ASGIWebsocketState.CONNECTED:
-                await stream._send_wsproto_event(Ping())  # noqa: SLF001 - as it does itself
+                await stream._send_wsproto_event(Ping())  # noqa: SLF001 - as Hypercorn does

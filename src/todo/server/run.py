@@ -75,7 +75,7 @@ def main() -> int:
             telemetry.close()
     except FatalError as error:
         return report_fatal(error)
-    except Exception as error:  # noqa: BLE001 - the boundary: whatever it is, one line
+    except Exception as error:  # noqa: BLE001 - the boundary: any failure is one line
         _log.debug("fatal", exc_info=True)
         message = f"internal error, please report it: {type(error).__name__}: {error}"
         return report_fatal(FatalError(ExitCode.INTERNAL, message))

@@ -66,7 +66,7 @@ class _CheckedConnection:
         self._message_size = 0
         self._budget = FrameBudget()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever wsproto has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of wsproto
         return getattr(self._connection, name)
 
     def events(self) -> Generator[Event, None, None]:
