@@ -53,7 +53,7 @@ class Database:
         if not self.is_sqlite:
             # A read is one round trip; `Session` turns autocommit off for a transaction.
             arguments["autocommit"] = True
-            from todo.db.connection import Connection, PooledConnection  # noqa: PLC0415 - PostgreSQL alone
+            from todo.db.connection import Connection, PooledConnection  # noqa: PLC0415 - only for PostgreSQL
 
             kind = PooledConnection if settings.database_pgbouncer else Connection
             arguments["async_creator_fn"] = kind.connect
@@ -292,7 +292,7 @@ def read_password(path: Path) -> str:
 
 def _read_json_as_text(connection: Any, _record: object) -> None:  # noqa: ANN401
     """Return JSON as the server's bytes, because it is only passed on to callers."""
-    from psycopg.adapt import Loader  # noqa: PLC0415 - for PostgreSQL alone
+    from psycopg.adapt import Loader  # noqa: PLC0415 - only for PostgreSQL
 
     class _Bytes(Loader):
         def load(self, data: Any) -> bytes:  # noqa: ANN401 - any buffer

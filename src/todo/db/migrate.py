@@ -214,7 +214,7 @@ def _upgrade(
     if two_roles:
         take_ownership(connection, backend_role)
     if current != target:
-        from alembic import command  # noqa: PLC0415 - half a second, and mostly not needed
+        from alembic import command  # noqa: PLC0415 - slow, and rarely needed
         from alembic.config import Config  # noqa: PLC0415
         from alembic.script import ScriptDirectory  # noqa: PLC0415
 

@@ -43,7 +43,7 @@ class Session(ABC):
     def __init__(
         self,
         engine: Engine,
-        driver: Any,  # noqa: ANN401 - each driver has a type of its own
+        driver: Any,  # noqa: ANN401 - each driver has its own type
         *,
         transaction: bool = False,
         timeout_s: float = 0,
@@ -198,7 +198,7 @@ class SqliteSession(Session):
         await cursor.close()
 
 
-def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported for PostgreSQL alone
+def _shut_down(driver: Any) -> None:  # noqa: ANN401 - psycopg is imported only for PostgreSQL
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(driver.fileno())) as peer:
         peer.shutdown(socket.SHUT_RDWR)
 
