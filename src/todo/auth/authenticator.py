@@ -96,6 +96,6 @@ def open_tokens(settings: Settings, *, create: bool) -> TokenVerifier:
 def _open_key_set(settings: Settings) -> KeySet | None:
     if not settings.jwks_url and settings.jwks_file is None:
         return None
-    from todo.auth.key_set_source import open_key_set  # noqa: PLC0415 - brings h11
+    from todo.auth.key_set_source import open_key_set  # noqa: PLC0415 - imports h11
 
     return open_key_set(settings)

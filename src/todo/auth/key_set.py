@@ -155,7 +155,7 @@ def parse_key_set(text: bytes) -> Keys:
     Raises:
         ValueError: The text is not a key set, or has no usable key.
     """
-    from jwt import PyJWK  # noqa: PLC0415 - brings cryptography: only where keys are used
+    from jwt import PyJWK  # noqa: PLC0415 - imports cryptography: on first use
     from jwt.exceptions import PyJWTError  # noqa: PLC0415
 
     keys = []

@@ -82,7 +82,7 @@ class TokenVerifier:
         Raises:
             ValueError: The subject is empty, too long or not printable, or no secret is configured.
         """
-        import jwt  # noqa: PLC0415 - brings cryptography: not at start
+        import jwt  # noqa: PLC0415 - imports cryptography: on first use
 
         if self._secret is None:
             raise ValueError("no shared secret is configured")
@@ -126,7 +126,7 @@ class TokenVerifier:
         return known.keys is None or (self.keys is not None and known.keys is self.keys.current)
 
     async def _verify_signature(self, token: str) -> VerifiedToken:
-        import jwt  # noqa: PLC0415 - brings cryptography: on first use, not at start
+        import jwt  # noqa: PLC0415 - imports cryptography: on first use
 
         from todo.auth.jws import JWS, JWT  # noqa: PLC0415 - likewise
 
@@ -248,7 +248,7 @@ def _create_secret(path: Path) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(descriptor, "w") as file:  # noqa: PTH123 - opened with its mode above
+        with open(descriptor, "w") as file:  # noqa: PTH123 - takes a descriptor
             file.write(secrets.token_urlsafe(48) + "\n")
         # A link appears complete or not at all, and never replaces another process's secret.
         with contextlib.suppress(FileExistsError):
