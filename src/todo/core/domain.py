@@ -1,7 +1,7 @@
 """Domain types: tasks, lists and shares, with the keys of their JSON documents.
 
 They describe the dicts that `orjson.loads` returns, so a type costs nothing at runtime. All are
-final, so that a key that only one of them has identifies the type.
+final, so that type checkers distinguish them by their keys.
 """
 
 from typing import Literal, Required, TypedDict, final, get_args

@@ -113,7 +113,7 @@ def discard_unwritten() -> None:
         try:
             stream.flush()
         except OSError:
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside its descriptor
+            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - beside a descriptor
                 os.dup2(nowhere.fileno(), stream.fileno())
 
 
@@ -162,7 +162,7 @@ def _end_with(lifeline: int) -> None:
 def _open_output(target: Path) -> Iterator[IO[bytes]]:
     """Open an output file; a regular file appears whole or not at all."""
     if not _is_regular(target):
-        with open(os.open(target, os.O_WRONLY), "wb") as file:  # noqa: PTH123 - opened as it is
+        with open(os.open(target, os.O_WRONLY), "wb") as file:  # noqa: PTH123 - takes a descriptor
             yield file
         return
     # A symlink is kept; its target is replaced.
@@ -170,7 +170,7 @@ def _open_output(target: Path) -> Iterator[IO[bytes]]:
     # mkstemp makes the file private: an export contains the tasks of all users.
     descriptor, draft = tempfile.mkstemp(prefix=".", dir=target.parent)
     try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - as mkstemp opened it
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - takes a descriptor
             yield file
             file.flush()
             os.fsync(file.fileno())

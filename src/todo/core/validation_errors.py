@@ -117,7 +117,7 @@ def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
     return _WORDINGS.get(kind, _GENERAL).format_map(words)
 
 
-def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or a text
+def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or text
     match name:
         case "expected" | "expected_tags":
             # In Python's notation: 'read' or 'write'.
