@@ -1,8 +1,8 @@
-"""Metrics of backups, restore drills and updates, whose programs store outcomes in the database.
+"""Metrics of backups, restore drills and updates, from outcomes in the database.
 
-The last outcomes are settings of the programs' role: `todo.backup` and `todo.drill`, each also with
-the suffix `_failure`, and `todo.update`. WAL metrics come from the slot `todo_wal`. A database
-without them, such as a managed one, has no such metrics.
+The outcomes are settings of a database role: `todo.backup`, `todo.drill` (each also with the suffix
+`_failure`) and `todo.update`. WAL metrics come from the replication slot `todo_wal`. Databases
+without these, such as managed ones, have no such metrics.
 """
 
 import contextlib
@@ -100,7 +100,7 @@ class BackupMetrics(Collector):
             self.update = parse_update(update)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the known state; nothing without backups and updates."""
+        """Yield the metrics of the known state; none without backups and updates."""
         state = self.state
         if state.succeeded_at is not None:
             yield GaugeMetricFamily(

@@ -110,7 +110,7 @@ class LineHandler(logging.Handler):
             line = f"{self.format(record)}\n".encode()
             while line:
                 line = line[os.write(self._descriptor, line) :]
-        except Exception:  # noqa: BLE001 - the contract of logging: no event ends the program
+        except Exception:  # noqa: BLE001 - logging must not end the program
             self.handleError(record)
 
 
@@ -120,7 +120,7 @@ def set_up_logging(level: str) -> None:
     `level` is the minimum severity of this program's events; libraries log from WARNING on.
     """
     # Not part of any log line, so not collected.
-    logging._srcfile = None  # noqa: SLF001 - as Python's manual says
+    logging._srcfile = None  # noqa: SLF001 - documented in the logging manual
     logging.logThreads = False
     logging.logProcesses = False
     logging.logMultiprocessing = False

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 _INTERVAL_S = 0.5
 _WARNING_S = 0.25
-# A loop that stays behind is one event, not two per second.
+# Time between warnings: a persistent lag is one event, not two per second.
 _QUIET_S = 10.0
 
 _log = logging.getLogger("todo.looplag")

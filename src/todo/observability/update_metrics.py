@@ -31,7 +31,7 @@ def parse_update(value: str | None) -> UpdateState | None:
 
 
 def collect_update(state: UpdateState | None) -> Iterator[Metric]:
-    """Yield the outcome of the last update; nothing without an update."""
+    """Yield the metrics of the last update; none without an update."""
     if state is None:
         return
     yield GaugeMetricFamily(
