@@ -1,7 +1,7 @@
 """Read pacing: one of Hypercorn's connections is read in each event loop iteration.
 
 Hypercorn handles all received bytes within one iteration, and some bytes are expensive: empty
-frames, one-byte chunks. Otherwise a hundred connections would delay all others a hundredfold.
+frames, one-byte chunks. Read together, a hundred connections would delay others a hundredfold.
 """
 
 import asyncio

@@ -36,7 +36,7 @@ class _UnsentResponse:
         return self.transport.get_write_buffer_size()
 
     def find_rate(self, now: float, young_s: float) -> float:
-        """Return the client's receive rate in bytes per second, at first at least _YOUNG_RATE."""
+        """Return the client's receive rate in bytes per second; at least _YOUNG_RATE at first."""
         age_s = now - self.since
         received = self.size - self.unsent
         if age_s < young_s:
