@@ -1,4 +1,4 @@
-"""The commands `todo.admin export` and `todo.admin import`."""
+"""Commands `todo.admin export` and `todo.admin import`."""
 
 import argparse
 import asyncio
@@ -20,14 +20,14 @@ _SHOWN_PROGRESS = "\r{} lines"
 _HEAD_BYTES = 512
 _CALENDAR = b"BEGIN:VCALENDAR"
 _FORMAT = re.compile(rb'\s*\{\s*"todo-backend"\s*:')
-"""First line of an export, in any version of the format."""
+"""Pattern of the first line of an export, in any format version."""
 
 
 def run_export(options: argparse.Namespace, files: Files) -> int:
     """Write accounts to a file or to standard output; return the exit code.
 
     Raises:
-        FatalError: The file cannot be written, or the database not read.
+        FatalError: The file is not writable, the database is unavailable, or the owner is unknown.
     """
     settings = load_settings()
     with files.writing(options.output) as file:
@@ -52,10 +52,11 @@ async def _write(settings: Settings, owner: str | None, file: IO[bytes]) -> None
 
 
 def run_import(options: argparse.Namespace, files: Files) -> int:
-    """Import a file and report the result; return the exit code.
+    """Import a file, print a report and return the exit code.
 
     Raises:
-        FatalError: The file cannot be read, or the database not written; nothing was taken.
+        FatalError: The file is unreadable or not an export, or the database is unavailable.
+            Nothing has been imported.
     """
     if options.format == "ical" and not options.owner:
         raise FatalError(
@@ -98,11 +99,7 @@ async def _take(settings: Settings, options: argparse.Namespace, file: IO[bytes]
 
 
 def _require_export(name: str, file: IO[bytes]) -> None:
-    """Refuse a file that is something else, rather than each of its lines.
-
-    Raises:
-        FatalError: No line of it names the format.
-    """
+    """Raise FatalError if no line names the format, instead of reporting every line."""
     shown = "standard input" if name == STDIO else name
     if file.read(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf \r\n\t").upper().startswith(_CALENDAR):
         message = f"{shown} is a calendar file; --format ical --owner USER imports it"

@@ -1,4 +1,4 @@
-"""Import of conversations and their messages: what an import stores beside tasks and lists."""
+"""Import of conversations and their messages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -45,9 +45,9 @@ Skip = Callable[[int, str], None]
 
 
 class ConversationImporter:
-    """The conversations of one import.
+    """Importer of the conversations and messages in one export file.
 
-    One that was continued since is the same as before: what counts is who began it, and when.
+    A stored conversation with a later `updated_at` counts as the same conversation.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class ConversationImporter:
 
         Args:
             session: An open unit of work.
-            compare: Reports a line whose ID already exists.
-            take: Counts an imported line by its kind.
-            skip: Reports a line that cannot be imported.
+            compare: Callback for a line whose ID already exists.
+            take: Callback that counts an imported record by its kind.
+            skip: Callback for a line that cannot be imported.
         """
         self._session = session
         self._compare = compare
@@ -69,7 +69,7 @@ class ConversationImporter:
         self._pending: list[tuple[int, dict[str, Any]]] = []
 
     async def take(self, number: int, record: ConversationRecord | MessageRecord) -> None:
-        """Import a line; messages are stored some at a time."""
+        """Import one record; messages are stored in batches."""
         document: dict[str, Any] = record.to_json_dict()
         if isinstance(record, ConversationRecord):
             await self._take_conversation(number, document)
@@ -82,7 +82,7 @@ class ConversationImporter:
             await self.store_pending()
 
     async def store_pending(self) -> None:
-        """Store the messages that were taken since."""
+        """Store the messages of the current batch."""
         pending, self._pending = self._pending, []
         if not pending:
             return

@@ -1,9 +1,8 @@
 """Export of accounts with all their data, as one JSON object per line.
 
-The first line names the format. Then, for each account in the order of their names: the account,
-its lists, the shares of these, its tasks, its conversations, the messages of these; each in the
-order of ids. The same content gives the
-same bytes, from whichever database. The journal is not exported: an import starts a new chain.
+The first line names the format. The accounts follow, sorted by owner, each with its lists, shares,
+tasks, conversations and messages, sorted by ID. The output is the same, byte for byte, from both
+databases. The journal is not exported: an import starts a new hash chain.
 """
 
 from collections.abc import AsyncIterator
@@ -29,16 +28,16 @@ from todo.db.tables import Id, account, conversation, list_share, message, task,
 
 FORMAT = b'{"todo-backend":{"format":1}}\n'
 _BATCH = 1000
-# A message may have a hundred times the size of a task.
+# Smaller batches, because a message may be a hundred times the size of a task.
 _MESSAGES = 50
-# No share has an empty user, so all come after it, also those of the least id.
+# Start key of the first page. No user ID is empty, so every share sorts after this ID and "".
 _FIRST_ID = "00000000-0000-0000-0000-000000000000"
 
 _TIMES = frozenset({"due_at", "completed_at", "created_at", "updated_at"})
 
 
 def _by_bytes(dialect: str, column: Column[str]) -> ColumnElement[str]:
-    """Sort as SQLite does; otherwise PostgreSQL sorts by the collation of the database."""
+    """Return the column in byte order; PostgreSQL would sort by the database's collation."""
     return column if dialect == SQLITE else column.collate("C")
 
 
@@ -89,8 +88,7 @@ def _messages(dialect: str) -> Select[tuple[bytes]]:
     )
 
 
-# By the word that names them in a line, in the order in which an import needs them; with the
-# keys by which the next page begins.
+# JSON key -> statement and start key of the first page, in the order that an import needs.
 _PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
     b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": None}),
     b"share": (Statement(_shares), {"list_id": _FIRST_ID, "user_id": ""}),
@@ -104,10 +102,10 @@ _PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
 
 
 async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[bytes]:
-    """Yield the lines of one account or of all.
+    """Yield the lines of an export.
 
     Args:
-        session: Session with one snapshot, so that all lines are consistent.
+        session: Session with a single snapshot, so that all lines are consistent.
         owner: Owner of the account, None for all accounts.
     """
     yield FORMAT
@@ -142,15 +140,14 @@ async def _read(
 
 
 def _write(document: bytes) -> bytes:
-    """Render a record again: the databases write times, numbers and escapes differently."""
-    # A list, a share, a task, a conversation or a message.
+    """Normalize a document: the databases format times, numbers and escapes differently."""
     record: dict[str, Any] = orjson.loads(document)
     for name in _TIMES & record.keys():
         if record[name] is not None:
             moment = datetime.fromisoformat(record[name])
             record[name] = format_timestamp(moment)
     if "position" in record:
-        # Only one of the databases keeps the sign of zero.
+        # Removes the sign of zero, which only one of the databases keeps.
         record["position"] = float(record["position"]) + 0.0
     if "tool_calls" in record:
         record["tool_calls"] = orjson.loads(record["tool_calls"])

@@ -1,4 +1,4 @@
-"""The first pass of an import: references between lines, and the lines that must be skipped."""
+"""First pass of an import: indexes references between lines and finds the lines to skip."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -29,15 +29,15 @@ class TaskPlacement:
 
 @dataclass(slots=True)
 class FileIndex:
-    """Index of the references within a file.
+    """Index of the records in an export file.
 
     Attributes:
-        lists: List -> owner.
-        tasks: Task -> its place.
-        lines: Task -> line.
-        conversations: Conversation -> owner.
-        messages: Message -> line.
-        skipped: Line -> why it cannot be taken.
+        lists: Owners by list ID.
+        tasks: Placements by task ID.
+        lines: Line numbers by task ID.
+        conversations: Owners by conversation ID.
+        messages: Line numbers by message ID.
+        skipped: Reasons by line number, for lines that cannot be imported.
     """
 
     lists: dict[str, str] = field(default_factory=dict)
@@ -48,19 +48,14 @@ class FileIndex:
     skipped: dict[int, str] = field(default_factory=dict)
 
     def named(self) -> tuple[set[str], set[str]]:
-        """Return the ids of all lists and tasks that the file refers to."""
+        """Return the IDs of all lists and of all tasks that the file contains or refers to."""
         lists = {place.list_id for place in self.tasks.values()} | set(self.lists)
         tasks = {place.parent_id for place in self.tasks.values()} | set(self.tasks)
         return {each for each in lists if each}, {each for each in tasks if each}
 
 
 def survey_lines(lines: Iterable[bytes], owner: str | None) -> FileIndex:
-    """Read all lines once.
-
-    Args:
-        lines: Lines of the file, from the first.
-        owner: Owner of the records, None for all records.
-    """
+    """Index the lines of a file; if an owner is given, skip the records of others."""
     survey = FileIndex()
     is_export = False
     for number, line in enumerate(lines, 1):
@@ -114,9 +109,9 @@ def settle(
     """Skip tasks whose list or parent does not exist, and their subtasks.
 
     Args:
-        survey: Index of the file; tasks are added to its `skipped`.
-        stored_lists: Owners of the lists in the database.
-        stored_tasks: Placements of the tasks in the database, which do not change.
+        survey: Index of the file; the tasks are added to `skipped`.
+        stored_lists: Owners by list ID, from the database.
+        stored_tasks: Placements by task ID, from the database; the import does not change them.
     """
     owners = {**survey.lists, **stored_lists}
     refused: dict[str, str] = {}
@@ -125,7 +120,7 @@ def settle(
             continue
         if place.list_id is not None and owners.get(place.list_id) != place.owner:
             refused[task_id] = "list_id: the owner has no list with this ID"
-    # Each pass refuses the tasks below those refused before; a task is at most so deep.
+    # Each pass rejects the children of the tasks rejected before; the maximum depth bounds it.
     for _ in range(MAX_DEPTH + 1):
         before = len(refused)
         for task_id, place in survey.tasks.items():

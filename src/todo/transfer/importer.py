@@ -1,7 +1,7 @@
-"""Import of an export file: one transaction, with a reason for each line that is skipped.
+"""Import of an export file in one transaction, with a reason for each skipped line.
 
-The file is read twice. The first pass checks each line and the references between tasks and lists:
-a task whose parent is skipped is skipped too. The second pass stores the other lines.
+The file is read twice. The first pass validates each line and the references between tasks and
+lists, and skips a task whose parent is skipped. The second pass stores the other lines.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -103,12 +103,12 @@ _DEFER = {
 
 @dataclass(slots=True)
 class Report:
-    """The report of an import.
+    """Report of an import.
 
     Attributes:
-        taken: Number of imported records by kind, such as accounts and lists.
-        present: Number of records that already existed, by kind.
-        skipped: Line -> reason.
+        taken: Number of imported records by kind, such as "task".
+        present: Number of records that already existed.
+        skipped: Reasons by line number.
     """
 
     taken: dict[str, int] = field(default_factory=dict)
@@ -116,20 +116,20 @@ class Report:
     skipped: dict[int, str] = field(default_factory=dict)
 
     def take(self, kind: str) -> None:
-        """Count imported lines."""
+        """Count an imported record."""
         self.taken[kind] = self.taken.get(kind, 0) + 1
 
 
 class Importer:
-    """One import, within one transaction that the caller commits or leaves."""
+    """Importer for one transaction, which the caller commits or rolls back."""
 
     def __init__(self, session: Session, now: datetime, progress: Callable[[int], None]) -> None:
         """Import into a session.
 
         Args:
             session: An open unit of work.
-            now: The time of the import, for the journal.
-            progress: Is called from time to time with the number of lines read.
+            now: Time of the import, for the journal.
+            progress: Callback that regularly receives the number of lines read.
         """
         self._session = session
         self._now = now
@@ -148,7 +148,7 @@ class Importer:
         """Import a file without committing.
 
         Args:
-            read: Returns the lines of the file from the first, each time that it is called.
+            read: Function that returns all lines of the file; called twice.
             owner: Owner of the records, None for all records.
         """
         survey = survey_lines(read(), owner)
@@ -169,9 +169,9 @@ class Importer:
         return self.report
 
     async def take_tasks(self, tasks: Iterable[tuple[int, Task]]) -> Report:
-        """Take in tasks that stand by themselves or below one another, with their lines.
+        """Import tasks, each with its line number.
 
-        A record whose ID already exists counts as the same, even if it has changed since.
+        A task whose ID already exists counts as present, even if it has changed since.
         """
         self._compares = False
         await self._session.run((_DEFER[self._session.dialect], {}))
@@ -190,7 +190,7 @@ class Importer:
         return self._zones[owner]
 
     async def find_ids(self, owner: str, wanted: Callable[[str], bool]) -> list[str]:
-        """Return the ids of an owner's tasks that are wanted, in their order."""
+        """Return the IDs of an owner's tasks for which `wanted` is true, sorted."""
         found: list[str] = []
         after: str | None = None
         while True:
@@ -202,7 +202,7 @@ class Importer:
             after = ids[-1]
 
     async def find_places(self, ids: Iterable[str]) -> dict[str, TaskPlacement]:
-        """Return where the tasks are that are there already."""
+        """Return the placements of the stored tasks among the IDs."""
         return {
             str(row[0]): TaskPlacement(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
             for some in _chunks(ids)
@@ -340,7 +340,7 @@ class Importer:
     def _compare(
         self, number: int, given: Mapping[str, object], stored: Mapping[str, object]
     ) -> None:
-        """Report whether what is there is the same; times may be written in two ways."""
+        """Count a record as present if it equals the stored one, or else skip it."""
         if not self._compares or all(_same(stored[name], value) for name, value in given.items()):
             self.report.present += 1
         else:

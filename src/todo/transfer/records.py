@@ -1,4 +1,4 @@
-"""Validation of the lines of an export: an import accepts only what the service would store."""
+"""Parser of export lines, which accepts only data that the service would store."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -30,7 +30,7 @@ from todo.schedule.due import check_zone
 from todo.tasks.schemas import Description, Reminders, Rule, Tags, Title
 from todo.text.normalization import nfc_validator
 
-# One line of a file can be wrong in a hundred thousand ways.
+# One line can have a hundred thousand errors.
 _MAX_REASONS = 10
 _MAX_CALLS_BYTES = 128 * 1024
 
@@ -42,7 +42,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=False)
 
     def to_json_dict(self) -> Any:  # noqa: ANN401 - the caller names its TypedDict
-        """Return the record as its document has it."""
+        """Return the record as a JSON document."""
         return {name: to_plain(value) for name, value in self}
 
 
@@ -176,10 +176,10 @@ class NotTakenError(Exception):
 
 
 def read_line(line: bytes) -> Record | None:
-    """Read one line; None for the one that names the format.
+    """Parse one line; return None for the line that names the format.
 
     Raises:
-        NotTakenError: It is not a line of an export, or holds what the service would not store.
+        NotTakenError: The line is malformed, or has data that the service would not store.
     """
     try:
         content = orjson.loads(line)
@@ -202,7 +202,7 @@ def read_line(line: bytes) -> Record | None:
 
 
 def explain(error: ValidationError) -> str:
-    """Return what is wrong with each field, in one line."""
+    """Return the errors of all fields in one line."""
     parts = []
     for item in error.errors(include_input=False, include_url=False, include_context=False):
         place = ".".join(str(part) for part in item["loc"])
@@ -212,7 +212,7 @@ def explain(error: ValidationError) -> str:
 
 
 def join_reasons(reasons: Sequence[str]) -> str:
-    """Return one line with the first reasons, and how many more there are."""
+    """Join the first reasons and the number of the other reasons."""
     shown = list(reasons[:_MAX_REASONS])
     if len(reasons) > len(shown):
         shown.append(f"and {len(reasons) - len(shown)} more")
@@ -220,7 +220,7 @@ def join_reasons(reasons: Sequence[str]) -> str:
 
 
 def to_plain(value: Any) -> Any:  # noqa: ANN401 - of any field
-    """Return a value as a document has it."""
+    """Convert a field's value to its JSON form."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     return str(value) if isinstance(value, UUID | date) else value

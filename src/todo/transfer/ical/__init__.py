@@ -1,1 +1,1 @@
-"""Calendar files (RFC 5545): reading VTODO components as tasks."""
+"""Import of calendar files (RFC 5545): conversion of VTODO components to tasks."""

@@ -25,7 +25,7 @@ from todo.transfer.importer import Importer, Report
 from todo.transfer.records import explain, join_reasons
 
 _RANDOM_BITS = 74
-# The characters of an id that say when the task was created; the rest is random.
+# Length of the timestamp at the start of a UUIDv7.
 _TIME_LENGTH = len("019b0a2e-5c00-")
 
 
@@ -38,17 +38,9 @@ async def import_calendar(
     *,
     dry_run: bool,
 ) -> Report:
-    """Import the tasks of a file as the owner's.
+    """Import the tasks of a calendar file into an account; a dry run does not commit.
 
-    The file is read before the transaction starts: however long that takes, nobody waits for it.
-
-    Args:
-        database: Target database.
-        data: Content of the file.
-        owner: Owner of the imported tasks.
-        now: Time of the import.
-        progress: As for `Importer`.
-        dry_run: Whether to change nothing.
+    The file is parsed before the write transaction starts, so that slow parsing blocks no writers.
     """
     while True:
         async with database.reading() as session:
@@ -57,7 +49,7 @@ async def import_calendar(
         async with database.unit_of_work() as session:
             importer = Importer(session, now, progress)
             if await importer.find_zone(owner) != zone:
-                continue  # It was changed meanwhile, and with it what a wall time means.
+                continue  # The zone changed meanwhile: parse the wall times again.
             report = await _Import(importer, owner, zone, now).run(calendar)
             if not dry_run:
                 await session.commit()
@@ -70,11 +62,11 @@ class _Import:
         self._owner = owner
         self._zone = zone
         self._now = now
-        # Line -> every reason; one line of a file can have a hundred thousand.
+        # Reasons by line number; one line can have a hundred thousand.
         self._reasons: defaultdict[int, list[str]] = defaultdict(list)
-        # UID -> id of each task of the file that is taken.
+        # Task IDs by UID, for the tasks imported so far.
         self._ids: dict[str, str] = {}
-        # What was there before, and what is made.
+        # Placements by ID, for stored and new tasks.
         self._places: dict[str, TaskPlacement] = {}
 
     async def run(self, calendar: Calendar) -> Report:
@@ -103,7 +95,7 @@ class _Import:
         self._reasons[line].append(why)
 
     async def _find_known(self, calendar: Calendar) -> dict[str, str]:
-        """Find the tasks of earlier imports; what identifies them -> id."""
+        """Return the IDs of tasks from earlier imports, by the ID's part after the timestamp."""
         ids = {_make_id(self._owner, task) for task in calendar.tasks if task.uid}
         names = {each[_TIME_LENGTH:] for each in ids}
         found = await self._importer.find_ids(
@@ -118,7 +110,7 @@ class _Import:
 
     def _make_task(self, read: ImportedTask, known: dict[str, str]) -> Task:
         created_at = _parse(read.created_at) or self._now
-        # A rule was checked with the due; everything else as that of a request.
+        # The rule was already validated with the due date; requests validate the other fields.
         fields = {name: value for name, value in read.task.items() if name != "recurrence"}
         given: NewTask = to_json_dict(TaskCreate.model_validate(fields))
         task = make_task(given, self._owner, _render(created_at))
@@ -140,7 +132,7 @@ class _Import:
         return task
 
     def _place(self, task: ImportedTask) -> TaskPlacement:
-        """Return the place of a new task: below its parent, in the parent's current list."""
+        """Return the placement of a new task: below its parent, in the parent's current list."""
         if task.parent_uid is None:
             return TaskPlacement(self._owner, None, None)
         parent_id = self._ids.get(task.parent_uid, "")
@@ -162,10 +154,10 @@ class _Import:
 
 
 def _make_id(owner: str, task: ImportedTask) -> str:
-    """Return a UUIDv7 of the time when a task was created, so that it sorts as others do.
+    """Return a UUIDv7 with the creation time of a task, so that it sorts like other IDs.
 
-    Instead of what is random in others it has a hash of owner and UID. The file of the next import
-    may have another CREATED, so only that hash identifies the task.
+    A hash of owner and UID replaces the random bits. CREATED may differ in the next file, so only
+    the hash identifies the task.
     """
     created_at = _parse(task.created_at)
     milliseconds = 0 if created_at is None else max(0, int(created_at.timestamp() * 1000))

@@ -1,8 +1,8 @@
-"""Moved rules: a rule with the days of another one, shifted by some days.
+"""Recurrence rules whose days are those of another rule, shifted by some days.
 
-Not every set of days that a rule can express can be expressed after a shift. So the result is
-compared with the original over all 400 years after which the calendar repeats: a rule about the
-weekdays of a month may be right for decades and wrong in one February.
+Not every shifted set of days can be expressed as a rule. Candidates are therefore compared with the
+original over the 400 years after which the calendar repeats: a rule with weekdays of a month may
+match for decades and differ in one February.
 """
 
 from collections.abc import Iterator
@@ -19,24 +19,24 @@ _LONGEST_MONTH = 31
 # The calendar repeats after 400 years, weekdays included.
 _CYCLE_START = date(2000, 1, 1)
 _CYCLE_END = date(2400, 1, 1)
-# The tasks of a file share few rules, and comparing them is costly.
+# Rules are costly to compare, and the tasks of a file share only a few.
 _CACHED = 256
 
 
 @lru_cache(_CACHED)
 def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
-    """Return the rule for the days of another rule, moved; None if there is no such rule.
+    """Return a rule for the shifted days of another rule, or None if no rule expresses them.
 
-    COUNT and UNTIL are not touched.
+    COUNT and UNTIL are not changed.
 
     Args:
-        rule: A rule that leaves nothing to its start but the phase.
-        start: The day from which it counts.
-        days: The distance; negative before the start.
+        rule: Normalized rule, which depends on its start only for the phase of INTERVAL.
+        start: First day of the series.
+        days: Shift in days; negative for earlier days.
     """
     in_month = rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
     if not in_month and not (rule.by_month or rule.by_month_day):
-        # Weeks move as a whole: nothing needs to be compared.
+        # Shifted weekdays are always exact and need no comparison.
         matters = rule.frequency is Frequency.WEEKLY and (rule.interval > 1 or rule.by_set_pos)
         week_start = (rule.week_start + days) % _WEEK if matters else rule.week_start
         return replace(rule, by_day=_move_weekdays(rule, days), week_start=week_start)
@@ -45,7 +45,7 @@ def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
 
 
 def _agree(rule: Rule, moved: Rule, start: date, days: int) -> bool:
-    """Return whether one rule says the days of the other, that many days later, for all time."""
+    """Return whether the days of `moved` are those of `rule` plus `days`, for all time."""
     distance = timedelta(days=days)
     ours = find_fitting_days(rule, _CYCLE_START, _CYCLE_END)
     theirs = find_fitting_days(moved, _CYCLE_START + distance, _CYCLE_END + distance)
@@ -53,7 +53,7 @@ def _agree(rule: Rule, moved: Rule, start: date, days: int) -> bool:
         return False
     if rule.interval == 1 or rule.frequency is Frequency.DAILY:
         return True
-    # The periods that INTERVAL leaves out must be those of the moved days as well.
+    # INTERVAL must skip the same periods in both rules.
     moves = _number_period(rule, start + distance) - _number_period(rule, start)
     return all(
         _number_period(rule, there) - _number_period(rule, here) == moves
@@ -66,7 +66,7 @@ def _number_period(rule: Rule, day: date) -> int:
 
 
 def _guess(rule: Rule, start: date, days: int) -> Iterator[Rule]:
-    """Rules that may say the moved days."""
+    """Yield candidates for the shifted rule."""
     if not rule.by_set_pos and not rule.by_week_no and not rule.by_year_day:
         yield from _move_within_months(rule, days)
     if rule.frequency is Frequency.YEARLY and not rule.by_set_pos and not rule.by_week_no:
@@ -83,7 +83,7 @@ def _move_within_months(rule: Rule, days: int) -> Iterator[Rule]:
     if nths and nths != {0}:
         if month_days or len(rule.by_day) != 1:
             return
-        # The second Monday of a month is the Monday among its days 8 to 14.
+        # For example, the second Monday of a month is the Monday among its days 8 to 14.
         (nth,) = nths
         first = _WEEK * (nth - 1) + 1 if nth > 0 else _WEEK * nth
         month_days = set(range(first, first + _WEEK))
@@ -106,7 +106,7 @@ def _move_within_months(rule: Rule, days: int) -> Iterator[Rule]:
 
 
 def _move_month_day(day: int, days: int) -> tuple[int, int]:
-    """Return into which month a day gets, this one being 0, and which day it is there."""
+    """Return the relative month (-1, 0 or 1) and the day of a shifted day of the month."""
     there = day + days
     if day < 0:
         return (0, there) if there < 0 else (1, there + 1)
@@ -116,7 +116,7 @@ def _move_month_day(day: int, days: int) -> tuple[int, int]:
 def _move_within_years(rule: Rule, due: date) -> Iterator[Rule]:
     plain = replace(rule, by_month=(), by_month_day=(), by_day=(), by_year_day=())
     yield replace(plain, by_month=(due.month,), by_month_day=(due.day,))
-    # A leap day between start and due: 59 days after New Year is not always the first of March.
+    # With a leap day between start and due, the date varies but the day of the year does not.
     number = due.timetuple().tm_yday
     yield replace(plain, by_year_day=(number,))
     yield replace(plain, by_year_day=(number - date(due.year, 12, 31).timetuple().tm_yday - 1,))

@@ -16,9 +16,9 @@ class Skipped:
     """A part of a file that was skipped or changed.
 
     Attributes:
-        line: Line in the file, from 1.
+        line: Line number in the file, from 1.
         what: Name of the property or component.
-        why: Reason, or the replacement.
+        why: Reason, with the replacement if there is one.
     """
 
     line: int
@@ -28,7 +28,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """One property."""
+    """A property: one unfolded line."""
 
     line: int
     name: str
@@ -38,7 +38,7 @@ class Property:
 
 @dataclass(slots=True)
 class Component:
-    """A component: the content between BEGIN and END."""
+    """A component: the lines between BEGIN and END."""
 
     line: int
     name: str
@@ -46,7 +46,7 @@ class Component:
     components: list["Component"] = field(default_factory=list)
 
 
-# Longer marks first: that of UTF-32 begins with that of UTF-16.
+# Byte order marks, UTF-32 first: that of UTF-16 is a prefix.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -56,24 +56,24 @@ _MARKS = (
 )
 _BEGINS_PROPERTY = re.compile(rb"[ \t]*[A-Za-z0-9-]+[ \t]*[;:]")
 _SIMPLE = re.compile(r"([A-Za-z0-9-]+):(.*)", re.DOTALL)
-# Up to the first colon outside of quotes; a value may be megabytes long.
+# Text before the first unquoted colon; the value may be megabytes long.
 _HEAD = re.compile(r'((?:[^":\\]|\\.|"[^"]*")*):(.*)', re.DOTALL)
-# A line this long, followed by one without a name, was folded without the required space.
+# A line this long before a line without a property name was folded without the required space.
 _FOLDED_LENGTH = 70
 _NAME_LENGTH = 60
-# Alarms are in tasks, and tasks in a calendar: anything deeper is not a calendar.
+# Maximum nesting; an alarm in a task in a calendar needs three levels.
 _DEEPEST = 8
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def unescape(text: str) -> str:
-    """Return what a TEXT value says."""
+    """Return the plain text of a TEXT value."""
     plain = _ESCAPED.sub(lambda match: "\n" if match[1] in "nN" else match[1], text)
     return plain.replace("\r", "").strip()
 
 
 def read_components(data: bytes, report: list[Skipped]) -> list[Component]:
-    """Return the outermost components of a file; what cannot be read goes into the report."""
+    """Parse the outermost components of a file; add invalid lines to the report."""
     root = Component(0, "")
     opened = [root]
     for line, text in _decode(_unfold(_to_utf8(data, report), report), report):
@@ -96,7 +96,7 @@ def read_components(data: bytes, report: list[Skipped]) -> list[Component]:
 def _begin(opened: list[Component], begin: Property, report: list[Skipped]) -> None:
     component = Component(begin.line, begin.value.strip().upper()[:_NAME_LENGTH])
     while component.name == "VTODO" and opened[-1].name in {"VTODO", "VALARM"}:
-        # No task is inside another: the END of the one before is missing.
+        # Tasks cannot be nested: the END of the previous one is missing.
         _close(opened.pop(), report)
     if len(opened) > _DEEPEST:
         report.append(Skipped(begin.line, component.name, "is nested too deep"))
@@ -123,7 +123,7 @@ def _close(component: Component, report: list[Skipped]) -> None:
 def _to_utf8(data: bytes, report: list[Skipped]) -> bytes:
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "")
     if not encoding:
-        # Without a mark, UTF-16 gives itself away by the zero in each letter of BEGIN.
+        # UTF-16 without a byte order mark has a zero byte in each letter of BEGIN.
         zeros = (data[:1] == b"\0", data[1:2] == b"\0")
         encoding = {(False, True): "utf-16-le", (True, False): "utf-16-be"}.get(zeros, "utf-8")
     if encoding == "utf-8":
@@ -135,7 +135,7 @@ def _to_utf8(data: bytes, report: list[Skipped]) -> bytes:
 
 
 def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
-    """Join folded lines. Before decoding: a fold may stand within a character."""
+    """Join folded lines before decoding, because a fold may split a character."""
     lines: list[tuple[int, list[bytes]]] = []
     length = 0
     for number, line, last_length in _join_folded(data):
@@ -152,9 +152,9 @@ def _unfold(data: bytes, report: list[Skipped]) -> list[tuple[int, bytes]]:
 
 
 def _join_folded(data: bytes) -> Iterator[tuple[int, bytes, int]]:
-    """Yield lines without their folds: the number, the line, and the length of its last part.
+    """Yield the number and text of each unfolded line, and the length of its last part.
 
-    Before anything else is decided: a fold may stand within a name (RFC 5545, 3.1).
+    A fold may even split a property name (RFC 5545, 3.1).
     """
     first = length = 0
     parts: list[bytes] = []
@@ -195,14 +195,14 @@ def _decode(lines: list[tuple[int, bytes]], report: list[Skipped]) -> Iterator[t
 def _read_property(line: int, text: str, report: list[Skipped]) -> Property | None:
     simple = _SIMPLE.fullmatch(text)
     if simple:
-        # Most lines, and a hundred times faster than with parameters.
+        # Fast path for lines without parameters, a hundred times faster than icalendar.
         return Property(line, simple[1].upper()[:_NAME_LENGTH], {}, simple[2])
     from icalendar.parser import Contentline  # noqa: PLC0415 - 170 ms, only for an import
 
     head = _HEAD.fullmatch(text)
     try:
         if head is None:
-            raise ValueError  # noqa: TRY301 - as for what icalendar refuses
+            raise ValueError  # noqa: TRY301 - handled like an error of icalendar
         name, parameters, _ = Contentline(f"{head[1]}:").raw_parts()  # type: ignore[no-untyped-call]
     except ValueError:
         report.append(Skipped(line, "line", f"is not a property: {text[:40]!r}"))

@@ -1,7 +1,7 @@
-"""Reader of the tasks of a calendar file (RFC 5545), with a report of what was skipped.
+"""Reader of the tasks in a calendar file (RFC 5545), with a report of skipped content.
 
-Only these are skipped without a report: properties about the file itself (VERSION, PRODID,
-CALSCALE, METHOD, DTSTAMP, SEQUENCE), empty properties, and descriptions of zones.
+Skipped without a report: properties of the file itself (VERSION, PRODID, CALSCALE, METHOD, DTSTAMP,
+SEQUENCE), empty properties, and time zone definitions.
 """
 
 from collections.abc import Iterator
@@ -16,28 +16,23 @@ from todo.transfer.ical.vtodo import ImportedTask, read_task
 from todo.transfer.ical.zones import Zones
 
 _FORMAL = {"VERSION", "PRODID", "CALSCALE", "METHOD"}
-# Everything in a file is read in one pass, except rules and descriptions of zones: one of them can
-# cost as much as ten thousand other lines. A rule takes 0.1 ms to check, and 0.2 s when it never
-# occurs; ten times as much on a slow machine.
+# Time budget for rules and time zones, a single one of which can cost as much as ten thousand other
+# lines. Checking a rule takes 0.1 ms, or 0.2 s if it never occurs; a slow machine needs ten times
+# as long.
 _BUDGET_S = 30.0
 _BUDGET_PER_TASK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """The content of a file: its tasks, parents first, and the report of what was skipped."""
+    """Tasks of a calendar file, parents first, and the report of skipped content."""
 
     tasks: list[ImportedTask]
     report: list[Skipped]
 
 
 def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
-    """Parse a calendar file.
-
-    Args:
-        data: Content of the file, in any encoding.
-        account_zone: Time zone of times without one.
-    """
+    """Parse a calendar file in any encoding; times without a zone are in the account's zone."""
     report: list[Skipped] = []
     components = list(_inside(read_components(data, report), report))
     count = sum(each.name == "VTODO" for each in components)
@@ -59,7 +54,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
             task = read_task(component, Clock(zones, account_zone, notes), rules)
             if isinstance(task, str):
                 notes = [Skipped(component.line, "VTODO", task)]
-            # What has no UID is known by its line.
+            # A task without a UID is identified by its line number.
             elif (uid := task.uid or f"<{task.line}>") in tasks:
                 why = f"has the UID of the task on line {tasks[uid].line}, which is imported"
                 notes = [Skipped(component.line, "VTODO", why)]
@@ -78,7 +73,7 @@ def read_calendar(data: bytes, account_zone: ZoneInfo) -> Calendar:
 
 
 def _inside(components: list[Component], report: list[Skipped]) -> Iterator[Component]:
-    """Yield the components of calendars; components outside of a calendar count as well."""
+    """Yield the components of all calendars, and those outside of any calendar."""
     for component in components:
         if component.name != "VCALENDAR":
             yield component

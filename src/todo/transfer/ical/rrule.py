@@ -1,7 +1,7 @@
 """Conversion of the RRULE of a VTODO to the rule of a task.
 
-DTSTART is the first instance of a series, and each due is as far from its start as the first one.
-A task has only a due, so its rule must say the days of the due.
+An RRULE counts from DTSTART, and every due date has the same distance from its start. A task has
+only a due date, so its rule is shifted to the days of the due dates.
 """
 
 import re
@@ -20,7 +20,7 @@ _LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)[0-9]{8}T[0-9]{6}(?=;|$)", re.IGNORECASE)
 
 
 class Rules:
-    """Reads the rules of one file; checks none of them twice."""
+    """Converter of the rules in one file, with a cache."""
 
     def __init__(self, budget: TimeBudget) -> None:
         self._budget = budget
@@ -29,13 +29,13 @@ class Rules:
     def read(
         self, given: Property, start: Moment | None, due: Moment | None, clock: Clock
     ) -> str | None:
-        """Return the rule as stored; None if it is not imported, which is reported.
+        """Return the normalized rule, or None if it is not importable, which is reported.
 
         Args:
             given: The RRULE.
-            start: DTSTART, or the due.
-            due: The due.
-            clock: The account's zone, and the report.
+            start: DTSTART, or the due date if it is missing.
+            due: Due date.
+            clock: Clock with the account's zone and the report.
         """
         zone = find_zone(due.zone) if due and due.zone else None
         rules = start.rules if start and start.at else clock.account_zone
@@ -48,7 +48,7 @@ class Rules:
             clock.report.append(Skipped(given.line, "RRULE", why))
 
         try:
-            # A last instant in local time, and a semicolon at the end, are common and clear.
+            # UNTIL in local time and a trailing semicolon are common and unambiguous.
             rule = self._parse(_LOCAL_UNTIL.sub(to_utc, given.value.strip().rstrip(";")))
             if start is not None and due is not None and start != due:
                 moved = self._count_from_due(rule, start, due, zone or UTC, clock.account_zone)
@@ -85,18 +85,18 @@ class Rules:
                     known = str(error)
             self._known[text] = known
         if isinstance(known, str):
-            raise ValueError(known)  # noqa: TRY004 - the reason of the first time
+            raise ValueError(known)  # noqa: TRY004 - the cached reason
         return known
 
     def _count_from_due(
         self, rule: Rule, start: Moment, due: Moment, due_zone: tzinfo, account_zone: tzinfo
     ) -> Rule:
-        """Return the rule whose instances are as far from those of DTSTART as the due is.
+        """Return the rule shifted from DTSTART to the due date.
 
         Raises:
-            ValueError: There is no such rule.
-            OverflowError: It is outside of the supported years.
-            TimeBudgetExceededError: There is no time left to find out.
+            ValueError: No rule expresses the shifted days.
+            OverflowError: A day is outside of the supported years.
+            TimeBudgetExceededError: The time budget is exhausted.
         """
         first = start.to_wall().date()
         last = due.at.astimezone(due_zone).date() if due.at else due.to_wall().date()
@@ -116,7 +116,7 @@ class Rules:
 def _move_until(
     until: date | None, start: Moment, due: Moment, days: int, account_zone: tzinfo
 ) -> date | None:
-    """Return the last due that a rule may have, of the last start."""
+    """Return UNTIL shifted from DTSTART to the due date."""
     if not isinstance(until, datetime):
         return None if until is None else until + timedelta(days=days)
     wall = until.astimezone(start.rules if start.at else account_zone).replace(tzinfo=None)

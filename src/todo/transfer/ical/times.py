@@ -1,4 +1,4 @@
-"""Days, instants and durations in a calendar file."""
+"""Dates, instants and durations in a calendar file."""
 
 import re
 from dataclasses import dataclass
@@ -23,30 +23,29 @@ _LEAP_SECOND = 60
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A duration: days by the calendar, and then an exact time (RFC 5545, 3.3.6)."""
+    """A duration: calendar days plus an exact time (RFC 5545, 3.3.6)."""
 
     days: int
     rest: timedelta
 
     def __neg__(self) -> "Duration":
-        """Return the same duration backwards."""
         return Duration(-self.days, -self.rest)
 
     @property
     def exact(self) -> timedelta:
-        """The duration with days of 24 hours."""
+        """Length with days of 24 hours."""
         return timedelta(days=self.days) + self.rest
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A day, or an instant with the zone that it was written in.
+    """A date, or an instant with its time zone.
 
     Attributes:
-        day: The day, or None.
-        at: The instant, or None.
-        zone: IANA name of the zone that the task gets.
-        rules: The clocks that the instant was written by.
+        day: Date, None for an instant.
+        at: Instant, None for a date.
+        zone: IANA name of the task's time zone.
+        rules: Time zone of the instant in the file.
     """
 
     day: date | None
@@ -55,7 +54,7 @@ class Moment:
     rules: tzinfo = UTC
 
     def to_instant(self, zone: ZoneInfo) -> datetime:
-        """Return the instant; of a day, its midnight in the zone."""
+        """Return the instant; for a date, its midnight in the zone."""
         if self.at is not None:
             return self.at
         return at_wall_time(self.day or EARLIEST, time(), zone)
@@ -67,12 +66,12 @@ class Moment:
         return datetime.combine(self.day or EARLIEST, time())
 
     def add(self, length: Duration) -> datetime:
-        """Return what is a duration away; counted from a day, it is a wall time without a zone.
+        """Return the moment plus a duration; for a date, a wall time without a zone.
 
-        A day takes as long as the clocks say, 23 or 25 hours when they change.
+        Calendar days keep the wall time: a day takes 23 or 25 hours when clocks change.
 
         Raises:
-            OverflowError: It is outside of the calendar.
+            OverflowError: The result is outside of the calendar.
         """
         if self.at is None:
             return self.to_wall() + length.exact
@@ -83,7 +82,7 @@ class Moment:
 
 
 class Clock:
-    """Reads times of one file; what it cannot read goes into its report."""
+    """Parser of the times in one file, with a report of the invalid ones."""
 
     def __init__(self, zones: Zones, account_zone: ZoneInfo, report: list[Skipped]) -> None:
         self.account_zone = account_zone
@@ -91,8 +90,8 @@ class Clock:
         self.report = report
 
     def read_moment(self, given: Property) -> Moment | None:
-        """Read DATE or DATE-TIME; None if it is invalid, which is reported."""
-        # Outlook writes TZID=tzone://Microsoft/Utc without the quotes that it needs.
+        """Parse a DATE or DATE-TIME property; report an invalid value and return None."""
+        # Outlook writes TZID=tzone://Microsoft/Utc without the required quotes.
         tail, _, value = given.value.strip().rpartition(":")
         tzid = ":".join(filter(None, [given.parameters.get("TZID"), tail]))
         try:
@@ -116,7 +115,7 @@ class Clock:
             return None
         day = date.fromisoformat(match[1])
         hour, minute, second = int(match[2]), int(match[3]), int(match[4])
-        # Second 60 is a leap second, and read as 59 (RFC 5545, 3.3.12).
+        # Second 60 is a leap second and parsed as 59 (RFC 5545, 3.3.12).
         clock = time(hour, minute, 59 if second == _LEAP_SECOND else second)
         zone = self._zones.find(tzid) if tzid else None
         if match[5]:
@@ -140,10 +139,10 @@ class Clock:
 
 
 def check_day(day: date) -> date:
-    """Return a day that a task can be due on.
+    """Return the day if a task can be due on it.
 
     Raises:
-        ValueError: No task can.
+        ValueError: The day is outside of the supported range.
     """
     if not EARLIEST <= day <= LATEST:
         raise ValueError(f"is not between {EARLIEST} and {LATEST}")
@@ -151,10 +150,10 @@ def check_day(day: date) -> date:
 
 
 def check_instant(at: datetime) -> datetime:
-    """Return an instant that a task can be due at.
+    """Return the instant if a task can be due at it.
 
     Raises:
-        ValueError: No task can.
+        ValueError: The year is outside of the supported range.
     """
     if not EARLIEST.year < at.year < LATEST.year:
         raise ValueError(f"is not after {EARLIEST.year} and before {LATEST.year}")
@@ -162,10 +161,10 @@ def check_instant(at: datetime) -> datetime:
 
 
 def read_duration(value: str) -> Duration:
-    """Read a duration such as -PT15M.
+    """Parse a duration such as -PT15M.
 
     Raises:
-        ValueError: It is not a duration; the message says why.
+        ValueError: The text is not a duration, or the duration is too long.
     """
     text = value.strip().upper()
     match = _DURATION.fullmatch(text)

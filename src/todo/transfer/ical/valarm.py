@@ -1,4 +1,4 @@
-"""Conversion of the alarms of a VTODO to minutes before its due."""
+"""Conversion of the alarms of a VTODO to reminders in minutes before the due date."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -10,9 +10,9 @@ from todo.transfer.ical.times import Clock, Moment, read_duration
 
 MAX_MINUTES_AFTER = 24 * 60
 _MINUTE = timedelta(minutes=1)
-# What an alarm must have, or how it is known: nothing that a reminder lacks.
+# Required properties and identifiers of an alarm: no reminder loses content without them.
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
-# Where an alarm repeats the title of its task.
+# Properties in which an alarm repeats the title of its task.
 _TITLES = {"DESCRIPTION", "SUMMARY"}
 _ONLY_A_TIME = "a reminder has only a time"
 
@@ -26,15 +26,15 @@ def read_reminders(
     *,
     repeats: bool,
 ) -> list[int]:
-    """Return the reminders in minutes before the due, in file order, without duplicates.
+    """Return the reminders in minutes before the due date, in file order, without duplicates.
 
     Args:
         components: Components inside the VTODO.
         title: Title of the task, which alarms repeat.
         start: DTSTART, which alarms are relative to by default.
-        due: The due.
-        clock: Parses the times of the file, and has the report.
-        repeats: Whether the minutes apply to more than one due.
+        due: Due date.
+        clock: Parser of times, with the report.
+        repeats: Whether the task recurs.
     """
     found: list[int] = []
     for alarm in components:
@@ -125,11 +125,11 @@ def _read_trigger(
 def _read_distance(
     trigger: Property, start: Moment, due: Moment, clock: Clock, *, repeats: bool
 ) -> timedelta | None:
-    """Return how long before the due an alarm is; None when the report says why not.
+    """Return the time from an alarm to the due date; None if an invalid time was reported.
 
     Raises:
-        ValueError: The trigger cannot be read.
-        OverflowError: It leads out of the calendar.
+        ValueError: The duration is invalid.
+        OverflowError: The alarm is outside of the calendar.
     """
     value = trigger.value.strip()
     if "P" not in value.upper():
@@ -148,10 +148,10 @@ def _read_distance(
 
 
 def _measure(alarm: datetime, due: Moment, clock: Clock) -> timedelta:
-    """Return how long before the due an alarm is, as reminders count.
+    """Return the time from an alarm to the due date, as for reminders.
 
-    Before an instant they count exactly, before a day by the clock on the wall. An alarm without a
-    zone is a wall time of the account's zone.
+    Before an instant this is exact time, before a date wall-clock time. An alarm without a zone is
+    in the account's zone.
     """
     zone = clock.account_zone
     if due.at is not None:

@@ -1,9 +1,8 @@
-"""Time zones that a calendar file describes (VTIMEZONE), as `tzinfo`.
+"""Time zones defined in a calendar file (VTIMEZONE), as `tzinfo`.
 
-icalendar and dateutil are not used: they follow a rule with INTERVAL=0 forever, fail on BYDAY=-99,
-and list every change of the clocks up to the requested year. Here a rule is read as strictly as
-that of a task, and the last change before a time is searched backwards, in a bounded number of
-years.
+icalendar and dateutil are not used: they loop forever on INTERVAL=0, fail on BYDAY=-99, and list
+every clock change up to the requested year. This parser is as strict with rules as for tasks, and
+searches a limited number of years for the last change before a time.
 """
 
 import contextlib
@@ -25,43 +24,43 @@ _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])(?::?([0-5][0-9]))?
 _LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)([0-9]{8}T[0-9]{6})(?=;|$)", re.IGNORECASE)
 _TOO_LONG = "the rules and zones of this file take too long to check"
 _NO_TIME = timedelta()
-# Descriptions of the whole history of a zone have up to 250.
+# Definitions with the whole history of a zone have up to 250.
 _MAX_OBSERVANCES = 1000
 _MAX_RULES = 1000
-# Offsets that are remembered for each direction; the tasks of a file have many times in common.
+# Size of each offset cache; the tasks of a file have many times in common.
 _MAX_LOOKUPS = 10_000
-# As many repetitions as recurrence looks at: what the calendar repeats comes back within them.
+# Number of periods to search, as for recurrence; every date of the calendar recurs within them.
 _SEARCHED = 50
 _MAX_COUNTED = 100
-# Some programs describe zones from the year 1 on; an offset must not lead out of the calendar.
+# Some programs define zones from year 1 on; subtracting an offset must not overflow.
 _EARLIEST = datetime(1, 1, 3)  # noqa: DTZ001 - a wall time
 
 
 class UnreadableZoneError(ValueError):
-    """A description is invalid, or takes too long; the message has the reason."""
+    """Invalid or too costly time zone definition; the message has the reason."""
 
 
 @dataclass(slots=True)
 class _Repetition:
-    """The changes of the clocks by one RRULE."""
+    """Clock changes of one RRULE."""
 
     rule: Rule
     start: datetime
     until: datetime | None
     budget: TimeBudget
-    # Of repetitions by their number, from that of the start on.
+    # Caches by number of the period, counted from the start.
     _onsets: dict[int, list[datetime]] = field(default_factory=dict)
     _last_before: dict[int, datetime | None] = field(default_factory=dict)
 
     def find_last(self, limit: datetime) -> datetime | None:
-        """Return the last change that is not after a wall time."""
+        """Return the last change at or before a wall time."""
         if self.until is not None:
             limit = min(limit, self.until)
         number = (limit.year - self.start.year) // self.rule.interval
         for onset in reversed(self.find_onsets(number) if number >= 0 else []):
             if self.start <= onset <= limit:
                 return onset
-        # Whatever is before this repetition is before the limit.
+        # All changes of earlier periods are before the limit.
         if number not in self._last_before:
             self._last_before[number] = self._find_last_before(number)
         return self._last_before[number]
@@ -74,10 +73,10 @@ class _Repetition:
         return None
 
     def find_onsets(self, number: int) -> list[datetime]:
-        """Return the changes of one repetition, those before the start as well.
+        """Return the changes of one period, including those before the start.
 
         Raises:
-            TimeBudgetExceededError: There is no time left.
+            TimeBudgetExceededError: The time budget is exhausted.
         """
         if number not in self._onsets:
             self.budget.check()
@@ -90,7 +89,7 @@ class _Repetition:
 
 @dataclass(slots=True)
 class _Observance:
-    """One STANDARD or DAYLIGHT: when the clocks change, from which offset to which."""
+    """A STANDARD or DAYLIGHT component: clock changes, with the offsets before and after."""
 
     before: timedelta
     after: timedelta
@@ -98,7 +97,7 @@ class _Observance:
     repetitions: list[_Repetition]
 
     def find_last(self, limit: datetime) -> datetime | None:
-        """Return the last change that is not after a wall time of the offset before it."""
+        """Return the last change at or before a wall time, which is in the offset before it."""
         place = bisect_right(self.single, limit)
         found = [self.single[place - 1]] if place else []
         found += filter(None, (each.find_last(limit) for each in self.repetitions))
@@ -106,17 +105,17 @@ class _Observance:
 
 
 class DescribedZone(tzinfo):
-    """The clocks of a description.
+    """Time zone of a VTIMEZONE component.
 
-    A wall time that the clocks skip is read with the offset before; one that they show twice is
-    the first (RFC 5545, 3.3.5).
+    A skipped wall time has the offset before the clock change; a repeated wall time means the first
+    of both instants (RFC 5545, 3.3.5).
     """
 
     def __init__(self, description: Component, budget: TimeBudget) -> None:
-        """Read a description.
+        """Parse a definition.
 
         Raises:
-            UnreadableZoneError: It makes no sense, or takes too long.
+            UnreadableZoneError: The definition is invalid, or the time budget is exhausted.
         """
         self._name = next((p.value for p in description.properties if p.name == "TZID"), "")
         parts = [p for p in description.components if p.name in {"STANDARD", "DAYLIGHT"}]
@@ -137,11 +136,11 @@ class DescribedZone(tzinfo):
         """Return the offset of a wall time.
 
         Raises:
-            UnreadableZoneError: There is no time left to find it.
+            UnreadableZoneError: The time budget is exhausted.
         """
         if moment is None:
             return self._first.before
-        # Microseconds and folds do not matter, and would be keys of their own.
+        # Microseconds and fold do not matter, and would only add cache keys.
         wall = moment.replace(microsecond=0, tzinfo=None, fold=0)
         return self._look_up(self._offsets, wall, self._find_offset)
 
@@ -149,7 +148,7 @@ class DescribedZone(tzinfo):
         """Return the wall time of an instant.
 
         Raises:
-            UnreadableZoneError: There is no time left to find it.
+            UnreadableZoneError: The time budget is exhausted.
         """
         instant = moment.replace(tzinfo=None)
         found = self._look_up(
@@ -190,21 +189,17 @@ class DescribedZone(tzinfo):
         return found
 
     def dst(self, _moment: datetime | None) -> timedelta | None:
-        """Not known: a description says offsets."""
+        """Return None: a definition contains only total offsets."""
         return None
 
     def tzname(self, _moment: datetime | None) -> str:
-        """Return the name in the file."""
+        """Return the TZID in the file."""
         return self._name
 
 
 @contextlib.contextmanager
 def _spend(budget: TimeBudget) -> Iterator[None]:
-    """Charge the block to a budget.
-
-    Raises:
-        UnreadableZoneError: Nothing is left.
-    """
+    """Charge the block to a budget; raise UnreadableZoneError if it is exhausted."""
     try:
         with budget.spend():
             yield
@@ -252,7 +247,7 @@ def _read_time(given: Property, text: str, before: timedelta) -> datetime:
     match = _TIME.fullmatch(text.strip())
     try:
         if match is None:
-            raise ValueError  # noqa: TRY301 - one message for whatever is wrong
+            raise ValueError  # noqa: TRY301 - one message for every error
         hour, minute, second = (int(match[part] or 0) for part in (2, 3, 4))
         wall = datetime.combine(date.fromisoformat(match[1]), time(hour, minute, second))
         wall = max(wall, _EARLIEST)
@@ -266,7 +261,7 @@ def _read_repetition(
     given: Property, start: datetime, before: timedelta, budget: TimeBudget
 ) -> _Repetition:
     try:
-        # A last time without Z is in local time.
+        # UNTIL without Z is in local time.
         text = _LOCAL_UNTIL.sub(r"\1Z", given.value.strip().rstrip(";"))
         budget.check()
         plain = read_rule(text)
@@ -289,7 +284,7 @@ def _read_repetition(
 
 
 def _find_end(repetition: _Repetition, count: int) -> datetime:
-    """Return the last of so many changes; the start is the first."""
+    """Return the time of change number `count`, where the start is number 1."""
     left, last = count - 1, repetition.start
     for number in range(_MAX_COUNTED):
         if not left:

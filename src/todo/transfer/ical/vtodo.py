@@ -1,4 +1,4 @@
-"""Conversion of a VTODO to a task; everything that a task cannot contain is reported."""
+"""Conversion of a VTODO to a task, with a report of the content that a task cannot have."""
 
 import re
 import unicodedata
@@ -17,7 +17,7 @@ from todo.transfer.ical.valarm import read_reminders
 MAX_TAG_LENGTH = 50
 _MONTHS = 12
 
-# Says when and by what the file was written: nothing of a task.
+# Metadata of the file, not of the task.
 _FORMAL = {"DTSTAMP", "SEQUENCE"}
 _TAKEN = {
     *("UID", "SUMMARY", "DESCRIPTION", "PRIORITY", "STATUS", "COMPLETED", "PERCENT-COMPLETE"),
@@ -32,14 +32,14 @@ _REASONS = {
     "ATTENDEE": "share the list instead",
     "ORGANIZER": "share the list instead",
 }
-# Of RFC 5545, 9074 and 9253.
+# Relation types of RFC 5545, 9074 and 9253, except PARENT.
 _OTHER_RELATIONS = {
     *("CHILD", "SIBLING", "SNOOZE", "FINISHTOSTART", "FINISHTOFINISH", "STARTTOFINISH"),
     *("STARTTOSTART", "FIRST", "NEXT", "DEPENDS-ON", "REFID", "CONCEPT"),
 }
 _DAY = timedelta(days=1)
 
-# By number, as RFC 5545, 3.8.1.9 divides them.
+# Indexed by PRIORITY, 0 to 9 (RFC 5545, 3.8.1.9).
 _PRIORITIES: tuple[Priority | None, ...] = (
     *(None, "high", "high", "high", "high"),
     *("medium", "low", "low", "low", "low"),
@@ -48,17 +48,12 @@ _PRIORITIES: tuple[Priority | None, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ImportedTask:
-    """A task of a calendar file.
+    """A task of a calendar file, with times as ISO 8601 in UTC.
 
     Attributes:
-        line: First line in the file.
-        uid: UID in the file; the same in each import.
-        parent_uid: UID of the parent task.
-        is_completed: Whether it is completed.
-        completed_at: Time of the completion, in UTC.
-        created_at: Time of creation, in UTC.
-        updated_at: Time of the last change, in UTC.
-        task: Fields of the task.
+        line: Number of its first line in the file.
+        uid: UID in the file, which identifies the task in each import.
+        task: Fields that have a value.
     """
 
     line: int
@@ -72,7 +67,7 @@ class ImportedTask:
 
 
 def read_task(component: Component, clock: Clock, rules: Rules) -> ImportedTask | str:
-    """Read one VTODO; return why, when it makes no task."""
+    """Convert one VTODO; return the reason as text if it cannot be imported."""
     return _Reader(component, clock, rules).read()
 
 
@@ -113,7 +108,7 @@ class _Reader:
             ),
         }
         if recurrence and due and due.at and not due.zone:
-            # An instant of UTC comes again by the clocks of UTC.
+            # A series in UTC recurs at the same UTC time.
             task["due_zone"] = "UTC"
         missing = {name for name, value in task.items() if not value}
         if priority is None:
@@ -174,7 +169,7 @@ class _Reader:
         if limited != text:
             why = f"has more than {MAX_MARKS} combining marks in a row; the others are removed"
             self._skip(line, name, why)
-        # As it is stored: a few letters are two characters in NFC.
+        # Measured in NFC, as stored: a few letters are two characters in NFC.
         text = unicodedata.normalize("NFC", limited)
         if len(text) > length:
             self._skip(line, name, f"has {len(text)} characters; truncated after {length}")
@@ -195,7 +190,7 @@ class _Reader:
         for given in self._component.properties:
             if given.name != "CATEGORIES":
                 continue
-            # An escaped comma belongs to a name.
+            # An escaped comma is part of a name.
             for part in re.findall(r"(?:\\.|[^,\\])+", given.value):
                 tag = self._cut("CATEGORIES", unescape(part), MAX_TAG_LENGTH, given)
                 if not tag or tag in tags:
@@ -260,7 +255,7 @@ class _Reader:
         return None
 
     def _follow_start(self, start: Moment | None, due: Moment | None) -> Moment | None:
-        """Return the due by the clock of DTSTART: from there a rule counts its instances."""
+        """Return the due date in the zone of DTSTART, from which a rule counts occurrences."""
         if start is None or due is None or start.at is None or due.at is None:
             return due
         if start.zone == due.zone:
@@ -308,7 +303,7 @@ class _Reader:
             if given.name != "RELATED-TO":
                 continue
             kind = given.parameters.get("RELTYPE", "PARENT").upper()
-            # An unknown one is to be treated as PARENT (RFC 5545, 3.2.15).
+            # Unknown types count as PARENT (RFC 5545, 3.2.15).
             if kind in _OTHER_RELATIONS:
                 self._skip(
                     given.line, "RELATED-TO", f"RELTYPE={kind[:20]}: only PARENT is supported"
@@ -321,7 +316,7 @@ class _Reader:
 
 
 def _changes_by_night(start: Moment, due: Moment) -> bool:
-    """Return whether clocks may change between start and due in another instance of a series."""
+    """Return whether clocks may change between start and due in another occurrence."""
     first, last = start.to_wall(), due.to_wall()
     if first.date() == last.date():
         return False

@@ -1,4 +1,4 @@
-"""The zones of a calendar file: IANA names, Windows names, and zones that the file describes."""
+"""Time zones of a calendar file: IANA names, Windows names, and definitions in the file."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _MAX_PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Zone:
-    """A zone; without an IANA name only what its clocks show is known."""
+    """A time zone; one without an IANA name is defined only in the file."""
 
     rules: tzinfo
     name: str | None
@@ -25,26 +25,26 @@ class Zones:
     """Time zones of the TZIDs of one file."""
 
     def __init__(self, described: Iterable[Component], budget: TimeBudget) -> None:
-        """Read descriptions when they are needed.
+        """Keep the definitions and parse each one on first use.
 
         Args:
-            described: The VTIMEZONEs of the file.
-            budget: The time that reading and using them may take.
+            described: VTIMEZONE components of the file.
+            budget: Time budget for parsing and evaluating them.
         """
-        # TZID is TEXT where a zone is described, and a parameter where it is used.
+        # TZID is escaped TEXT in a definition, but a plain parameter elsewhere.
         self._described = {unescape(_value(each, "TZID")): each for each in described}
         self._budget = budget
         self._known: dict[str, Zone | None] = {}
         self._faults: dict[str, str] = {}
 
     def find(self, tzid: str) -> Zone | None:
-        """Return the zone, or None when neither its name nor a description of it is known."""
+        """Return the zone, or None without a known name or a valid definition."""
         if tzid not in self._known:
             self._known[tzid] = self._find(tzid)
         return self._known[tzid]
 
     def explain(self, tzid: str) -> str:
-        """Return why a zone was not found."""
+        """Return the reason why a zone was not found."""
         return self._faults.get(tzid, "is unknown")
 
     def _find(self, tzid: str) -> Zone | None:
@@ -70,8 +70,8 @@ def _names(tzid: str, description: Component | None) -> Iterator[str]:
         yield _value(description, "X-LIC-LOCATION")
     if tzid in WINDOWS_TO_OLSON:
         yield WINDOWS_TO_OLSON[tzid]
-    # Globally unique names end in an IANA name: /mozilla.org/20050126_1/Europe/Berlin. One word at
-    # the end of another name is less than a description: Office/Cuba may be anywhere.
+    # Globally unique names end in an IANA name: /mozilla.org/20050126_1/Europe/Berlin. In other
+    # names a definition outranks a single last word: Office/Cuba may be anywhere.
     parts = tzid.rsplit("/", _MAX_PARTS)
     last = len(parts) - (description is not None and not tzid.startswith("/"))
     for first in range(1, last):
