@@ -1,4 +1,4 @@
-"""Pending fixes of Debian packages, found by apt itself with the current signed indexes."""
+"""Pending fixes of Debian packages, found by apt with the current signed indexes."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 NAME = "Debian index"
 
 _WHOLE = 10.0
-"""Timeout of the whole response, as a multiple of the timeout of one silent server."""
+"""Timeout of the whole run, as a multiple of the timeout for one silent server."""
 _HURRY_S = 10.0
-"""Minimum timeout with which requests are retried."""
+"""Minimum timeout for which requests are retried."""
 _MARK = "=== "
-"""Prefix of the headings in the output, which apt never prints."""
+"""Prefix of headings in the output, which apt never prints."""
 
-# Everything that is asked comes in as files, none of it as words of the script.
-# An image of another release than the builder's is held against the same suites of its own release.
-# Their signatures are checked. Their age is not, as a mirror may hold expired ones: it is reported.
+# Package names come from files and are never part of the script. An image of another release than
+# the builder's is compared with the same suites of its own release. Signatures are verified. The
+# age of an index is only reported, because mirrors may serve expired indexes.
 _SCRIPT = f"""\
 set -eu
 . /usr/lib/os-release
@@ -68,11 +68,11 @@ done
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """One of the indexes that apt has checked the signature of.
+    """An index whose signature apt has verified.
 
     Attributes:
-        codename: Such as `trixie-security`.
-        date: When it was made.
+        codename: Code name, such as `trixie-security`.
+        date: Creation time of the index.
     """
 
     codename: str
@@ -81,12 +81,12 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """Policy of apt for a package.
+    """Output of `apt-cache policy` for a package.
 
     Attributes:
-        installed: The version inside the image.
-        candidate: The version that an upgrade would install.
-        table: Every version that apt knows with the suites that have it, the newest first.
+        installed: Version in the image.
+        candidate: Version that an upgrade would install.
+        table: Known versions, newest first, each with the suites that contain it.
     """
 
     installed: str
@@ -100,10 +100,10 @@ def check(
     """Return the Debian packages of the images that have a newer version, according to apt.
 
     Args:
-        inventories: Contents of the images.
-        builder: Image whose apt runs; its sources are Debian's.
-        timeout_s: Seconds to wait for a server that does not respond.
-        ca_bundle: Certificates of this host, for sources behind a TLS proxy.
+        inventories: Inventories of the images.
+        builder: Image with apt and the sources of Debian.
+        timeout_s: Timeout in seconds for a server that does not respond.
+        ca_bundle: File of CA certificates for sources behind a TLS proxy.
 
     Raises:
         DeployError: The indexes cannot be downloaded, or apt's output cannot be parsed.
@@ -142,7 +142,7 @@ def check(
 
 
 def batches(packages: Iterable[Package]) -> list[list[Package]]:
-    """The packages in lists without a name twice: dpkg's status can hold one version of each."""
+    """Split packages into lists with unique names: a dpkg status has one version per name."""
     lists: list[list[Package]] = []
     for package in packages:
         free = (one for one in lists if all(other.name != package.name for other in one))
@@ -155,14 +155,14 @@ def batches(packages: Iterable[Package]) -> list[list[Package]]:
 
 
 def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
-    """Return the configuration that apt takes from the folder of the question."""
+    """Return the configuration file of apt."""
     architectures = sorted({one.architecture for one in packages} - {"all", ""}) or ["amd64"]
     listed = " ".join(f'"{name}";' for name in architectures)
     return "\n".join(
         [
-            # apt would switch to a separate user, which it has no privilege for here.
+            # By default apt switches to another user, for which it lacks the privilege here.
             'APT::Sandbox::User "root";',
-            # An index that cannot be had is an error. By default it is a warning.
+            # A failed download of an index is an error; by default it is a warning.
             'APT::Update::Error-Mode "any";',
             f'APT::Architecture "{architectures[0]}";',
             f"APT::Architectures {{ {listed} }};",
@@ -177,7 +177,7 @@ def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
 
 
 def render_status(packages: Iterable[Package]) -> str:
-    """Return a dpkg status file by which exactly these are installed."""
+    """Return a dpkg status file with the packages as installed."""
     stanzas = (
         f"Package: {one.name}\nStatus: install ok installed\n"
         f"Architecture: {one.architecture or 'all'}\nVersion: {one.version}\n"
@@ -187,7 +187,7 @@ def render_status(packages: Iterable[Package]) -> str:
 
 
 def render_names(packages: Iterable[Package]) -> str:
-    """Return the packages as apt's command line takes them, one a line."""
+    """Return the packages as arguments of apt, one per line."""
     return "".join(
         f"{one.name}\n" if one.architecture in {"all", ""} else f"{one.name}:{one.architecture}\n"
         for one in packages
@@ -195,10 +195,10 @@ def render_names(packages: Iterable[Package]) -> str:
 
 
 def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
-    """Return the indexes that were read, and file of the question -> package -> policy.
+    """Parse the script's output: the indexes, and the policies by status file and package.
 
     Raises:
-        KeyError: A field is missing; likewise IndexError and ValueError.
+        KeyError: A field is missing; IndexError and ValueError are raised likewise.
     """
     releases = []
     policies = {}
@@ -207,7 +207,7 @@ def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
         if head == "release":
             fields = dict(re.findall(r"^(\w+): (.*)$", body, re.MULTILINE))
             date = email.utils.parsedate_to_datetime(fields["Date"])
-            # Of "-0000" Python makes a time without a zone.
+            # Python parses "-0000" as a time without a zone.
             aware = date if date.tzinfo else date.replace(tzinfo=dt.UTC)
             releases.append(Release(fields["Codename"], aware))
         else:
@@ -216,7 +216,7 @@ def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
 
 
 def parse_policies(text: str) -> dict[str, Policy]:
-    """Package -> what `apt-cache policy` says about it."""
+    """Parse the output of `apt-cache policy`; return the policies by package name."""
     found = {}
     for part in re.split(r"^(?=\S)", text, flags=re.MULTILINE):
         lines = part.splitlines()
@@ -236,14 +236,14 @@ def parse_policies(text: str) -> dict[str, Policy]:
 
 
 def find(image: str, package: Package, policy: Policy | None) -> Vulnerability | None:
-    """Return the pending fix of a package, or that it is unknown; None when it is up to date.
+    """Return the finding for an outdated or unknown package; None if it is up to date.
 
     Raises:
-        DeployError: apt's answer is not about this version of it.
+        DeployError: The output of apt lacks this version of the package.
     """
     if policy is None or policy.installed != package.version:
         raise DeployError(f"apt returned nothing about {package.name} {package.version}")
-    # The archive's package and the installed one are two rows even where the version is one.
+    # The archive's and the installed package have separate rows, even with the same version.
     suites: dict[str, tuple[str, ...]] = {}
     for version, there in policy.table:
         suites[version] = (*suites.get(version, ()), *there)
@@ -294,7 +294,7 @@ def _describe(inventories: Sequence[Inventory], releases: Sequence[Release]) -> 
 
 
 def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -> str:
-    """Run the question in a container of the builder, which is gone afterwards in any case."""
+    """Run the script in a container of the builder image, and always remove the container."""
     container = f"todo-scan-{secrets.token_hex(4)}"
     bundle = [f"--volume={ca_bundle}:/etc/ssl/certs/ca-certificates.crt:ro"] if ca_bundle else []
     argv = [
@@ -303,13 +303,13 @@ def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -
         "--rm",
         f"--name={container}",
         "--pull=never",
-        # The way to the network that this machine has, with its proxy and its resolver.
+        # Uses the host's proxy and resolver.
         "--network=host",
         "--read-only",
         "--tmpfs=/tmp",
         "--cap-drop=all",
         "--security-opt=no-new-privileges",
-        # SELinux would keep the container from reading these files of the user's.
+        # Otherwise SELinux denies access to the user's files.
         "--security-opt=label=disable",
         f"--volume={folder}:/ask:ro",
         *bundle,
@@ -327,8 +327,8 @@ def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -
             said = error.completed.stderr.splitlines()
             causes = [line.partition(" ")[2] for line in said if line.startswith("E: ")]
             error.message = error.message.replace("podman", "apt", 1)
-            if causes and error.code is ExitCode.FAILED:  # its first complaint says most
+            if causes and error.code is ExitCode.FAILED:  # the first error is the most specific
                 error.message = f"apt failed: {causes[0]}"
-        # Whether or not it ended with its client: its other processes would continue to download.
+        # The container may outlive its client and continue to download.
         process.run(["podman", "rm", "--force", "--time=0", "--ignore", container], check=False)
         raise

@@ -1,4 +1,4 @@
-"""The scan of an image: queries the sources and merges their findings."""
+"""Scan of the images: queries the sources and merges their findings."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class Options:
     """Options of a scan.
 
     Attributes:
-        advisories: File of OSV records to take instead of the live service.
-        offline: Leave out what takes a network, instead of failing without one.
-        builder: Image whose apt is asked; the bootstrapped one when None.
-        brief: Without progress output, and with short timeouts for the network.
+        advisories: File of OSV records, used instead of the live service.
+        offline: Whether to skip sources that require the network.
+        builder: Image whose apt is used; None for the bootstrapped builder.
+        brief: Whether to use short timeouts and no progress output.
     """
 
     advisories: Path | None = None
@@ -47,41 +47,40 @@ class Options:
 
     @property
     def timeout_s(self) -> float:
-        """Seconds to wait for a server that does not answer."""
+        """Timeout in seconds for a server that does not respond."""
         return _BRIEF_TIMEOUT_S if self.brief else _TIMEOUT_S
 
 
 def run(references: Mapping[str, str], options: Options = Options()) -> Report:
-    """Scan images of this user's storage.
+    """Scan images; the report lists the sources that could not be reached.
 
     Args:
-        references: Name in the report, such as `backend`, -> name and tag, or id.
-        options: How.
+        references: Image references or IDs by name in the report, such as `backend`.
+        options: Options of the scan.
 
     Raises:
-        DeployError: There is no such image, the exceptions or the file of advisories are
-            malformed. What cannot be reached is no error, but in the report.
+        DeployError: An image does not exist, or the exceptions or the advisories are malformed.
     """
     complete = references == {target: build.reference(target) for target in find_targets()}
     return judge(read(references, options), options, complete=complete)
 
 
 def find_targets() -> list[str]:
-    """Return the images of every stack, and that of the model server if it exists here."""
+    """Return the images of every stack, and the model server's image if it exists locally."""
     there = build.find(build.AI) is not None
     return [target for target in build.ALL_TARGETS if there or target != build.AI]
 
 
 def require_clean(target: str, options: Options = Options(), *, reference: str = "") -> Report:
-    """Reject an image with findings, or one that cannot be scanned.
+    """Scan an image and raise an error unless the report is clean.
 
     Args:
         target: `backend`, `db` or `ai`.
         options: Options of the scan.
-        reference: Name and tag, or ID; empty for the image that the units use.
+        reference: Image reference or ID; empty for the image that the units use.
 
     Raises:
-        DeployError: As for `run`, and if there are findings; the message is the report's claim.
+        DeployError: There are findings, a source could not be queried, or `run` failed.
     """
     report = run({target: reference or build.reference(target)}, options)
     if report.exit_code != ExitCode.OK:
@@ -96,10 +95,10 @@ def require_clean(target: str, options: Options = Options(), *, reference: str =
 
 
 def read(references: Mapping[str, str], options: Options = Options()) -> list[Inventory]:
-    """Read the inventories of images: name in the report -> name and tag, or ID.
+    """Read the inventories of images; `references` as in `run`.
 
     Raises:
-        DeployError: There is no such image, or no room to read it.
+        DeployError: An image does not exist, or the disk is full.
     """
     inventories = []
     with builder.scratch() as scratch:
@@ -113,10 +112,10 @@ def read(references: Mapping[str, str], options: Options = Options()) -> list[In
 def judge(
     inventories: Sequence[Inventory], options: Options = Options(), *, complete: bool = False
 ) -> Report:
-    """Query all sources about the content of the images, and merge their findings.
+    """Query all sources about the packages of images, and merge their findings.
 
     Args:
-        inventories: Contents of the images.
+        inventories: Inventories of the images.
         options: Options of the scan.
         complete: Whether these are all images; otherwise unused exceptions are not reported.
 
@@ -157,7 +156,7 @@ def judge(
 def _to_ask(
     inventories: Sequence[Inventory], options: Options
 ) -> list[tuple[str, Callable[[], Answer]]]:
-    """Debian's index and the Python advisories, in that order."""
+    """Return the queries of Debian's index and of the Python advisories, in that order."""
     timeout_s = options.timeout_s
     ca_bundle = build.find_ca_bundle()
     file = options.advisories
@@ -180,7 +179,7 @@ def _answer(name: str, ask: Callable[[], Answer], options: Options) -> Answer:
             return ask()
     except DeployError as error:
         if error.code in {ExitCode.USAGE, ExitCode.DATA, ExitCode.NO_SPACE}:
-            raise  # not out of reach: the user named something wrong, or the disk is full
+            raise  # not a network error: the user's input is wrong, or the disk is full
         return AdvisorySource(name, problem=error.message, hint=error.hint), []
 
 

@@ -1,4 +1,4 @@
-"""Inventory of an image from its own records: dpkg, wheel metadata and its SBOM."""
+"""Inventory of an image from its own records: dpkg status, wheel metadata and SBOM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _REPLACED = "not as built: a later layer adds it again"
 _STATUS = "var/lib/dpkg/status"
 _OS_RELEASE = "usr/lib/os-release"
-_STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file a package, as in images without dpkg
+_STATUS_FOLDER = "var/lib/dpkg/status.d/"  # one file per package, as in images without dpkg
 _SBOM = re.compile(r"usr/share/sbom/[^/]+\.cdx\.json")
 _METADATA = re.compile(r"(?:.*/)?[^/]+\.(?:dist-info/METADATA|egg-info(?:/PKG-INFO)?)")
 _WHEEL = re.compile(r"(?:.*/)?(?P<name>[^-/]+)-(?P<version>[^-/]+)-[^/]+\.whl")
@@ -40,7 +40,7 @@ class Package:
     """A package in an image.
 
     Attributes:
-        name: Name as in the package's record; a Python name is normalized.
+        name: Name of the package; a Python name is normalized.
         version: Version as in the package's record.
         architecture: Architecture of a Debian package, otherwise empty.
     """
@@ -56,15 +56,15 @@ class Inventory:
 
     Attributes:
         image: Name of the image, such as `backend`.
-        reference: Reference by which the image was found.
+        reference: Reference of the image.
         config_digest: Image ID.
-        debian: Debian packages; a package that the image lists twice appears twice.
-        python: Python distributions; likewise.
+        debian: Debian packages, sorted; a package can have several versions.
+        python: Python distributions, sorted; likewise.
         vendored: Paths of shared libraries in wheels.
         compiled: Python packages with compiled modules.
         files: Number of files and links.
         findings: Contradictory or unreadable records of the image.
-        release: Code name of the Debian release; empty if the image does not contain it.
+        release: Code name of the Debian release; empty if unknown.
     """
 
     image: str
@@ -80,7 +80,7 @@ class Inventory:
 
     @property
     def digest(self) -> str:
-        """Digest of the packages inside: the same for images that differ only in the program."""
+        """Digest of the packages, equal for images that differ only in the application."""
         packages = [(one.name, one.version, one.architecture) for one in self.debian + self.python]
         return hashlib.sha256(json.dumps(packages).encode()).hexdigest()
 
@@ -105,13 +105,7 @@ class Inventory:
 
 
 def read(archive: Archive, image: str, reference: str) -> Inventory:
-    """Return the inventory of a saved image.
-
-    Args:
-        archive: The image.
-        image: Name of the image in findings, such as `backend`.
-        reference: Reference by which the image was found.
-    """
+    """Return the inventory of a saved image, with `image` and `reference` as its names."""
     debian: list[Package] = []
     python: list[Package] = []
     findings: list[Vulnerability] = []
@@ -168,16 +162,16 @@ def _find_release(text: bytes) -> str:
 
 
 def debian_packages(status: str) -> Iterator[Package]:
-    """Yield the packages in dpkg's status, or in a single stanza of it.
+    """Yield the installed packages of a dpkg status file.
 
     Raises:
-        ValueError: A stanza lacks name or version, or has one that dpkg would not take.
+        ValueError: The name, version or architecture of a package is missing or invalid.
     """
     for stanza in re.split(r"\n\s*\n", status.strip("\n")):
         fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*?)[ \t]*$", stanza, re.MULTILINE))
         if not fields:
             continue
-        # Files in status.d speak of nothing but what is there.
+        # Files in status.d have no Status field and describe only installed packages.
         if not fields.get("Status", "installed").endswith("installed"):
             continue
         if fields.get("Status", "").endswith("not-installed"):
@@ -190,10 +184,10 @@ def debian_packages(status: str) -> Iterator[Package]:
 
 
 def python_package(metadata: str) -> list[Package]:
-    """Return the distribution that METADATA or PKG-INFO is about.
+    """Return the distribution of a METADATA or PKG-INFO file.
 
     Raises:
-        ValueError: It lacks name or version.
+        ValueError: The name or the version is missing or invalid.
     """
     fields = email.parser.HeaderParser().parsestr(metadata)
     name = _valid(_PYTHON_NAME, fields.get("Name", ""), "name of a distribution")
@@ -202,7 +196,7 @@ def python_package(metadata: str) -> list[Package]:
 
 
 def normalized(name: str) -> str:
-    """Return a distribution's name as every index compares it (PEP 503)."""
+    """Return the normalized name of a Python distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -216,10 +210,9 @@ def contradictions(
 
     Args:
         image: Name of the image in findings.
-        inside: Kind (`deb` or `pypi`) and name of a package -> versions inside.
-        files: Path of every file, without a leading slash -> its content, as in
-            `Archive.contents`.
-        sbom: Text of the CycloneDX document, or None.
+        inside: Versions in the image by kind (`deb` or `pypi`) and name of the package.
+        files: Contents as in `Archive.contents`, by path without a leading slash.
+        sbom: Text of the CycloneDX document, None if missing.
     """
     if sbom is None:
         what = "/usr/share/sbom must contain exactly one SBOM"
@@ -246,7 +239,7 @@ def contradictions(
             what = "is in the SBOM but not in the image"
             findings.append(_finding(image, name, version, "sbom-exceeds", what))
     lacking, exceeding = files.keys() - located.keys(), located.keys() - files.keys()
-    # The document itself cannot say what its own hash is.
+    # The SBOM cannot contain its own hash.
     altered = {
         path
         for path in files.keys() & located.keys()
@@ -266,7 +259,7 @@ def _missing(image: str, paths: set[str], identity: str, where: str) -> Iterator
 
 
 def _purl(purl: str) -> tuple[tuple[str, str], str] | None:
-    """Kind and name, and version, of a package URL of Debian's or Python's, else None."""
+    """Return ((kind, name), version) of a Debian or Python package URL, otherwise None."""
     match = re.fullmatch(r"pkg:(deb/debian|pypi)/([^@/?#]+)@([^?#]+)(?:[?#].*)?", purl)
     if not match:
         return None
@@ -277,7 +270,7 @@ def _purl(purl: str) -> tuple[tuple[str, str], str] | None:
 
 
 def _located(components: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Path -> content of each file that an SBOM lists, as in `Archive.contents`."""
+    """Yield the path and content, as in `Archive.contents`, of each file in an SBOM."""
     for component in components:
         if component.get("type") == "file":
             hashes = [one["content"] for one in component.get("hashes", ())]

@@ -1,8 +1,8 @@
-"""OSV records: finds the vulnerabilities of given Python packages in a file.
+"""Search for the vulnerabilities of Python packages in a file of OSV records.
 
-Runs in the environment of scan.lock: `python -m deploy.scan.osv FILE`, with a JSON list of
-names and versions on standard input, and a JSON document about them on standard output. Only
-this module needs packages of that environment (packaging, cvss).
+Runs in the environment of scan.lock as `python -m deploy.scan.osv FILE`. Standard input is a JSON
+list of names and versions, standard output a JSON document. Only this module needs packages of that
+environment (packaging, cvss).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 _ECOSYSTEM = "PyPI"
 _GZIP = b"\x1f\x8b"
 _ZIP = b"PK"
-# An advisory may fix a version and reintroduce the flaw in the same one, or name one version as
-# the first and the last that has it.
+# Order of events at the same version: an advisory may fix a flaw and reintroduce it in one version,
+# or name one version as both the first and the last affected.
 _RANK = {"fixed": 0, "introduced": 1, "last_affected": 2}
 
 MIN_RECORDS = 7_000
-"""Records that the whole database has at least. It had 7,080 in July 2026, and loses none: what
-was withdrawn stays, marked."""
+"""Minimum number of records in the full database, which had 7,080 in July 2026 and only grows:
+withdrawn records are kept and marked."""
 
 CANARIES = (
     ("jinja2", "2.7.1", "CVE-2014-1402"),
@@ -48,8 +48,8 @@ CANARIES = (
     ("requests", "2.30.0", "CVE-2023-32681"),
     ("jinja2", "3.1.2", "CVE-2024-22195"),
 )
-"""Package, version, and a flaw in it that is known for years. Whoever misses one of them may miss
-one in an image as well. From many years: part of a database is most often some of its years."""
+"""Packages, versions and well-known vulnerabilities; a database that lacks one of them is not
+complete. They are from different years, because a partial database often covers only some years."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Match:
     """An advisory that affects the given version of a package.
 
     Attributes:
-        id: The record's.
-        aliases: Other names of the same flaw.
-        package: Name as it was asked for.
-        version: Version as it was asked for.
+        id: ID of the record.
+        aliases: Other IDs of the same vulnerability.
+        package: Name of the package as in the query.
+        version: Version of the package as in the query.
         fixed: Versions in which the vulnerability is fixed.
-        severity: The worst grade that the record gives.
-        undecided: Why the record does not tell whether it speaks of that version, or empty.
+        severity: Highest severity in the record.
+        undecided: Reason why the record may or may not affect the version; empty if it does.
     """
 
     id: str
@@ -76,10 +76,10 @@ class Match:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Read the question, print the answer.
+    """Read the query, print the result, and return the exit code.
 
-    A malformed file is one line and EX_DATAERR, one that is not the whole database one line and
-    EX_UNAVAILABLE.
+    The exit code is EX_DATAERR for a malformed file and EX_UNAVAILABLE for a partial database, each
+    with one line on standard error.
     """
     (name,) = arguments
     packages = [(str(package), str(version)) for package, version in json.load(sys.stdin)]
@@ -106,17 +106,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read(content: bytes) -> list[dict[str, Any]]:
-    """Return the records about Python packages in a file.
-
-    It may be JSON, JSON lines, either of them with gzip, or a ZIP of JSON files.
+    """Return the records about Python packages from JSON, JSON lines (optionally gzipped) or a ZIP.
 
     Raises:
-        ValueError: The file has another format, a record is not in OSV format, or none is about
-            Python.
+        ValueError: The format is unknown, a record is malformed, or no record is about Python.
     """
     found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
     if not found:
-        # Another ecosystem, or a truncated file: the absence of a package would prove nothing.
+        # From another ecosystem, or truncated: a missing advisory would prove nothing.
         raise ValueError("it has no advisories about Python packages")
     return found
 
@@ -152,7 +149,7 @@ def _is_python(record: Mapping[str, Any]) -> bool:
 
 
 def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Normalized package name and entry of `affected`, for each that is about Python."""
+    """Yield the normalized package name and the entry of `affected` for each Python package."""
     for affected in record.get("affected") or ():
         package = affected.get("package") or {}
         if package.get("ecosystem") == _ECOSYSTEM:
@@ -160,9 +157,9 @@ def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
 
 
 def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.datetime | None:
-    """Return the time of the newest change of a record; None without records.
+    """Return the time of the last change of a record; None if no record is old enough.
 
-    The real database has records whose date lies ahead. They say nothing about its age.
+    The real database has records with a future date, which are ignored.
     """
     dates = (dt.datetime.fromisoformat(record["modified"]) for record in records)
     aware = (date if date.tzinfo else date.replace(tzinfo=dt.UTC) for date in dates)
@@ -189,12 +186,15 @@ def find(
     packages: Iterable[tuple[str, str]],
     grade: Callable[[str], Severity],
 ) -> list[Match]:
-    """Return the records that speak of a package in its version; withdrawn ones do not count.
+    """Return the advisories that affect packages, except withdrawn ones.
 
     Args:
-        records: In OSV form.
-        packages: Names and versions.
-        grade: Gives the grade of a CVSS vector.
+        records: Records in OSV format.
+        packages: Names and versions of the packages.
+        grade: Function that returns the severity of a CVSS vector.
+
+    Raises:
+        ValueError: A record is malformed.
     """
     asked: dict[str, list[tuple[str, str]]] = {}
     for name, version in packages:
@@ -256,7 +256,7 @@ def _match(
 
 
 def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
-    """Return whether one entry of `affected` means a version, or why it does not tell."""
+    """Return whether an entry of `affected` covers a version, or the reason if undecidable."""
     listed = part.get("versions") or ()
     if version in listed:
         return True
@@ -284,7 +284,7 @@ def _ranges(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _covers(events: Iterable[Mapping[str, str]], wanted: Version) -> bool:
-    """Return whether a range covers a version, by the last event up to it (OSV, evaluation)."""
+    """Return whether a range covers a version, by the last event up to it (OSV "Evaluation")."""
     ordered = sorted(
         (Version(value), _RANK[kind], kind)
         for event in events
@@ -315,14 +315,14 @@ def _severity(
     places = (record, *parts)
     grades = [grade(each["score"]) for place in places for each in place.get("severity") or ()]
     if not any(grades):
-        # GitHub's advisories carry a word as well.
+        # Advisories of GitHub also have a severity as a word.
         words = [(place.get("database_specific") or {}).get("severity", "") for place in places]
         grades += [Severity.of(str(word)) for word in words]
     return max(grades, default=Severity.UNGRADED)
 
 
 def grade(vector: str) -> Severity:
-    """Return the grade of a CVSS vector of version 3 or 4; ungraded when it cannot be read."""
+    """Return the severity of a CVSS vector of version 3 or 4; ungraded if it is invalid."""
     import cvss  # noqa: PLC0415 - not in the environment that the unit tests run in
 
     kinds = {"CVSS:3": cvss.CVSS3, "CVSS:4": cvss.CVSS4}

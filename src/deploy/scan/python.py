@@ -1,4 +1,4 @@
-"""Advisories about Python packages: from a file of OSV records, or from a live service."""
+"""Advisories about Python packages, from a file of OSV records or a live service."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ NAME = "Python advisories"
 
 _TIMEOUT_S = 3600.0
 _WHOLE = 10.0
-"""Timeout of the whole response, as a multiple of the timeout of one silent server."""
+"""Timeout of the whole run, as a multiple of the timeout for one silent server."""
 _HURRY_S = 10.0
 _ENVIRONMENT_TIMEOUT_S = 60.0
-"""Timeout for scans of `up`; creating the environment takes 10 to 20 s."""
+"""Timeout of the environment's creation in scans of `up`; it takes 10 to 20 s."""
 
 _HINT = "to check without it, use a copy of the advisories: --advisories FILE"
 
 _ERROR = "ERROR:pip_audit._cli:"
 
 CANARY = ("jinja2", "2.10")
-"""A release whose flaws are known for years. Whoever knows none of them knows nothing: mirrors of
-the package index answer the same questions, and leave the advisories out."""
+"""Release with well-known vulnerabilities. A service that reports none of them has no advisories,
+like mirrors of the package index."""
 
 
 def check_file(
     inventories: Sequence[Inventory], file: Path
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Look the images' Python packages up in a file of OSV records.
+    """Look up the Python packages of images in a file of OSV records.
 
     Raises:
-        DeployError: The file is missing, malformed or only a part of the database, or the
-            environment cannot be made.
+        DeployError: The file is missing, malformed or incomplete, or the environment cannot be
+            created.
     """
     if not file.is_file():
         raise DeployError(f"{file} does not exist", code=ExitCode.USAGE)
@@ -86,7 +86,7 @@ def check_file(
 def parse_matches(
     matches: Iterable[Mapping[str, Any]], inventories: Sequence[Inventory]
 ) -> list[Vulnerability]:
-    """Return the findings behind what `deploy.scan.osv` answered."""
+    """Return the findings for the output of `deploy.scan.osv`."""
     return [
         Vulnerability(
             inventory.image,
@@ -111,13 +111,12 @@ def check_live(
     """Query the package index's advisory service with pip-audit in strict mode.
 
     Args:
-        inventories: Contents of the images.
-        timeout_s: Seconds to wait for a server that does not respond.
-        ca_bundle: Certificates of this host, for a TLS proxy.
+        inventories: Inventories of the images.
+        timeout_s: Timeout in seconds for a server that does not respond.
+        ca_bundle: File of CA certificates for a TLS proxy.
 
     Raises:
-        DeployError: The service cannot be reached, does not know a package, or knows no
-            advisories at all.
+        DeployError: The service is unreachable, a package is unknown, or there are no advisories.
     """
     packages = _packages(inventories)
     program = _ensure_environment(timeout_s).with_name("pip-audit")
@@ -144,7 +143,7 @@ def check_live(
 
 
 def batches(packages: Iterable[Package]) -> list[dict[str, str]]:
-    """Name -> version, without a name twice in one of them, and the canary in the first."""
+    """Split packages into mappings of name to version, with the canary in the first one."""
     lists = [dict([CANARY])]
     for one in packages:
         free = (asked for asked in lists if asked.get(one.name, one.version) == one.version)
@@ -161,7 +160,7 @@ def parse_live(
     asked: Mapping[str, str],
     inventories: Sequence[Inventory],
 ) -> list[Vulnerability]:
-    """Return the findings behind what pip-audit answered: package -> flaws."""
+    """Return the findings for pip-audit's vulnerabilities by package."""
     return [
         Vulnerability(
             inventory.image,
@@ -183,11 +182,7 @@ def parse_live(
 def _ask(
     program: Path, asked: Mapping[str, str], timeout_s: float, ca_bundle: Path | None
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Package -> its flaws, for everything that was asked.
-
-    Raises:
-        DeployError: pip-audit could not check all of it.
-    """
+    """Run pip-audit and return the vulnerabilities by package; see `read_answer`."""
     with tempfile.TemporaryDirectory(prefix="todo-scan-") as name:
         file = Path(name) / "requirements.txt"
         file.write_text("".join(f"{name}=={version}\n" for name, version in asked.items()))
@@ -202,7 +197,7 @@ def _ask(
                 "--aliases=on",
                 "--desc=off",
                 f"--timeout={timeout_s:.0f}",
-                # An answer from last week is too old.
+                # A private cache, because cached responses may be outdated.
                 f"--cache-dir={Path(name) / 'cache'}",
                 f"--requirement={file}",
             ],
@@ -216,10 +211,10 @@ def _ask(
 def read_answer(
     stdout: str, stderr: str, asked: Mapping[str, str]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Parse the output of pip-audit: package -> its vulnerabilities.
+    """Parse the output of pip-audit; return the vulnerabilities by package.
 
     Raises:
-        DeployError: It could not check all of the packages.
+        DeployError: pip-audit failed or did not check all packages.
     """
     try:
         listed = json.loads(stdout)["dependencies"]
@@ -237,13 +232,13 @@ def _failed(said: str) -> DeployError:
     last = (said.strip().splitlines() or ["no reason given"])[-1].removeprefix(_ERROR)
     message = f"pip-audit {symptom.message}" if symptom else f"pip-audit failed: {last}"
     if last.startswith(f"{CANARY[0]}: Dependency not found"):
-        # A mirror without the URLs of single releases, not a missing package.
+        # The mirror lacks the URLs of single releases; the package itself exists.
         message = "the configured package index does not serve advisories"
     return DeployError(message, hint=_HINT, code=ExitCode.UNAVAILABLE)
 
 
 def _ensure_environment(timeout_s: float) -> Path:
-    """Return the Python of scan.lock's environment; a brief scan does not wait long for it."""
+    """Return the Python of scan.lock's environment; a brief scan limits the time to create it."""
     if timeout_s >= _HURRY_S:
         return venv.ensure("scan")
     make = "from deploy.bootstrap import venv; venv.ensure('scan')"

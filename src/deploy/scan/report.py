@@ -1,4 +1,4 @@
-"""The report of a scan as text, as JSON and as an exit code. No I/O."""
+"""Report of a scan as text, JSON and exit code, without I/O."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Severity(enum.IntEnum):
-    """Severity of a finding, as published; in ascending order."""
+    """Published severity of a finding, in ascending order."""
 
     UNGRADED = 0
     LOW = 1
@@ -28,12 +28,12 @@ class Severity(enum.IntEnum):
 
     @property
     def label(self) -> str:
-        """The word for it."""
+        """Lower-case name, such as `high`."""
         return self.name.lower()
 
     @classmethod
     def of(cls, word: str) -> Severity:
-        """Return the severity for a source's rating; ungraded if it is unknown."""
+        """Return the severity for a rating; ungraded if the rating is unknown."""
         small = _WORDS.get(word.lower(), word.lower())
         return next((one for one in cls if one.label == small), cls.UNGRADED)
 
@@ -47,7 +47,7 @@ EXIT_CODES = {
     Severity.HIGH: 13,
     Severity.CRITICAL: 14,
 }
-"""Worst finding -> exit code; distinct from those of `ExitCode`."""
+"""Exit codes by highest severity, distinct from those of `ExitCode`."""
 
 CANNOT_SEE = (
     "vulnerabilities that Debian has not fixed yet: its index lists fixes only",
@@ -64,14 +64,11 @@ class Vulnerability:
     Attributes:
         image: Name of the image, such as `backend`; empty for a finding without an image.
         kind: `debian`, `python`, `image` (contradictory records) or `exception`.
-        package: Name of the package.
-        version: Version of the package.
         id: ID of the vulnerability, which exceptions refer to.
         what: Short description.
-        severity: Severity according to the source.
         aliases: Other IDs of the same vulnerability.
         fixed: Versions with a fix.
-        sources: Sources that reported it.
+        sources: Names of the sources that reported the finding.
     """
 
     image: str
@@ -87,20 +84,20 @@ class Vulnerability:
 
     @property
     def ids(self) -> frozenset[str]:
-        """Every id of the flaw."""
+        """All IDs of the vulnerability."""
         return frozenset((self.id, *self.aliases))
 
 
 @dataclasses.dataclass(frozen=True)
 class AdvisorySource:
-    """A source of advisories, and whether it was queried.
+    """A source of advisories and the result of its query.
 
     Attributes:
         name: Name, such as `Debian index`.
         asked: Subject of the query, such as `45 packages`.
-        as_of: Date of the data; None if it is unknown, or the source was not queried.
+        as_of: Date of the data; None if unknown or not queried.
         detail: Further details about the data.
-        problem: Why the source could not be queried; empty on success.
+        problem: Reason why the query failed; empty on success.
         hint: Remedy for the problem.
         left_out: Whether the user excluded the source.
     """
@@ -115,7 +112,7 @@ class AdvisorySource:
 
     @property
     def answered(self) -> bool:
-        """Whether the source was queried successfully, so that the report has its findings."""
+        """Whether the query succeeded, so that the report contains the source's findings."""
         return not self.problem and not self.left_out
 
 
@@ -125,9 +122,9 @@ class Scanned:
 
     Attributes:
         name: Name, such as `backend`.
-        reference: Reference by which the image was found.
-        config_digest: Digest of the image configuration, the image ID.
-        counts: Number of components by kind.
+        reference: Reference of the image.
+        config_digest: Digest of the image configuration, which is the image ID.
+        counts: Numbers of components by kind.
         unseen: Components that no source covers.
     """
 
@@ -143,11 +140,10 @@ class Report:
     """Result of a scan.
 
     Attributes:
-        images: Scanned images.
         debian: Result of Debian's index.
         python: Result of the Python advisories.
-        findings: Findings, the most severe first.
-        accepted: Findings covered by an exception.
+        findings: Open findings, the most severe first.
+        accepted: Findings with the exceptions that cover them.
     """
 
     images: tuple[Scanned, ...]
@@ -158,12 +154,12 @@ class Report:
 
     @property
     def sources(self) -> tuple[AdvisorySource, ...]:
-        """All that were to be asked."""
+        """All sources, including those that were not queried."""
         return (self.debian, self.python)
 
     @property
     def exit_code(self) -> int:
-        """0 when nothing was found and nothing went unchecked; otherwise see docs/scan.md."""
+        """0 without findings and failed queries; for other codes see docs/scan.md."""
         if any(source.problem for source in self.sources):
             return ExitCode.UNAVAILABLE
         if self.findings:
@@ -172,7 +168,7 @@ class Report:
 
 
 def merge(findings: Iterable[Vulnerability]) -> list[Vulnerability]:
-    """One finding for each flaw, whichever sources reported it under whichever names."""
+    """Merge findings about the same vulnerability under different IDs or from several sources."""
     merged: list[Vulnerability] = []
     for finding in findings:
         same = next((other for other in merged if _is_same(finding, other)), None)
@@ -216,9 +212,9 @@ def accept(
     Args:
         findings: All findings.
         entries: All exceptions.
-        today: Date that decides whether an exception has expired.
-        complete: Whether everything was scanned. Otherwise an unused exception may still be
-            needed.
+        today: Date for the expiry of exceptions.
+        complete: Whether all images were scanned by all sources; otherwise an unused exception may
+            still be needed.
     """
     left: list[Vulnerability] = []
     accepted = []
@@ -251,7 +247,7 @@ def _covers(entry: ScanException, finding: Vulnerability) -> bool:
 
 
 def render_claim(report: Report) -> str:
-    """Return the closing line: what the scan says, and as of when."""
+    """Return the closing line of the report: the result, with the dates of the data."""
     unchecked = [source.name for source in report.sources if source.problem]
     if unchecked:
         found = f", and found {render_count(report.findings)}" if report.findings else ""
@@ -306,7 +302,7 @@ def render_text(report: Report, now: dt.datetime) -> str:
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """Return the report for programs, as JSON takes it."""
+    """Return the report as a JSON document for programs."""
     return {
         "images": [dataclasses.asdict(image) for image in report.images],
         "sources": [

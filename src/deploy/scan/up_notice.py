@@ -1,4 +1,4 @@
-"""The line of `up` about known vulnerabilities in its images, with a cache of results."""
+"""Notice of `up` about known vulnerabilities in its images, with a cache of results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from deploy.scan.report import Report
 
 _QUIET_S = 86400.0
-"""Time for which the results for the same packages are cached."""
+"""Time in seconds for which results for the same packages are cached."""
 _BOUND_S = 60.0
-"""Maximum time that `up` scans for vulnerabilities after it has printed the address."""
+"""Timeout in seconds for the scan by `up`, which runs after `up` has printed the URL."""
 _FILE = "scanned.json"
 _MORE = "scan --target all"
 
@@ -34,13 +34,13 @@ def find_in_time(
     bound_s: float = _BOUND_S,
     search: Callable[[str | None], str | None] | None = None,
 ) -> str | None:
-    """Return the notice like `find`; a timeout, Ctrl-C or a failure makes it "incomplete".
+    """Return the notice of `find`, or that the scan is incomplete after a timeout or an error.
 
-    The stack runs by then: nothing here may make the command that started it fail.
+    The stack is already running, so a failed scan must not fail the command.
 
     Args:
         named_builder: Builder image chosen by the user.
-        bound_s: Timeout of the search.
+        bound_s: Timeout in seconds.
         search: Search function; `find` by default.
     """
     try:
@@ -55,12 +55,12 @@ def find_in_time(
 
 
 class _ExpiredError(BaseException):
-    """The time is over; not an Exception, so that nothing on the way takes it for its own."""
+    """The timeout has expired; a BaseException, so that no `except Exception` catches it."""
 
 
 @contextlib.contextmanager
 def _bounded(seconds: float) -> Iterator[None]:
-    """End what runs in the block, programs included, when the time is over."""
+    """Raise _ExpiredError in the block after a timeout, which also ends its programs."""
 
     def expire(_number: int, _frame: FrameType | None) -> None:
         raise _ExpiredError
@@ -75,13 +75,10 @@ def _bounded(seconds: float) -> Iterator[None]:
 
 
 def find(named_builder: str | None = None) -> str | None:
-    """Return the line; None when nothing is wrong, or was said within the last day.
+    """Return the notice, or None if the images are clean or were scanned within the last day.
 
-    Quick rather than complete: a network that does not answer costs a few seconds and is a line
-    of its own, and where the builder is not at hand it is left to `build.py scan`.
-
-    Args:
-        named_builder: The builder that the user named.
+    The scan is quick rather than complete: it uses short network timeouts, and does not create a
+    missing builder image. `named_builder` is the builder image chosen by the user.
     """
     memory = recall(_read(), time.time())
     present = {name: found for name in build.ALL_TARGETS if (found := build.find(name))}
@@ -101,14 +98,14 @@ def find(named_builder: str | None = None) -> str | None:
 def _look(
     references: Mapping[str, str], memory: Mapping[str, float], named_builder: str | None
 ) -> tuple[str | None, dict[str, float]]:
-    """Return the line, and when which images and sets of packages were looked at."""
+    """Return the notice, and the scan times by digest of images and sets of packages."""
     base = named_builder or builder.find()
     if base is None:
         return render_unbuilt(), {}
     options = gate.Options(builder=base, brief=True)
     with progress.step("Scanning the images for known vulnerabilities"):
         inventories = gate.read(references, options)
-        # Only the program changed: the findings about its packages are still valid.
+        # The findings about the same packages are still valid in an image with a new application.
         known = {
             one.config_digest: memory[one.digest] for one in inventories if one.digest in memory
         }
@@ -119,7 +116,7 @@ def _look(
 
 
 def render(report: Report) -> str | None:
-    """Return the line for a report; None for a clean one."""
+    """Return the notice for a report, or None if the report is clean."""
     if report.findings:
         found = scan_report.render_count(report.findings)
         return (
@@ -131,29 +128,27 @@ def render(report: Report) -> str | None:
 
 
 def render_unbuilt() -> str:
-    """The line for a machine whose images were built elsewhere, as those of a lab often are."""
+    """Return the notice for a machine without the builder image, such as a lab."""
     return render_unchecked(
         "it needs the builder image, which is not on this machine", "makes it, then scans"
     )
 
 
 def render_unchecked(cause: str, scans: str = "tries again") -> str:
-    """Return the notice for images that were not scanned, or not by every source.
+    """Return the notice about an incomplete scan.
 
     Args:
-        cause: Cause of the missing scan.
-        scans: What the user's own scan does about it ("tries again").
+        cause: Cause of the missing results.
+        scans: Effect of the suggested scan command, such as "tries again".
     """
     more = command_hints.build(_MORE)
     return f"Warning: the scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
 
 
 def recall(text: str, now: float) -> dict[str, float]:
-    """Return the images scanned within the last day: digest -> seconds since 1970.
+    """Parse the cache: scan times within the last day by digest, in seconds since 1970.
 
-    Args:
-        text: Content of the record; malformed content counts as empty.
-        now: Seconds since 1970.
+    A malformed cache counts as empty.
     """
     try:
         stored = json.loads(text)
@@ -171,6 +166,6 @@ def _read() -> str:
 
 def _write(memory: Mapping[str, float]) -> None:
     folder = paths.state_dir()
-    with contextlib.suppress(OSError):  # then it is looked up again
+    with contextlib.suppress(OSError):  # without a cache, the next run scans again
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _FILE).write_text(json.dumps(memory, indent=1))

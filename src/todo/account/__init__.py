@@ -1,1 +1,1 @@
-"""A user's own account: its time zone and its deletion."""
+"""The caller's account: its time zone and its deletion."""

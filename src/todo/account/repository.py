@@ -1,4 +1,4 @@
-"""SQL statements for an account and everything that is deleted with it."""
+"""SQL statements for an account and all data that is deleted with it."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ from todo.db.tables import (
 )
 
 CHUNK = 2000
-"""Rows that one statement may read or change, so that none takes long."""
+"""Maximum number of rows per statement, which keeps statements short."""
 
 _OWNER: ColumnElement[str] = bindparam("owner")
 _HERS = task.c.owner == _OWNER
@@ -54,7 +54,7 @@ def _open_tasks(*columns: Any) -> Select[Any]:  # noqa: ANN401 - columns and tab
 
 
 def _reminded_by_day(dialect: str) -> Select[Any]:
-    """Among the next CHUNK open tasks, those whose reminders count from a day."""
+    """Select the tasks with a due date and reminders among the next CHUNK open tasks."""
     some = _open_tasks(task).limit(CHUNK).subquery("t")
     wanted = some.c.due_date.is_not(None) & (cast(some.c.reminders, Text) != "[]")
     return select_document(dialect, some, lambda s: s.where(wanted).order_by(some.c.id))
@@ -65,7 +65,7 @@ LAST_OF_CHUNK = Statement(_open_tasks(task.c.id).limit(1).offset(CHUNK - 1))
 
 
 def _shares_with(dialect: str) -> Select[Any]:
-    """Lists that others share with a user, with their owners."""
+    """Select the shares of others' lists with a user, and the lists' owners."""
     source = (
         select(list_share, task_list.c.owner)
         .join(task_list, task_list.c.id == list_share.c.list_id)
@@ -104,15 +104,15 @@ REMOVALS = (
     _remove_some(task, _HERS, task.c.id),
     _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
 )
-"""Each removes some of what a user has; to be repeated while there is any, in this order."""
+"""Deletions of at most CHUNK rows of a user, in order; each is repeated until no rows are left."""
 
 _KEPT = {"owner", "seq", "at", "commitment", "hash"}
 
 
 def _erase(dialect: str) -> Executable:
-    """Erase the content of some entries, of an account that has neither tasks nor lists."""
+    """Return the statement that erases journal entries of an account without tasks or lists."""
     if dialect != SQLITE:
-        # The journal is append-only for the backend's role; the function is its owner's.
+        # The backend's role can only append to the journal; the function runs as its owner.
         numbers = (bindparam(name, type_=BigInteger) for name in ("above", "until"))
         return select(func.erase_journal(bindparam("of", type_=Text), *numbers))
     return (

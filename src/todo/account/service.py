@@ -1,4 +1,4 @@
-"""Account service: set the time zone, delete the account."""
+"""Account service: sets the time zone and deletes the account."""
 
 from datetime import datetime
 
@@ -28,7 +28,7 @@ from todo.writes.unit_of_work import Account, UnitOfWork
 
 
 async def read_account(session: Session, user: str) -> bytes:
-    """Return a user's account as JSON; there is one from the first change on."""
+    """Return a user's account as JSON, with defaults before its first change."""
     row = await session.find(FIND, {"owner": user})
     zone, created_at = row or (DEFAULT_ZONE, None)
     return _render(user, zone, created_at)
@@ -41,23 +41,23 @@ def _render(user: str, zone: str, created_at: datetime | str | None) -> bytes:
 
 
 class AccountService:
-    """The rules for the caller's account, within one write."""
+    """Changes to the caller's account, within one unit of work."""
 
     def __init__(self, work: UnitOfWork) -> None:
         self._work = work
         self._user = work.caller.user
 
     async def set_zone(self, zone: str, expected: frozenset[int] | None = None) -> bytes:
-        """Set the zone; reminders of days move with it. Return the account as JSON.
+        """Set the time zone, move reminders of due days, and return the account as JSON.
 
         Args:
-            zone: The name of a zone.
-            expected: Versions of the account, of which it must have one; None for any.
+            zone: IANA name of the time zone.
+            expected: Accepted versions of the account; None accepts all.
 
         Raises:
-            VersionMismatchError: It has none of them.
-            ValidationFailedError: There is no such zone.
-            ReadOnlyError: The token is for one list.
+            VersionMismatchError: The account has none of the expected versions.
+            ValidationFailedError: The zone is unknown.
+            ReadOnlyError: The token is restricted to one list.
         """
         self._refuse_list_tokens()
         try:
@@ -74,16 +74,16 @@ class AccountService:
         return await read_account(self._work.session, self._user)
 
     async def delete(self, expected: frozenset[int] | None = None) -> None:
-        """Delete all content of the account; the chain of its journal remains, without content.
+        """Delete all content of the account; only the hash chain of its journal remains.
 
-        What the user did in lists of others is part of their journals and stays there.
+        Changes by the user in lists of others are part of the others' journals and stay there.
 
         Args:
-            expected: As for `set_zone`.
+            expected: Accepted versions of the account; None accepts all.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.
-            ReadOnlyError: The token is for one list.
+            ReadOnlyError: The token is restricted to one list.
         """
         self._refuse_list_tokens()
         account, _ = await self._work.lock(self._user)
@@ -94,7 +94,7 @@ class AccountService:
             while len(await self._work.session.fetch(statement, mine)) == CHUNK:
                 pass
         await self._erase(account)
-        # This entry shows that content was erased and not altered: it is chained like any other.
+        # This chained entry proves that the content was erased and not altered.
         self._record("delete", None, None)
 
     def _refuse_list_tokens(self) -> None:
@@ -119,10 +119,10 @@ class AccountService:
             after = str(last[0][0])
 
     async def _leave_lists(self) -> None:
-        """End shares of other users' lists, recorded in the owners' journals."""
+        """Remove the user's shares of others' lists and record that in the owners' journals."""
         rows = await self._work.session.fetch(SHARES_WITH, {"owner": self._user})
         for text, owner in rows:
-            # In the order of owners, so that two who do this at once do not wait for each other.
+            # Rows are sorted by owner, so that concurrent deletions do not deadlock.
             await self._work.lock(owner)
             self._work.record(
                 owner,

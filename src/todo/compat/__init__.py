@@ -1,1 +1,1 @@
-"""The API that existing front ends call, over the same services; see docs/frontends.md."""
+"""API for existing front ends, on top of the same services; see docs/frontends.md."""

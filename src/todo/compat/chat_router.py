@@ -1,4 +1,4 @@
-"""The chat of existing front ends: a message to the assistant, and a flat answer."""
+"""Chat endpoint for existing front ends, with a flat response."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Schemas of the chat of existing front ends."""
+"""Schemas of the chat endpoint for existing front ends."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,13 +11,13 @@ from todo.assistant.schemas import MessageText, ToolCallRead
 
 
 def _read_conversation(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
-    """Read what is not an id of ours, such as a number, as that of no conversation."""
+    """Parse a conversation ID; a number or a text in another format becomes None."""
     if isinstance(value, str):
         try:
             return UUID(value.strip())
         except ValueError:
             return None
-    # A boolean is a number for Python only.
+    # In Python a bool is also an int.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return None if is_number else value
 
@@ -55,7 +55,7 @@ class FrontEndChat(BaseModel):
 
 
 class FrontEndChatAnswer(ResponseSchema):
-    """The answer of the assistant, as existing front ends read it."""
+    """The assistant's response in the format of existing front ends."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example(

@@ -1,9 +1,9 @@
-"""Due times as existing front ends write them: one field for days, wall times and instants.
+"""Due dates in the format of existing front ends: one field for dates, wall times and instants.
 
-Their forms send a wall time without a zone, `2026-11-25T10:00`, and expect the same back. If the
-account has a zone, the time is in that zone. If none was ever set, the account has UTC; the wall
-time is then stored as if in `UNKNOWN_ZONE`, and returned without a zone, as it was sent. Their own
-backends do the same, and a browser anywhere shows what was typed.
+Their forms send a wall time without a zone, `2026-11-25T10:00`, and expect the same value back. The
+time is in the account's zone. If that zone was never set, the time is stored with the zone
+`UNKNOWN_ZONE` and returned without a zone. The front ends' own back ends do the same, and browsers
+in every zone show the time as typed.
 """
 
 from dataclasses import dataclass
@@ -21,22 +21,17 @@ _DAY_LENGTH = len("2026-11-25")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Due of a request; exactly one field is set.
-
-    Attributes:
-        day: A day.
-        moment: A time: without a zone one of the clock on the wall.
-    """
+    """Due date of a request: either a day, or a moment in UTC or, without a zone, a wall time."""
 
     day: date | None = None
     moment: datetime | None = None
 
 
 def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
-    """Read a due; empty and null are none.
+    """Parse a due date or time; return None for an empty text or null.
 
     Raises:
-        ValueError: It is neither a day nor a time.
+        ValueError: The value is neither a date nor a time, or its year is out of range.
     """
     if value is None or isinstance(value, Due):
         return value
@@ -49,7 +44,7 @@ def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError("must be a date or a time such as 2026-11-25T10:00") from None
-    # Far enough from the ends of Python's calendar for any zone.
+    # Conversion to any zone stays within Python's calendar.
     if not EARLIEST.year < moment.year < LATEST.year:
         raise ValueError(f"must be after {EARLIEST.year} and before {LATEST.year}")
     if len(text) <= _DAY_LENGTH:
@@ -58,7 +53,7 @@ def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
 
 
 def to_fields(due: Due | None, account_zone: str) -> TaskDue:
-    """Return the fields of a task with this due."""
+    """Return the due fields of a task."""
     fields: TaskDue = {"due_date": None, "due_at": None, "due_zone": None}
     if due is None:
         return fields
@@ -73,9 +68,9 @@ def to_fields(due: Due | None, account_zone: str) -> TaskDue:
 
 
 def show_due(task: TaskDue) -> str | None:
-    """Return the due of a task as these front ends read it."""
+    """Return the due date of a task in the format of existing front ends."""
     if task["due_date"] is not None:
-        # A browser reads a bare day as midnight in Greenwich, which may be another day.
+        # A browser parses a date without a time as midnight UTC, which may be another local day.
         return f"{task['due_date']}T00:00:00"
     if task["due_at"] is not None and task["due_zone"] == UNKNOWN_ZONE:
         wall = datetime.fromisoformat(task["due_at"]).astimezone(UTC).replace(tzinfo=None)
@@ -84,7 +79,7 @@ def show_due(task: TaskDue) -> str | None:
 
 
 def is_shown(task: TaskDue, due: Due | None) -> bool:
-    """Whether a due is what the task was shown with, however it is written."""
+    """Return whether a due date equals the task's shown due date, in any notation."""
     shown = read_due_text(show_due(task))
     if due is not None and due.day is not None:
         due = Due(moment=datetime.combine(due.day, time()))

@@ -1,8 +1,8 @@
-"""Spellings of parameters and fields that existing front ends use.
+"""Aliases of parameters and fields that existing front ends use.
 
-A name with one possible meaning is translated. An unknown name that could change the result is
-refused: without a filter the list would show other tasks, and without a field its value would be
-lost. A name that cannot change the result is ignored.
+An alias with a single meaning is translated. An unknown name that could change the result is
+rejected: ignoring a filter would list other tasks, and ignoring a field would lose its value. All
+other names are ignored.
 """
 
 import re
@@ -22,7 +22,7 @@ _PARAMETERS = {
     **dict.fromkeys(("status_filter", "statusFilter"), "status"),
     **dict.fromkeys(("dueStatus", "due"), "due_status"),
 }
-# They make an address new for caches.
+# Parameters that only make the URL unique for caches.
 _CACHE_BUSTERS = {"_", "_t", "t", "ts", "timestamp", "cache", "nocache", "v"}
 _USERS = {"user_id", "userId", "url_user_id"}
 
@@ -44,9 +44,9 @@ _SAYS_SOMETHING = re.compile(
     "|parent|sub_?task|list_?id)",
     re.IGNORECASE,
 )
-# They repeat the address.
+# Fields that repeat the URL.
 _IDS = {"id", "task_id", "taskId"}
-# When, which this service knows better.
+# Timestamps that this service sets itself.
 _COMPUTED = {"completed_at", "completedAt"}
 
 _CONTRADICTION = "conflict with each other; send one value"
@@ -64,17 +64,17 @@ class UnsupportedNameError(MalformedRequestError):
 def read_parameters(
     items: Iterable[tuple[str, str]], known: Iterable[str], user: str, *, is_write: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the parameters of a request by their own names, and name -> the name that was sent.
+    """Return the values of parameters, and the names as sent, both by canonical name.
 
     Args:
-        items: The query, name by name.
-        known: Parameters that there are.
-        user: The caller: a parameter may repeat it.
-        is_write: Whether the request changes tasks; otherwise it lists them.
+        items: Query parameters as pairs of name and value.
+        known: Supported parameters.
+        user: User ID of the caller, which a parameter may repeat.
+        is_write: Whether the request changes tasks instead of listing them.
 
     Raises:
-        UnsupportedNameError: A name is unknown, or occurs twice with different values.
-        OtherUserError: One names another user.
+        UnsupportedNameError: A parameter is unknown or has several values.
+        OtherUserError: A parameter names another user.
     """
     given: dict[str, str] = {}
     sent: dict[str, str] = {}
@@ -102,10 +102,10 @@ def read_parameters(
 
 
 def read_tag(given: str, name: str) -> str | None:
-    """Return the requested tag; None if there are only commas.
+    """Return the requested tag, or None if the value contains only commas.
 
     Raises:
-        UnsupportedNameError: Several: some front ends mean all of them, some any of them.
+        UnsupportedNameError: The value has several tags, which could mean all or any of them.
     """
     tags = [given] if name == "tag" else [tag for tag in given.split(",") if tag.strip()]
     if len(tags) > 1:
@@ -116,15 +116,15 @@ def read_tag(given: str, name: str) -> str | None:
 def read_fields(
     sent: Mapping[str, Any], known: Iterable[str], *, is_switch: bool = False
 ) -> dict[str, Any]:
-    """Return the fields of a body by their own names; others are left out.
+    """Return the known fields of a body by canonical name.
 
     Args:
-        sent: The body.
-        known: Fields that there are.
-        is_switch: Whether the body is only about a truth value: any other name may be that.
+        sent: Body of the request.
+        known: Supported fields.
+        is_switch: Whether the body only sets a state, so that any unknown field may mean it.
 
     Raises:
-        UnsupportedNameError: One says something about a task that would be lost, or two differ.
+        UnsupportedNameError: The value of an unknown field would be lost, or aliases conflict.
     """
     known = list(known)
     fields: dict[str, Any] = {}
@@ -151,7 +151,7 @@ def read_fields(
 
 
 def _is_empty(value: object) -> bool:
-    """Return whether a field of a form has nothing in it; `false` and 0 are something."""
+    """Return whether a form field is empty; `false` and 0 are values."""
     return value is None or value == [] or (isinstance(value, str) and not value.strip())
 
 
@@ -160,12 +160,12 @@ def _says_something(name: str, value: object) -> bool:
 
 
 def refuse_state(names: list[str]) -> UnsupportedNameError:
-    """Return the error about parameters that do not name a state of a task."""
+    """Return the error for parameters that do not name a task state."""
     return _refuse("query", names, "not a state; send completed=true or completed=false")
 
 
 def refuse_contradiction(place: str, names: list[str]) -> UnsupportedNameError:
-    """Return the error about parameters (`query`) or fields (`body`) that cannot both be meant."""
+    """Return the error for conflicting parameters (`query`) or fields (`body`)."""
     return _refuse(place, names, _CONTRADICTION)
 
 

@@ -1,7 +1,7 @@
-"""Conversion between a task's document and the form that existing front ends send and read.
+"""Conversion between tasks and the format of existing front ends.
 
-They know only a part of a task, and send all of that part back. So a field that comes back
-unchanged changes nothing: a rule that they show as `weekly` keeps its days.
+These front ends know only some fields of a task and send all of them back. So an unchanged field
+changes nothing: a rule that they show as `weekly` keeps its weekdays.
 """
 
 from typing import TypedDict
@@ -17,7 +17,7 @@ DEFAULT_PRIORITY: Priority = "medium"
 
 
 class FrontEndDocument(TypedDict):
-    """A task as these front ends read it."""
+    """A task in the format of existing front ends."""
 
     id: str
     user_id: str
@@ -35,7 +35,7 @@ class FrontEndDocument(TypedDict):
 
 
 def show(task: Task) -> FrontEndDocument:
-    """Return a task as these front ends read it."""
+    """Return a task in the format of existing front ends."""
     pattern = _pattern(task)
     return {
         "id": task["id"],
@@ -55,12 +55,12 @@ def show(task: Task) -> FrontEndDocument:
 
 
 def render(task: Task) -> bytes:
-    """Return that as JSON."""
+    """Return a task as JSON in the format of existing front ends."""
     return orjson.dumps(show(task))
 
 
 def read_new(body: FrontEndCreate, account_zone: str) -> tuple[NewTask, bool]:
-    """Return the fields of a new task, and whether it is already done."""
+    """Return the fields of a new task, and whether it is already completed."""
     due = to_fields(body.due_date, account_zone)
     fields: NewTask = {
         "title": body.title,
@@ -76,7 +76,7 @@ def read_new(body: FrontEndCreate, account_zone: str) -> tuple[NewTask, bool]:
 
 
 def read_changes(body: FrontEndUpdate, task: Task, account_zone: str) -> TaskChanges:
-    """Return what a form changes of a task."""
+    """Return the changes of a form to a task."""
     sent = body.model_fields_set
     changes: TaskChanges = {}
     if body.title is not None and body.title != task["title"]:
@@ -91,18 +91,18 @@ def read_changes(body: FrontEndUpdate, task: Task, account_zone: str) -> TaskCha
         changes = {**changes, **to_fields(body.due_date, account_zone)}
     if sent & {"is_recurring", "recurrence_pattern"}:
         rule = _read_rule(body, task["recurrence"])
-        # A pattern that is shown has lost its days; when it comes back they stay.
+        # The pattern shows only the frequency; sent back unchanged, it keeps the stored days.
         if rule not in {task["recurrence"], _as_rule(_pattern(task))}:
             changes["recurrence"] = rule
     if body.states:
-        # A form that shows the state in two fields may change only one of them.
+        # A form with two state fields may change only one of them.
         done = task["is_completed"]
         changes["is_completed"] = (not done) if (not done) in body.states else done
     return changes
 
 
 def _priority(task: Task) -> Priority:
-    # These front ends know three.
+    # These front ends know only three priorities.
     return DEFAULT_PRIORITY if task["priority"] == "none" else task["priority"]
 
 
@@ -113,7 +113,7 @@ def _pattern(task: Task) -> str | None:
 
 
 def _read_rule(body: FrontEndCreate | FrontEndUpdate, stored: str | None) -> str | None:
-    """Return the rule that a form leads to: a box that is ticked without one means none."""
+    """Return the rule of a form; without a pattern, a ticked box keeps the stored rule."""
     if body.is_recurring is False:
         return None
     if "recurrence_pattern" in body.model_fields_set:

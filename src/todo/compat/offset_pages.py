@@ -7,7 +7,7 @@ from todo.core.caller import Caller
 from todo.db.session import Session
 from todo.tasks.query import Query, read_page
 
-# Each looks at most at the scan budget of a page. For words that is more work for fewer rows.
+# Maximum number of scans, each within the scan budget of a page; a search does more work per row.
 MAX_SCANS = 10
 MAX_SEARCH_SCANS = 4
 
@@ -15,17 +15,10 @@ MAX_SEARCH_SCANS = 4
 async def read_numbered(
     session: Session, caller: Caller, query: Query, now: datetime, skipped: int
 ) -> list[bytes]:
-    """Return the documents of the tasks that follow the first `skipped`.
+    """Return the documents of the `query.limit` tasks after the first `skipped` tasks.
 
-    A question that few tasks answer is looked for in MAX_SCANS (MAX_SEARCH_SCANS) times the scan
-    budget of a page; what lies behind is not found.
-
-    Args:
-        session: Session for the reads.
-        caller: Caller of the request.
-        query: Query; its limit is the size of the page.
-        now: Current time, for conditions on the due.
-        skipped: Number of tasks before the page.
+    The scan stops after MAX_SCANS (MAX_SEARCH_SCANS) times the scan budget of a page; matches
+    beyond that are not found.
     """
     left = skipped
     found: list[bytes] = []

@@ -1,4 +1,4 @@
-"""The user ID in the path."""
+"""Path convertor for the user ID."""
 
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -6,7 +6,7 @@ _NAME = "user"
 
 
 class _UserConvertor(Convertor[str]):
-    # Not `v1`: a path below /api/v1 belongs to no user, also with a method that it does not have.
+    # Excludes `v1`: otherwise these routes would match paths of /api/v1 with an unsupported method.
     regex = "(?!v1(?:/|$))[^/]+"
 
     def convert(self, value: str) -> str:

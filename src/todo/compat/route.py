@@ -1,4 +1,4 @@
-"""The route class of the API that existing front ends call."""
+"""Route class of the API for existing front ends."""
 
 from fastapi import Request
 
@@ -7,9 +7,9 @@ from todo.compat.field_aliases import read_parameters
 
 
 class FrontEndRoute(ApiRoute):
-    """Refuses parameters of a write as those of a list are refused: by name, with 400."""
+    """Route that rejects unsupported parameters of writes by name, with status 400 as in lists."""
 
     def check_query(self, request: Request) -> None:
-        """Refuse parameters that the operation does not have."""
+        """Raise an error if the operation does not support a parameter."""
         items = request.query_params.multi_items()
         read_parameters(items, self.parameters, request.path_params["user_id"], is_write=True)

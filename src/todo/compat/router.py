@@ -1,4 +1,4 @@
-"""HTTP routes that existing front ends call."""
+"""Task endpoints for existing front ends."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,11 +57,7 @@ _MAX_LIMIT = 100
 async def _get_own(
     caller: CallerDep, user_id: Annotated[str, Path(description="The user of the token.")]
 ) -> Caller:
-    """Return the caller, who must be the user in the address.
-
-    Raises:
-        OtherUserError: It is another user, who may or may not exist.
-    """
+    """Return the caller; raise OtherUserError if the URL has the ID of another user."""
     if user_id != caller.user:
         raise OtherUserError
     return caller
@@ -80,7 +76,7 @@ async def list_front_end_tasks(request: Request, caller: OwnCaller) -> Response:
 
 
 def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, int]:
-    """Return what is asked for, and how many tasks come before the first one."""
+    """Return the query and the number of tasks to skip."""
     names = FrontEndQuery.model_fields
     given, sent = read_parameters(request.query_params.multi_items(), names, caller.user)
     tag = read_tag(given["tag"], sent["tag"]) if "tag" in given else None
@@ -127,7 +123,7 @@ def _read_query(request: Request, caller: Caller) -> tuple[tasks_query.Query, in
 async def create_front_end_task(
     request: Request, caller: OwnCaller, body: FrontEndCreate
 ) -> Response:
-    """Create a task as existing front ends send it."""
+    """Create a task in the format of existing front ends."""
     rules = RuleEvaluation()
     await _prepare(rules, body)
 
@@ -145,7 +141,7 @@ async def create_front_end_task(
 
 @router.get("/{task_id}", response_model=FrontEndTask)
 async def read_front_end_task(request: Request, caller: OwnCaller, task_id: UUID) -> Response:
-    """Return a task as existing front ends read it."""
+    """Return a task in the format of existing front ends."""
     async with get_state(request).database.reading(caller.user) as session:
         stored = await TaskRepository(session, caller).find(str(task_id))
     if stored is None:
@@ -196,7 +192,7 @@ async def toggle_front_end_task(
 
 
 def _read_state(request: Request, caller: Caller, said: set[bool]) -> bool | None:
-    """Return the state that the body or the query says; None where neither does."""
+    """Return the state in the body or the query, or None if it is in neither."""
     items = request.query_params.multi_items()
     given, sent = read_parameters(items, FrontEndState.model_fields, caller.user, is_write=True)
     try:

@@ -1,7 +1,7 @@
 """Schemas of the requests and responses of existing front ends.
 
-They send back whole tasks, with fields of their own: `spellings` decides which of those are known
-under another name, which are refused and which are ignored.
+These front ends send whole tasks with additional fields. `field_aliases` decides which of those are
+translated, rejected or ignored.
 """
 
 from typing import Annotated, Any, Literal, Self
@@ -27,9 +27,9 @@ from todo.schedule.rule import MAX_LENGTH, Frequency, read_rule
 from todo.tasks.schemas import MAX_TAGS, Description, StoredTag, Tags, Title
 
 MAX_SKIPPED = 10_000
-"""Maximum number of skipped tasks before a page, as each of them is read."""
+"""Maximum number of skipped tasks before a page; each of them is read."""
 MAX_SKIPPED_IN_SEARCH = 500
-"""The same as MAX_SKIPPED for searches, which also read the words of each task."""
+"""Same as MAX_SKIPPED for searches, which also read the words of each task."""
 
 Pattern = Literal["daily", "weekly", "monthly", "yearly"]
 _PATTERNS = {frequency.lower(): f"FREQ={frequency}" for frequency in Frequency}
@@ -40,12 +40,12 @@ def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
 
 
 def _nothing(value: Any) -> Any:  # noqa: ANN401 - likewise
-    """Read an empty field of a form as none."""
+    """Convert an empty form field to None."""
     return None if isinstance(value, str) and not value.strip() else value
 
 
 def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
-    """Leave out empty tags; null means none, a text names them with commas between."""
+    """Convert null or comma-separated text to a list of tags; drop empty tags."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, list):
@@ -54,11 +54,7 @@ def _words(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _read_rule(value: Any) -> Any:  # noqa: ANN401 - likewise
-    """Parse `daily` and so on as a rule; a rule is unchanged, and `none` means no rule.
-
-    Raises:
-        ValueError: It is neither.
-    """
+    """Parse a rule, a pattern such as `daily`, or `none`; raise ValueError for other text."""
     if not isinstance(value, str):
         return value
     word = value.strip().lower()
@@ -72,7 +68,7 @@ def _read_rule(value: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _spelled(names: dict[str, str | None], *more: str) -> tuple[BeforeValidator, WithJsonSchema]:
-    """Read each project's spelling; `more` are those without a translation."""
+    """Return a validator and schema that translate `names` and accept `more` unchanged."""
     meant = {name.lower(): value for name, value in names.items()}
 
     def read(value: Any) -> Any:  # noqa: ANN401 - likewise
@@ -131,12 +127,12 @@ DueField = Annotated[
 ]
 
 
-# An empty one is left out.
+# The schema allows an empty tag, which is ignored.
 TagFilter = Annotated[StoredTag, WithJsonSchema({"type": "string", "maxLength": TAG_LENGTH})]
 
 
 class FrontEndQuery(BaseModel):
-    """Query parameters of a task list, by the names that `spellings` translates to."""
+    """Query parameters of a task list, by canonical name."""
 
     page: int | None = Field(default=None, ge=1, description="Default: 1.")
     limit: int | None = Field(
@@ -162,7 +158,7 @@ class FrontEndQuery(BaseModel):
     )
 
 
-# Empty ones are left out.
+# The schema allows empty tags, which are ignored.
 _TAGS: dict[str, Any] = {
     "anyOf": [
         {
@@ -181,7 +177,7 @@ _RULE: dict[str, Any] = {
 
 
 def _chosen(*words: str) -> tuple[BeforeValidator, BeforeValidator, WithJsonSchema]:
-    """Read a choice of a form, which may be empty."""
+    """Return validators and schema for a choice in a form, which may be empty."""
     schema = {"anyOf": [{"type": "string", "enum": ["", *words]}, {"type": "null"}]}
     return BeforeValidator(_nothing), BeforeValidator(_lower), WithJsonSchema(schema)
 
@@ -190,7 +186,7 @@ _STATES = ("is_completed", "completed", "status")
 
 
 class _Sent(BaseModel):
-    """Fields that every form may have."""
+    """Fields common to all forms."""
 
     description: Annotated[Description | None, BeforeValidator(_nothing)] = None
     priority: Annotated[Priority | None, *_chosen("high", "medium", "low", "none")] = None
@@ -215,7 +211,7 @@ class _Sent(BaseModel):
 
     @property
     def states(self) -> set[bool]:
-        """Whether the task is completed, as each of the fields says that is there."""
+        """Distinct values of the given state fields; True means completed."""
         return _find_states(self)
 
 
@@ -225,14 +221,14 @@ def _find_states(body: "_Sent | FrontEndToggle") -> set[bool]:
 
 
 def _refuse_two_states(body: "FrontEndCreate | FrontEndToggle") -> None:
-    """Refuse fields that differ: a new task has no state of which one of them is a change."""
+    """Raise an error if state fields conflict; only an update can tell which one has changed."""
     if len(body.states) > 1:
         names = [name for name in _STATES if getattr(body, name) is not None]
         raise refuse_contradiction("body", names)
 
 
 class FrontEndCreate(_Sent):
-    """A new task. Fields that say nothing about a task of this service are ignored."""
+    """A new task. Unknown fields that cannot affect the task are ignored."""
 
     model_config = ConfigDict(
         json_schema_extra=show_examples(
@@ -308,19 +304,19 @@ class FrontEndToggle(BaseModel):
 
     @property
     def states(self) -> set[bool]:
-        """Whether the task is to be completed, as each of the fields says that is there."""
+        """Distinct values of the given state fields; True means completed."""
         return _find_states(self)
 
 
 class FrontEndState(BaseModel):
-    """The new state of a task in a query, by the names that `spellings` translates to."""
+    """Query parameters for the new state of a task, by canonical name."""
 
     completed: bool | None = Field(default=None, description="The new state; also `is_completed`.")
     status: State = Field(default=None, description="The same as a word.")
 
 
 class FrontEndTask(ResponseSchema):
-    """A task as existing front ends read it."""
+    """A task in the format of existing front ends."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example(

@@ -1,11 +1,11 @@
-"""The WebSocket on which existing front ends follow changes, one for each open page.
+"""WebSocket connections of existing front ends, which follow changes on each open page.
 
-A browser cannot send headers with a WebSocket. So the token may come as a subprotocol or as the
-first message, but never in the URL, which proxies log.
+A browser cannot set headers on a WebSocket. So the token may be a subprotocol or the first message,
+but never part of the URL, which proxies log.
 
-A caller whose token is in a header or a subprotocol is identified before the handshake is
-accepted. One that is refused is accepted as well, and closed at once: a browser shows no other
-reason than the code of a close. Connections that owe a token are few for each address.
+A caller with a token in a header or a subprotocol is authenticated before the handshake. If that
+fails, the handshake is accepted and the connection closed at once, because browsers only show the
+close code. The number of connections without a token is limited by client address.
 """
 
 import asyncio
@@ -38,17 +38,17 @@ from todo.observability.metrics import Metrics
 MAX_CONNECTIONS = 1000
 MAX_OF_USER = 20
 MAX_WAITING = 200
-"""Maximum number of connections that have not sent their token yet."""
+"""Maximum number of connections that have not sent a token yet."""
 MAX_WAITING_OF_ADDRESS = 20
 MAX_WAITING_WITHOUT_ADDRESS = 100
-"""Maximum number of such connections from local peers, which may be proxies of many clients."""
+"""Maximum number of such connections from local peers, which may be proxies for many clients."""
 TOKEN_WAIT_S = 10.0
 SUBPROTOCOL = "bearer"
-# A client that reads nothing for so long is given up.
+# Timeout for sending to a client that does not read.
 _SEND_TIMEOUT_S = 20.0
-# For the client's answer to a close, so that the reason reaches it.
+# Timeout for the client's close frame; waiting for it lets the reason reach the client.
 _CLOSING_S = 2.0
-# How long an idle connection stays open after its token has expired or was revoked.
+# Maximum interval between token checks of an idle connection.
 _TIMEOUT_S = 30.0
 
 GOING_AWAY = 1001
@@ -63,7 +63,7 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class WebSocketClosedError(Exception):
-    """The connection ends, with a code and a reason for the client."""
+    """The connection must be closed with a code and a reason for the client."""
 
     def __init__(self, code: int, reason: str) -> None:
         self.code = code
@@ -72,7 +72,7 @@ class WebSocketClosedError(Exception):
 
 
 class ChangesWebSocket:
-    """The WebSockets of this process."""
+    """All WebSocket connections of this process."""
 
     def __init__(self, feed: ChangeFeed, database: Database, metrics: Metrics) -> None:
         self._feed = feed
@@ -83,15 +83,15 @@ class ChangesWebSocket:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """End every connection: the process stops."""
+        """Close all connections because the process stops."""
         self._stopping.set()
 
     async def serve(self, socket: WebSocket, user_id: str) -> int:
-        """Serve one connection to its end; return the code that it was closed with.
+        """Serve one connection until it is closed; return the close code.
 
         Args:
-            socket: The connection, not yet accepted.
-            user_id: The user in the address.
+            socket: Connection before the handshake.
+            user_id: User ID in the URL.
         """
         try:
             with self._metrics.streaming("websocket"):
@@ -140,13 +140,13 @@ class ChangesWebSocket:
         pages = self._feed.follow_pages(view, head, caller.user, timeout_s=_TIMEOUT_S)
         async with contextlib.aclosing(pages):
             async for page in pages:
-                # The token may have ended or been revoked since, the list be shared no more.
+                # The token may have expired or been revoked, or the list may no longer be shared.
                 with _ending():
                     await get_state(socket).authenticator.identify(headers)
                     if caller.list_id is not None:
                         await self._begin(caller)
                 while page:
-                    # What is sent is not kept: the client may read it slowly.
+                    # pop() frees each change, because a slow client delays the loop.
                     for message in _translate(page.pop(0)):
                         await _send(socket, message)
         raise WebSocketClosedError(GOING_AWAY, "the service is restarting")
@@ -175,11 +175,7 @@ class ChangesWebSocket:
 
     @contextlib.contextmanager
     def _place_waiting(self, address: str | None) -> Iterator[None]:
-        """Count a connection that has not sent a token yet.
-
-        Args:
-            address: Key of the client's rate limit; None for a client on this machine.
-        """
+        """Count a connection without a token; the address of a local client is None."""
         most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
         if self._waiting[address] >= most:
             raise WebSocketClosedError(
@@ -197,7 +193,7 @@ class ChangesWebSocket:
 
 
 async def _first_of(*tasks: "asyncio.Future[Any]") -> None:
-    """Wait for the first of some tasks, end the others, and raise what it raised."""
+    """Wait for the first task, cancel the others, and raise its exception if it failed."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -210,7 +206,7 @@ async def _first_of(*tasks: "asyncio.Future[Any]") -> None:
 
 @contextlib.contextmanager
 def _ending() -> Iterator[None]:
-    """Turn errors into the end of the connection."""
+    """Convert errors to WebSocketClosedError."""
     try:
         yield
     except UnauthorizedError as error:
@@ -220,7 +216,7 @@ def _ending() -> Iterator[None]:
     except RateLimitedError as error:
         raise WebSocketClosedError(TOO_MANY, error.detail) from None
     except ProblemError as error:
-        # Only a failure that may pass is a reason to connect again.
+        # Only temporary errors should make the client reconnect.
         code = TRY_LATER if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else POLICY
         raise WebSocketClosedError(code, error.detail) from None
 
@@ -235,10 +231,10 @@ async def _identify(socket: WebSocket, headers: Headers, user_id: str) -> Caller
 
 
 def _find_credentials(socket: WebSocket) -> Headers | None:
-    """Return the headers with the token, or None when it is to come as the first message.
+    """Return the headers with the token, or None if the first message will contain the token.
 
     Raises:
-        WebSocketClosedError: There is more than one token. A proxy may have looked at another one.
+        WebSocketClosedError: The request has several tokens; a proxy may have checked another one.
     """
     headers: Headers = list(socket.scope["headers"])
     has_header = any(name == b"authorization" for name, _value in headers)
@@ -296,7 +292,7 @@ async def _answer_pings(socket: WebSocket) -> None:
             await _send(socket, {"type": "pong"})
 
 
-async def _receive(socket: WebSocket) -> Any:  # noqa: ANN401 - JSON, or text that is none
+async def _receive(socket: WebSocket) -> Any:  # noqa: ANN401 - JSON or other text
     received = await socket.receive()
     if received["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(received["code"])
@@ -327,7 +323,7 @@ async def _close(socket: WebSocket, end: WebSocketClosedError) -> None:
 
 
 def _translate(change: Change) -> Iterator[dict[str, Any]]:
-    """Convert a change of a task to the message that these front ends expect."""
+    """Yield the messages about a change of a task in the format of existing front ends."""
     said = orjson.loads(change.data)
     if said["kind"] != "task":
         return
@@ -336,7 +332,7 @@ def _translate(change: Change) -> Iterator[dict[str, Any]]:
         yield {"type": "task_deleted", **common}
         return
     if change.operation == "restore":
-        # Whether it was there is not known: they add what is created, and change what they have.
+        # A client that already has the task must not add it a second time.
         yield {"type": "task_deleted", **common}
     kind = "task_updated"
     if change.operation in {"create", "restore"}:

@@ -1,4 +1,4 @@
-"""The WebSocket that existing front ends open."""
+"""WebSocket endpoint for existing front ends."""
 
 import logging
 import time

@@ -1,1 +1,1 @@
-"""Plans: changes that are described first, and applied later as described or not at all."""
+"""Plans: previewed changes that are later applied exactly as previewed, or not at all."""

@@ -1,7 +1,7 @@
-"""Locks of the accounts that operations change, all of them first and in one order.
+"""Locks of the accounts that operations change.
 
-Otherwise two users who plan changes in each other's lists would wait for each other: each would
-have locked the own account and need the other one.
+All locks are acquired first and in the same order. Otherwise two users who plan changes in each
+other's lists could deadlock.
 """
 
 from collections.abc import Sequence
@@ -31,10 +31,10 @@ _OWNERS = Statement(_owners)
 
 
 async def lock_accounts(work: UnitOfWork, operations: Sequence[PlanOperation]) -> None:
-    """Lock the accounts of the tasks and lists that operations name, and of new tasks.
+    """Lock the accounts of the tasks and lists in the operations, and of new tasks.
 
     Raises:
-        AccountBusyError: Too many connections wait for one of them already.
+        AccountBusyError: Too many connections already wait for one of the locks.
     """
     caller = work.caller
     named = [_find_ids(operation) for operation in operations]
@@ -45,7 +45,7 @@ async def lock_accounts(work: UnitOfWork, operations: Sequence[PlanOperation]) -
     rows = await work.session.fetch(_OWNERS, values)
     owners = {str(row[0]) for row in rows}
     if caller.list_id is None and not all(named):
-        # A task in no list and below no other belongs to the caller.
+        # A new task without a list and a parent belongs to the caller.
         owners.add(caller.user)
     for owner in sorted(owners):
         await work.lock(owner)

@@ -1,4 +1,4 @@
-"""Document of a plan: what the API and agents see of it."""
+"""JSON document of a plan for the API and agents."""
 
 from typing import Any, Literal
 
@@ -11,12 +11,7 @@ _TIMES = ("created_at", "expires_at", "applied_at")
 
 
 def render_plan(plan: Plan, timestamp: str) -> bytes:
-    """Return a plan as JSON.
-
-    Args:
-        plan: The plan; one of a page has no operations and changes.
-        timestamp: The current time, which decides whether it has expired.
-    """
+    """Return a plan as JSON, with its status at a time; plans of a page have no changes."""
     shown: dict[str, Any] = {
         "id": plan.id,
         "status": get_status(plan, timestamp),
@@ -35,7 +30,7 @@ def render_plan(plan: Plan, timestamp: str) -> bytes:
 
 
 def get_status(plan: Plan, timestamp: str) -> Literal["open", "applied", "expired"]:
-    """Return what can be done with a plan at a time."""
+    """Return the status of a plan at a time."""
     if plan.applied_at is not None:
         return "applied"
     return "open" if plan.expires_at > timestamp else "expired"

@@ -15,7 +15,7 @@ class PlanOutdatedError(ProblemError):
 
 
 class PlanAppliedError(StateConflictError):
-    """A plan is applied once."""
+    """The plan has already been applied."""
 
     code = "plan-applied"
 
@@ -45,7 +45,7 @@ class PlanTooLargeError(ProblemError):
 
 
 class TooManyPlansError(ProblemError):
-    """The user has too many plans that are open."""
+    """The user has too many open plans."""
 
     status = 429
     code = "too-many-plans"

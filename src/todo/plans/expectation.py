@@ -1,7 +1,7 @@
-"""Expectation of a plan: what its changes are compared by when it is applied.
+"""Expected changes of a plan, which its actual changes are compared with when it is applied.
 
-Two runs of the same operations differ in generated ids and times, and the next occurrence of a
-task may depend on the day. Everything else has to be the same.
+Two runs of the same operations differ in generated IDs and times, and the next occurrence of a
+task may depend on the day. Everything else must be the same.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ _DIGEST_BYTES = 12
 _TIMES = ("created_at", "updated_at", "completed_at")
 _MADE = ("id", "position")
 _NAME = "name"
-"""In place of an operation, where a list does not change and must still have its name."""
+"""Operation of a pseudo-change: a list does not change, but its name must be the same."""
 _DEPENDS_ON_DAY = ("due_date", "due_at", "recurrence")
 
 
@@ -33,7 +33,7 @@ class Expected(NamedTuple):
         id: ID of the item; None for a new one.
         version: Version before the change; None if the item has no version.
         operation: Operation in the journal, or `_NAME`.
-        digest: Digest of everything else that must be the same.
+        digest: Digest of the other values that must be the same.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Expected(NamedTuple):
 
 
 def predict(entry: Entry) -> Predicted | None:
-    """Return the state after a change, without what is known only when that happens."""
+    """Return the state after a change, without values that are known only when it is made."""
     if entry.after is None:
         return None
     decided_later = _TIMES if entry.before else (*_TIMES, *_MADE)
@@ -53,13 +53,13 @@ def predict(entry: Entry) -> Predicted | None:
 
 
 def expect(recorded: Sequence[tuple[str, Entry]], list_names: Mapping[str, str]) -> list[Expected]:
-    """Return what is expected of changes.
+    """Return the expected changes of a plan from the changes of its dry run.
 
-    A share is bound to the name of its list, which people decide by.
+    Shares also require the list to keep its name, because people decide by the name.
 
     Args:
-        recorded: The changes, each with the owner of its journal.
-        list_names: Names of the lists whose shares change, by id.
+        recorded: Changes with the owners of their journals.
+        list_names: Names by ID of the lists whose shares change.
     """
     changed = {entry.entity_id for _, entry in recorded if entry.kind == "list"}
     shared = {entry.list_id for _, entry in recorded if entry.kind == "share"} - changed
@@ -90,22 +90,19 @@ def _digest(compared: Any) -> str:  # noqa: ANN401 - JSON
 
 
 def encode_expected(expected: Iterable[Expected]) -> str:
-    """Return it as it is stored."""
+    """Encode expected changes as JSON."""
     return orjson.dumps([list(each) for each in expected]).decode()
 
 
 def decode_expected(text: str) -> list[Expected]:
-    """Return what was stored."""
+    """Decode expected changes from JSON."""
     return [Expected(*each) for each in orjson.loads(text)]
 
 
 def find_differences(
     expected: Iterable[Expected], found: Iterable[Expected]
 ) -> list[dict[str, object]]:
-    """Return the `errors` of a plan that is outdated, none if it is not.
-
-    The order does not matter: the operations are the same.
-    """
+    """Return the `errors` of an outdated plan, empty if the changes are equal in any order."""
     wanted, there = Counter(expected), Counter(found)
     missing, surplus = list((wanted - there).elements()), list((there - wanted).elements())
     others: dict[tuple[str, str | None], list[Expected]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Names of the lists whose shares a plan changes: a share itself knows only the id of its list."""
+"""Names of the lists whose shares a plan changes; a share contains only the ID of its list."""
 
 from collections.abc import Collection
 from typing import Any
@@ -23,9 +23,9 @@ _NAMES = Statement(_names)
 
 
 async def fetch_list_names(work: UnitOfWork, ids: Collection[str]) -> dict[str, str]:
-    """Return the names of those lists that the caller sees, by id.
+    """Return the names by ID of the lists that are visible to the caller.
 
-    The accounts of their owners are locked, so nobody renames them until this write is over.
+    The owners' accounts are locked, so the names cannot change during this write.
     """
     if not ids:
         return {}

@@ -1,4 +1,4 @@
-"""The operations of a plan: those of a batch, and those about lists and their shares."""
+"""Types of the operations in a plan: those of a batch, and those on lists and shares."""
 
 from typing import Literal, NotRequired, TypedDict, final
 
@@ -8,7 +8,7 @@ from todo.tasks.batch import Action, Creation, Update
 
 @final
 class ListDeletion(TypedDict):
-    """Delete a list with its tasks; it must have the version `if_match` if there is one."""
+    """Deletion of a list with its tasks, optionally only in version `if_match`."""
 
     op: Literal["delete_list"]
     id: str
@@ -17,7 +17,7 @@ class ListDeletion(TypedDict):
 
 @final
 class ListSharing(TypedDict):
-    """Share a list with a user, or change that user's access."""
+    """Share of a list with a user, or change of that user's access."""
 
     op: Literal["share_list"]
     id: str
@@ -27,12 +27,12 @@ class ListSharing(TypedDict):
 
 @final
 class ListUnsharing(TypedDict):
-    """Stop sharing a list with a user."""
+    """Removal of a user's share of a list."""
 
     op: Literal["unshare_list"]
     id: str
     user: str
 
 
-# Not a union of unions: mypy would not tell its members apart by their keys.
+# Not a union of unions, whose members mypy cannot distinguish by their keys.
 PlanOperation = Creation | Update | Action | ListDeletion | ListSharing | ListUnsharing

@@ -1,4 +1,4 @@
-"""Operations of a plan: those of a batch, and those about lists and their shares."""
+"""Execution of the operations in a plan: those of a batch, and those on lists and shares."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from todo.writes.hash_chain import Entry
 from todo.writes.unit_of_work import UnitOfWork
 
 MAX_CHANGES = 1500
-"""Maximum number of changes of a plan; a line is stored for each, for the comparison."""
+"""Maximum number of changes in a plan, each of which is stored for the comparison."""
 
 _SCOPES = {
     "delete": "delete",
@@ -23,19 +23,19 @@ _SCOPES = {
     "unshare_list": "admin",
 }
 _KINDS = {"delete_list": "list", "share_list": "share", "unshare_list": "share"}
-"""Kinds of entities that the operations not about tasks change."""
+"""Kinds of entities by operation, for operations that do not change tasks."""
 
 
 class TooManyChangesError(Exception):
-    """The operations make more than MAX_CHANGES changes; nothing may be committed."""
+    """The operations make more than MAX_CHANGES changes; the caller must not commit."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """Results of operations, besides the recorded changes.
+    """Results of operations, in addition to the recorded changes.
 
     Attributes:
-        list_names: Names of the lists in the operations, by ID.
+        list_names: Names by ID of the lists in the operations.
         results: Results of the operations, as JSON.
         named: Indexes, from 0, of the changes that the operations name; the others are effects.
     """
@@ -46,18 +46,18 @@ class Outcome:
 
 
 def list_scopes(operations: Sequence[PlanOperation]) -> list[str]:
-    """Return the scopes that a token needs to run operations, in alphabetical order."""
+    """Return the token scopes that the operations require, sorted."""
     return sorted({_SCOPES.get(operation["op"], "write") for operation in operations})
 
 
 async def run_operations(
     work: UnitOfWork, rules: RuleEvaluation, operations: Sequence[PlanOperation]
 ) -> Outcome:
-    """Run the operations in their order.
+    """Run the operations in order; after an exception the caller must not commit.
 
     Raises:
-        BatchFailedError: Some cannot be done; its errors name each. Nothing may be committed.
-        TooManyChangesError: They change too much.
+        BatchFailedError: Operations failed; `errors` lists all of them.
+        TooManyChangesError: The operations make more than MAX_CHANGES changes.
     """
     await lock_accounts(work, operations)
     of_lists = {each["id"] for each in operations if "id" in each and each["op"] in _KINDS}
@@ -78,7 +78,7 @@ async def run_operations(
 
 
 def _is_named(operation: PlanOperation, entry: Entry) -> bool:
-    """Whether a change that an operation made is the one that it names."""
+    """Return whether a change is the one that its operation names, and not a side effect."""
     if operation["op"] in _KINDS:
         return entry.kind == _KINDS[operation["op"]]
     return "id" not in operation or entry.entity_id == operation["id"]

@@ -1,4 +1,4 @@
-"""The outcome of a request about a plan, counted for the metrics."""
+"""Metrics of the outcomes of requests about plans."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -9,23 +9,19 @@ from todo.plans.errors import PlanExpiredError, PlanOutdatedError
 
 @dataclass(slots=True)
 class PlanOutcome:
-    """Outcome of a plan.
-
-    Attributes:
-        name: One of `PLAN_OUTCOMES`; None if the request was only replayed.
-    """
+    """Outcome of a request: one of `PLAN_OUTCOMES`, or None for a replayed response."""
 
     name: str | None = None
 
 
 @contextlib.contextmanager
 def count_outcome(count: Callable[[str], None]) -> Iterator[PlanOutcome]:
-    """Count what the block makes of a plan, once, and only what was committed.
+    """Count the outcome of the block, once and only after the commit.
 
-    The write in the block sets the name, and may run more than once.
+    The write in the block sets the name and may be retried.
 
     Args:
-        count: `Metrics.count_plan`.
+        count: Callback with the name of the outcome: `Metrics.count_plan`.
     """
     outcome = PlanOutcome()
     try:

@@ -1,4 +1,4 @@
-"""Preview of a plan: the changes to be reviewed before it is applied."""
+"""Preview of a plan: the changes for review before the plan is applied."""
 
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from todo.writes.hash_chain import Entry
 
 
 class RenderedChange(TypedDict):
-    """A change as a plan shows it."""
+    """A change in the preview of a plan."""
 
     operation: str
     kind: str
@@ -25,26 +25,25 @@ class RenderedChange(TypedDict):
 
 
 MAX_SHOWN = 100
-"""Maximum number of changes that a plan shows; its summary counts all changes."""
+"""Maximum number of changes in a preview; the summary counts all changes."""
 _MAX_SHOWN_BYTES = 96 * 1024
 _EFFECTS = ("list", "share", "task")
-"""Kinds of effects, those first that are shown first."""
+"""Kinds of effects by precedence in the preview."""
 
 
 def render_changes(
     entries: Sequence[Entry], named: Container[int], list_names: Mapping[str, str]
 ) -> str:
-    """Return the changes that a plan shows, in order, as JSON.
+    """Return the changes of the preview, in order, as JSON.
 
-    Those that the operations name are never left out: a thousand subtasks do not hide the task that
-    is deleted with them, nor the deletion of another one. Where there is no room for their
-    documents, they are shown without them. Of the effects, those on lists and shares
-    have precedence over those on tasks.
+    Changes that the operations name are never omitted, so that a thousand subtasks cannot hide the
+    task that is deleted with them. Beyond the size limit they have no `before` and `after`. Effects
+    on lists and shares have precedence over effects on tasks.
 
     Args:
         entries: All changes.
         named: Indexes, from 0, of the changes that the operations name.
-        list_names: Names of the lists whose shares change, by ID.
+        list_names: Names by ID of the lists whose shares change.
     """
     shown: dict[int, bytes] = {}
     size = 0
@@ -64,7 +63,7 @@ def render_changes(
 
 
 def render_summary(entries: Iterable[Entry]) -> str:
-    """Return how many changes there are of each operation and kind, as JSON."""
+    """Return the number of changes by operation and kind, as JSON."""
     counts = Counter((entry.operation, entry.kind) for entry in entries)
     return orjson.dumps(
         [

@@ -1,4 +1,4 @@
-"""SQL statements for plans."""
+"""Repository of plans."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,16 +24,16 @@ from todo.db.statement import BoundStatement, Row, Statement
 from todo.db.tables import Id, Time, plan
 
 MAX_OPEN = 50
-"""Maximum number of a user's plans that can still be applied."""
+"""Maximum number of a user's plans that can be applied."""
 MAX_CLOSED = 50
 """Maximum number of a user's stored plans that can no longer be applied."""
-# Old ones go a few at a time, with each new one.
+# Maximum number of old plans that each new plan deletes.
 _PURGED = 20
 
 _TOKEN_LIST_ID = bindparam("only_list", type_=Id)
 _BY_OWNER: ColumnElement[bool] = plan.c.owner == bindparam("owner")
 _NOW: ColumnElement[Any] = bindparam("now", type_=Time)
-# A token for one list sees what was planned within that list only.
+# A token for one list sees only plans made with tokens for that list.
 _SEEN = _BY_OWNER & or_(_TOKEN_LIST_ID.is_(None), plan.c.list_id == _TOKEN_LIST_ID)
 _BY_ID = (plan.c.id == bindparam("id", type_=Id)) & _SEEN
 _IS_OPEN = plan.c.applied_at.is_(None) & (plan.c.expires_at > _NOW)
@@ -68,7 +68,7 @@ _COUNT_OPEN = Statement(
 
 
 def _purge(some: Select[Any]) -> Statement:
-    # In the text: PostgreSQL takes a parameter for a tenth of the table, and reads all of it.
+    # A literal, because for a parameter PostgreSQL expects a tenth of the table and scans it all.
     limited = some.limit(literal_column(str(_PURGED))).with_for_update(skip_locked=True)
     return Statement(delete(plan).where(plan.c.id.in_(limited)))
 
@@ -88,12 +88,12 @@ _PURGE_CLOSED = _purge(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A stored plan; a page shows only the first fields.
+    """A stored plan.
 
     Attributes:
-        summary: Number of changes of each kind, as JSON.
-        operations: JSON; None on a page, like the following fields.
-        changes: Shown changes as JSON.
+        summary: Number of changes by operation and kind, as JSON.
+        operations: Operations as JSON; empty for a plan of a page, like the following fields.
+        changes: Changes of the preview as JSON.
         expected: Expected changes, for the comparison when the plan is applied.
     """
 
@@ -114,25 +114,20 @@ class Plan:
 
 
 class PlanRepository:
-    """The plans that a caller sees."""
+    """Repository of the plans that are visible to a caller."""
 
     def __init__(self, session: Session, caller: Caller) -> None:
         self._session = session
         self._seen = {"owner": caller.user, "only_list": caller.list_id}
 
     async def find(self, plan_id: str, *, to_apply: bool = False) -> Plan | None:
-        """Return a plan; one that is to be applied is locked."""
+        """Return a plan, or None if it is not visible; `to_apply` locks its row."""
         statement = _FIND_TO_APPLY if to_apply else _FIND
         row = await self._session.find(statement, {**self._seen, "id": plan_id})
         return None if row is None else _read(row)
 
     async def find_page(self, before: str | None, limit: int) -> list[Plan]:
-        """Return plans without their operations and changes, newest first.
-
-        Args:
-            before: ID of the last plan of the previous page; None for the first page.
-            limit: Maximum number of plans.
-        """
+        """Return plans without operations and changes, newest first, from before an ID if given."""
         values = {**self._seen, "limit": limit}
         if before is None:
             rows = await self._session.fetch(_FIRST_PAGE, values)
@@ -141,18 +136,13 @@ class PlanRepository:
         return [_read(row) for row in rows]
 
     async def count_open(self, timestamp: str) -> tuple[int, datetime | None]:
-        """Return how many can be applied, and when the first of them expires."""
+        """Return the number of open plans and the earliest time at which one expires."""
         values = {"owner": self._seen["owner"], "now": timestamp}
         ((count, first),) = await self._session.fetch(_COUNT_OPEN, values)
         return count, datetime.fromisoformat(first) if isinstance(first, str) else first
 
     async def add(self, values: dict[str, Any], *, forgotten: str) -> None:
-        """Store a plan, and remove old and surplus plans.
-
-        Args:
-            values: Values of its columns.
-            forgotten: Time; plans that expired before it are removed.
-        """
+        """Store a plan; delete surplus plans, and all that expired before `forgotten`."""
         now = values["created_at"]
         await self._session.run(
             (_ADD, values),
@@ -161,11 +151,11 @@ class PlanRepository:
         )
 
     def set_applied(self, plan_id: str, timestamp: str) -> BoundStatement:
-        """Return the statement that notes when a plan was applied."""
+        """Return the statement that stores the time at which a plan was applied."""
         return (_SET_APPLIED, {"of": plan_id, "applied": timestamp})
 
     async def remove(self, plan_id: str) -> bool:
-        """Remove a plan; return whether there was one."""
+        """Remove a plan; return False if it is not visible."""
         return bool(await self._session.fetch(_REMOVE, {**self._seen, "id": plan_id}))
 
 
@@ -174,7 +164,7 @@ def _read(row: Row) -> Plan:
 
 
 def _read_value(value: Any) -> Any:  # noqa: ANN401 - of any column
-    """Return times and ids as SQLite has them."""
+    """Convert times and IDs to the text that SQLite returns."""
     if isinstance(value, datetime):
         return format_timestamp(value)
     return value if value is None else str(value)

@@ -1,4 +1,4 @@
-"""HTTP routes of plans."""
+"""Endpoints of plans."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated

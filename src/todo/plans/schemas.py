@@ -213,7 +213,7 @@ class PlanRead(PlanItem):
 
 
 class PlanPage(ResponseSchema):
-    """One page."""
+    """One page of plans."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example({"items": [_EXAMPLE], "next_cursor": None})
@@ -249,7 +249,7 @@ class PlanResult(ResponseSchema):
 
 
 class PlanResults(ResponseSchema):
-    """The results of a plan that was applied, in the order of its operations."""
+    """Results of an applied plan, in the order of its operations."""
 
     model_config = ConfigDict(
         json_schema_extra=show_example(

@@ -1,6 +1,6 @@
-"""Plan service: makes plans by a dry run, and applies them if the same changes come out.
+"""Plan service for the API, agents and the assistant.
 
-For HTTP, the tools of agents and the assistant.
+A dry run creates a plan; applying the plan must make the same changes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ from todo.writes.write_limit import charge
 DEFAULT_LIFETIME_MINUTES = 60
 MAX_LIFETIME_MINUTES = 7 * 24 * 60
 MAX_BYTES = 256 * 1024
-"""Maximum size of a plan: its operations, the shown changes and the expected changes."""
+"""Maximum total size of a plan's operations, preview and expected changes."""
 _KEPT = timedelta(days=1)
 """Time for which a plan can be read after it has expired."""
 
@@ -48,33 +48,27 @@ _KEPT = timedelta(days=1)
 async def prepare_apply(
     session: Session, caller: Caller, rules: RuleEvaluation, plan_id: str
 ) -> None:
-    """Evaluate the rules of a plan before its write begins; see `prepare_batch`."""
+    """Evaluate the rules of a plan before its write transaction; see `prepare_batch`."""
     plan = await PlanRepository(session, caller).find(plan_id)
     if plan is not None and plan.applied_at is None:
         await prepare_operations(rules, parse_operations(plan.operations))
 
 
 async def prepare_operations(rules: RuleEvaluation, operations: Iterable[PlanOperation]) -> None:
-    """Evaluate the rules of operations before their write begins; see `prepare_batch`."""
+    """Evaluate the rules of operations before their write transaction; see `prepare_batch`."""
     await prepare_batch(rules, [each["task"] for each in operations if "task" in each])
 
 
 def parse_operations(stored: str) -> list[PlanOperation]:
-    """Return the operations of a plan from what is stored of them."""
+    """Parse the stored operations of a plan."""
     operations: list[PlanOperation] = orjson.loads(stored)
     return operations
 
 
 class PlanService:
-    """The rules for plans, within one write."""
+    """Plan service within one unit of work; `rules` come from `prepare_operations`."""
 
     def __init__(self, work: UnitOfWork, rules: RuleEvaluation | None = None) -> None:
-        """Create the service for one write.
-
-        Args:
-            work: Unit of work.
-            rules: Evaluates the rules of the request; see `prepare_batch`.
-        """
         self._work = work
         self._rules = rules or RuleEvaluation()
         self._store = PlanRepository(work.session, work.caller)
@@ -86,20 +80,20 @@ class PlanService:
         reason: str | None = None,
         expires_in_minutes: int = DEFAULT_LIFETIME_MINUTES,
     ) -> Plan:
-        """Describe what operations would change, change nothing, and return the plan.
+        """Store and return a plan with the changes of a dry run.
 
         Args:
-            operations: In their order.
-            reason: Why, for whom applies it.
-            expires_in_minutes: Until when it can be applied.
+            operations: Operations in order.
+            reason: Reason, for the person or program that applies the plan.
+            expires_in_minutes: Lifetime in minutes.
 
         Raises:
-            ForbiddenError: The token may not read, and the plan shows documents.
-            BatchFailedError: Some operations cannot be done.
-            QuotaExceededError: An account would hold too much.
-            PlanTooLargeError: It would change too much.
+            ForbiddenError: The token lacks the scope `read`; the plan shows documents.
+            BatchFailedError: Operations failed.
+            QuotaExceededError: An account would exceed a quota.
+            PlanTooLargeError: The plan exceeds MAX_CHANGES or MAX_BYTES.
             TooManyPlansError: The user has MAX_OPEN open plans.
-            RateLimitedError: The token may not make so many changes.
+            RateLimitedError: The token exceeds its write limit.
         """
         work, caller = self._work, self._work.caller
         caller.require("read")
@@ -131,7 +125,7 @@ class PlanService:
             MAX_BYTES
         ):
             raise PlanTooLargeError(f"{MAX_BYTES} bytes")
-        # After the dry run, which may have locked other accounts before.
+        # Only after the dry run, which may lock other accounts first.
         await work.lock(caller.user)
         await self._refuse_many()
         values = {name: getattr(plan, name) for name in Plan.__slots__}
@@ -141,16 +135,16 @@ class PlanService:
         return plan
 
     async def apply(self, plan_id: str) -> bytes:
-        """Do what a plan describes, all of it or nothing; return the results as JSON.
+        """Make all changes of a plan or none; return the results as JSON.
 
-        The changes carry the run of the plan, unless the caller has one.
+        The changes have the caller's run ID, or the plan's if the caller has none.
 
         Raises:
-            NotFoundError: There is no such plan, or the caller does not see it.
-            ForbiddenError: The token lacks a scope that an operation needs.
-            PlanAppliedError: It was applied.
-            PlanExpiredError: It has expired.
-            PlanOutdatedError: It would change something else now; nothing may be committed.
+            NotFoundError: The plan does not exist or is not visible to the caller.
+            ForbiddenError: The token lacks a scope that an operation requires.
+            PlanAppliedError: The plan has already been applied.
+            PlanExpiredError: The plan has expired.
+            PlanOutdatedError: The changes would differ now; the caller must not commit.
         """
         work = self._work
         plan = await self._store.find(plan_id, to_apply=True)
@@ -161,7 +155,7 @@ class PlanService:
             work.caller.require(scope)
         self._require_open(plan)
         run_id = work.caller.run_id or plan.run_id
-        # A plan made within a list is applied within that list.
+        # A plan made with a token for one list is applied with the same restriction.
         work.caller = replace(work.caller, run_id=run_id, list_id=plan.list_id)
         results = await self._run(plan, operations)
         work.before_commit(self._store.set_applied(plan.id, work.timestamp))
@@ -173,10 +167,10 @@ class PlanService:
         )
 
     async def delete(self, plan_id: str) -> None:
-        """Delete a plan, which changes nothing else.
+        """Delete a plan.
 
         Raises:
-            NotFoundError: There is no such plan, or the caller does not see it.
+            NotFoundError: The plan does not exist or is not visible to the caller.
         """
         if not await self._store.remove(plan_id):
             raise NotFoundError

@@ -1,9 +1,9 @@
-"""Normalization of texts to NFC, and its cost (docs/adr/0060).
+"""Normalization of text to NFC at a bounded cost (docs/adr/0060).
 
-A letter with a mark can be written in two ways that look the same. What people name and find things
-by is compared as text, so it is stored and compared in one of them.
+A letter with a mark has two encodings that look the same. Names and searched texts are stored and
+compared in only one of them.
 
-Normalization sorts the combining marks of a letter, in quadratic time: half a million of them stop
+Normalization sorts the combining marks of a letter in quadratic time: half a million marks block
 the event loop for minutes. So runs of marks are limited first, as UAX #15 does for streams.
 """
 
@@ -14,30 +14,26 @@ from typing import Any
 from pydantic import BeforeValidator
 
 MAX_MARKS = 30
-"""Maximum marks of a decomposed letter (UAX #15, Stream-Safe). No language needs ten."""
+"""Maximum number of marks on a letter (UAX #15, Stream-Safe). No language needs ten."""
 
-# The decomposition of one character in NFC has at most four characters.
+# A character in NFC decomposes into at most four characters.
 _MAX_EXPANSION = 4
-# Everything that may be a mark: no letter, no number, and in no block of punctuation or symbols.
+# Characters that may be marks: no letters, no numbers, and no blocks of punctuation or symbols.
 _MARK = r"[^\w\x00-\u02ff\u2000-\u20cf\u2100-\u2cee\u3000-\u3029\u3030-\u3098\U0001f000-\U0001ffff]"
 _OTHER = _MARK.replace("[^", "[", 1)
-# These marks become two each.
+# Marks that decompose into two marks.
 _DOUBLE = {mark: unicodedata.normalize("NFD", mark) for mark in "\u0f73\u0f75\u0f81"}
-# Possessive, so that each character is looked at once.
+# Possessive quantifiers, so that each character is matched only once.
 _LIMITED = re.compile(rf"(?:{_OTHER}*+{_MARK}{{1,{MAX_MARKS}}}+(?!{_MARK}))*+{_OTHER}*+")
 
 
 def nfc_validator(max_length: int) -> BeforeValidator:
-    """Return a validator that normalizes a text before its length is checked.
+    """Return a validator that normalizes text before its length is checked.
 
-    It runs on whatever a client sent. A text that exceeds the limit in any form is not normalized,
-    and fails the check of its length.
-
-    Args:
-        max_length: Maximum length of the text in NFC.
+    Text that exceeds `max_length` in every form is not normalized and fails the length check.
     """
 
-    def normalize(given: Any) -> Any:  # noqa: ANN401 - whatever a client sent
+    def normalize(given: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
         if not isinstance(given, str) or len(given.strip()) > max_length * _MAX_EXPANSION:
             return given
         if not has_limited_marks(given):
@@ -48,10 +44,10 @@ def nfc_validator(max_length: int) -> BeforeValidator:
 
 
 def normalize_text(text: str, limit: int) -> str:
-    """Return a text in NFC, or as it is where that is longer than a limit or too costly.
+    """Return text in NFC, or unchanged if NFC exceeds the limit or is too costly.
 
-    A few letters are two characters in NFC. Texts with longer runs of marks are only in databases
-    of earlier versions.
+    A few letters are two characters in NFC. Only databases of earlier versions contain text with
+    longer runs of marks.
     """
     if len(text) > limit * _MAX_EXPANSION or not has_limited_marks(text):
         return text
@@ -60,7 +56,7 @@ def normalize_text(text: str, limit: int) -> str:
 
 
 def has_limited_marks(text: str) -> bool:
-    """Return whether no letter has more than `MAX_MARKS` combining marks, in linear time."""
+    """Return whether every letter has at most `MAX_MARKS` combining marks, in linear time."""
     if text.isascii():
         return True
     for mark, decomposed in _DOUBLE.items():
@@ -76,7 +72,7 @@ def has_limited_marks(text: str) -> bool:
 
 
 def limit_marks(text: str) -> str:
-    """Return a text without the marks that exceed `MAX_MARKS` of a letter, in linear time."""
+    """Remove the marks of each letter after the first `MAX_MARKS`, in linear time."""
     if has_limited_marks(text):
         return text
     kept = []

@@ -1,8 +1,8 @@
 """Search words: case folding, tokens, and the text that the databases search.
 
-Both databases have a full-text search, but with different rules: for letters with two case forms,
-for numbers such as `½`, and for scripts without blanks between words. So the words are made here,
-the databases only compare text, and both find the same tasks (docs/adr/0059).
+The full-text searches of both databases have different rules for letter case, for numbers such as
+`½`, and for scripts without spaces between words. So text is tokenized here, the databases only
+compare it, and both find the same tasks (docs/adr/0059).
 """
 
 import hashlib
@@ -15,30 +15,30 @@ from functools import lru_cache
 from todo.text.normalization import limit_marks
 
 MAX_WORDS = 10
-"""Words of a query that count; also terms of it that an index is asked for."""
+"""Maximum number of words of a query, and of its index terms; further ones are ignored."""
 
 MAX_WORD_LENGTH = 100
 OWNER_MARK = "§"
-"""Starts the term of the owner; no word has this character."""
-# As little in a word as the mark of an owner.
+"""First character of the owner's term; words never contain it."""
+# First character of a pair that starts with a digit; words never contain it.
 _DIGIT_MARK = "¦"
 
-# What Unicode calls Default_Ignorable, such as soft hyphens, joiners and variation selectors.
-# U+200B is not among them here: it separates words that are written with blanks.
+# Default_Ignorable of Unicode, such as soft hyphens, joiners and variation selectors, except
+# U+200B: it separates words.
 _IGNORED = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200c-\u200f\u202a-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3"
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-# Where a line may end, or ends, within a text without blanks.
+# Line breaks, or places for them, within text without spaces.
 _BREAKS = re.compile("[\u200b\r\n\u2028]")
-# The letter i with a dot, without one, or with two, is one letter in any case form.
+# The letter i is the same in both cases, with a dot, without one, or with two.
 _DOTTED = str.maketrans("\u0131", "i")
 _DOT_ABOVE = "i\u0307"
-# The longest ligature of letters has four; U+FDFA has 18.
+# The longest ligature of letters has four; U+FDFA, a phrase, has 18.
 _MAX_ORDINARY = 4
-# First and last character of the scripts without blanks between words, and of Hangul, whose words
-# end in particles. Among them are those of the classes SA, ID, AK and AS of UAX #14.
+# First and last characters of scripts without spaces between words, and of Hangul, whose words end
+# in particles. They include the classes SA, ID, AK and AS of UAX #14.
 _UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -71,20 +71,20 @@ _UNSPACED = (
 )
 _FIRSTS = [first for first, _ in _UNSPACED]
 _LASTS = [last for _, last in _UNSPACED]
-# Of kinds: letters and digits with the marks on them, or one single number.
+# Patterns on kinds (see `_kind`): letters and digits with their marks, or a single number.
 _WORD = re.compile("[wd][wdm]*|nm*")
-# Characters of an unspaced script, and digits that may be among them.
+# Characters of an unspaced script, with digits among them.
 _UNSPACED_RUN = re.compile("[ud][udm]*")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Search term of an index.
+    """Term of the search index.
 
     Attributes:
-        text: A word, or two neighboring characters of an unspaced script.
-        is_prefix: Whether it may be the start of a longer one.
+        text: Word, or two neighboring characters of an unspaced script.
+        is_prefix: Whether longer terms with this prefix match too.
     """
 
     text: str
@@ -93,11 +93,11 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class WordQuery:
-    """The words of a query.
+    """Parsed words of a query.
 
     Attributes:
-        terms: A task that matches has all of them; others may have them as well.
-        pieces: A task matches when its searched text has all of them.
+        terms: Index terms of all matching tasks, and possibly of other tasks.
+        pieces: Substrings of the searched text; a task that has all of them matches.
     """
 
     terms: tuple[Term, ...]
@@ -105,45 +105,44 @@ class WordQuery:
 
 
 def fold(text: str) -> str:
-    """Return a text without what a search ignores: case, width, ligatures and joiners."""
+    """Return text without differences of case, width, ligatures and joiners."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFC", limit_marks(_IGNORED.sub("", text)))
     if not unicodedata.is_normalized("NFKC", plain):
         plain = "".join(map(_compatible, plain))
-    # Decomposed, as Unicode defines a comparison without regard to case (D145).
+    # Decomposed first, as Unicode defines caseless matching (D145).
     folded = unicodedata.normalize("NFD", limit_marks(plain)).casefold()
     folded = folded.replace(_DOT_ABOVE, "i").translate(_DOTTED)
     return unicodedata.normalize("NFC", folded)
 
 
 def render_searched(owner: str, title: str, description: str | None) -> str:
-    """Return the text by which a task is found: its words between blanks."""
+    """Return the searched text of a task: its words, separated by spaces."""
     return join_words(owner, render_words(title), render_words(description or ""))
 
 
 def render_words(text: str) -> str:
-    """Return the words of a text between blanks; the costly part of `render_searched`."""
+    """Return the words of a text, separated by spaces; the costly part of `render_searched`."""
     return " ".join(_split(text))
 
 
 def join_words(owner: str, title_words: str, description_words: str) -> str:
-    """Return the text by which a task is found.
+    """Return the searched text of a task: title, owner's term, description.
 
-    First the words of the title, then the term of the owner, by which the index separates the
-    tasks of owners, then the words of the description.
+    The owner's term separates the tasks of different owners in the index.
     """
     return f" {' '.join(filter(None, (title_words, owner_term(owner), description_words)))} "
 
 
 @lru_cache(1024)
 def owner_term(owner: str) -> str:
-    """Return the term of an owner."""
+    """Return the index term of an owner."""
     return OWNER_MARK + hashlib.sha256(owner.encode()).hexdigest()[:32]
 
 
 def parse_query(query: str) -> WordQuery | None:
-    """Return the words of a query; None where it has none."""
+    """Parse a query; return None if it contains no words."""
     runs = _find_runs(query, is_query=True)[:MAX_WORDS]
     if not runs:
         return None
@@ -151,7 +150,7 @@ def parse_query(query: str) -> WordQuery | None:
     pieces: list[str] = []
     for number, (run, is_unspaced) in enumerate(runs, 1):
         if is_unspaced and len(run) > 1:
-            # The last character by itself could be the start of any pair.
+            # Without the last character, which could start any pair.
             pairs = _pairs(run)[:-1]
             terms += map(Term, pairs)
             pieces.append(f" {' '.join(pairs)}")
@@ -174,7 +173,7 @@ def _split(text: str) -> list[str]:
 def _pairs(run: str) -> list[str]:
     """Return the pairs of neighboring characters, and the last character.
 
-    A pair that starts with a digit has a mark, so that `1` does not find `21月`.
+    _DIGIT_MARK starts a pair with a leading digit, so that `1` does not find `21月`.
     """
     pairs = (run[start : start + 2] for start in range(len(run)))
     return [f"{_DIGIT_MARK}{pair}" if _kind(pair[0]) == "d" else pair for pair in pairs]
@@ -183,8 +182,8 @@ def _pairs(run: str) -> list[str]:
 def _find_runs(text: str, *, is_query: bool = False) -> list[tuple[str, bool]]:
     """Return the words of a text, and whether each is a run of an unspaced script.
 
-    A number within such a run is part of it, so that `6年` finds `2026年`. In a text that is
-    searched it is a word as well, so that `2026` finds it, too.
+    A number within such a run is part of the run, so that `6年` finds `2026年`. In searched text
+    the number is also a word of its own, so that `2026` finds it too.
     """
     folded = fold(text)
     if folded.isascii():
@@ -193,7 +192,7 @@ def _find_runs(text: str, *, is_query: bool = False) -> list[tuple[str, bool]]:
     spans = _find_unspaced(folded, kinds, is_query=is_query)
     found = [(start, 1, _BREAKS.sub("", folded[start:end])) for start, end in spans]
     if not is_query:
-        # Written with blanks around a number, or without.
+        # A number may have spaces around it or not.
         found = [(start, place, "".join(run.split())) for start, place, run in found]
     firsts = [start for start, _ in spans]
     for match in _WORD.finditer(kinds):
@@ -206,7 +205,7 @@ def _find_runs(text: str, *, is_query: bool = False) -> list[tuple[str, bool]]:
 
 
 def _find_unspaced(folded: str, kinds: str, *, is_query: bool) -> list[tuple[int, int]]:
-    """Return where the runs of unspaced scripts start and end, over the ends of lines."""
+    """Return the start and end of each run of unspaced scripts, joined across line breaks."""
     spans: list[tuple[int, int]] = []
     last_kind = ""
     for match in _UNSPACED_RUN.finditer(kinds):
@@ -240,9 +239,9 @@ def _kind(char: str) -> str:
 
 @lru_cache(8192)
 def _compatible(char: str) -> str:
-    """Return the ordinary form of a letter or digit; `½` and `²` are not letters.
+    """Return the NFKC form of a letter or digit, but not of numbers such as `½` and `²`.
 
-    A character that is a whole phrase is one word: the words of a task stay about as long as it.
+    A character that represents a phrase is kept, which limits the length of the searched text.
     """
     if _kind(char) in {" ", "n"}:
         return char

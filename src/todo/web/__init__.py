@@ -1,1 +1,1 @@
-"""The page `/app`: tasks, quick add, the assistant, and the changes of agents."""
+"""Web page `/app`: tasks, quick add, the assistant, and the changes of agents."""

@@ -1,5 +1,5 @@
 // The page /app: tasks, quick add, the assistant, and the changes of agents.
-// Texts of users are set as text only, never as HTML; the token is never part of a URL.
+// User content is inserted only as text, never as HTML; the token is never part of a URL.
 
 const TOKEN_KEY = "todo-token";
 const DEBOUNCE_MS = 200;
@@ -21,7 +21,7 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-// Characters that turn text around, or are invisible, make titles look alike.
+// Invisible characters, and those that reverse text, can make different titles look alike.
 const clean = (text) => text.replace(/[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, "\ufffd");
 const makeText = (text, id) => make("bdi", { id, dir: "auto" }, clean(text));
 const makeButton = (label, run, attributes) =>
@@ -46,15 +46,15 @@ function say(place, ...content) {
   byId(place).replaceChildren(...content);
 }
 
-/** Scroll to a message: in the assistant, it is below the form. */
+/** Scroll to a message in the assistant's view, where messages are below the form. */
 function reveal(place) {
   if (findView() === "assistant") byId(place).scrollIntoView({ block: "nearest" });
 }
 
-/** Focus an element. Scrolling would put another one below the pointer. */
+/** Focus an element without scrolling, which would move another element under the pointer. */
 const focusStill = (element) => element?.focus({ preventScroll: true });
 
-// Where the focus was before a message got it.
+// ID of the element that had the focus before a message got it.
 let left = "";
 byId("messages").addEventListener("focusin", ({ relatedTarget: from }) => {
   if (!from?.closest("#messages")) left = from?.id;
@@ -65,7 +65,7 @@ const makeClose = (place) => makeButton("Close", () => {
   focusStill(byId(left) ?? byId(`${findView()}-title`));
 });
 
-/** Report what was done, with a button to undo it, which gets the focus only if it is lost. */
+/** Show a notice with an optional undo button, which gets the focus only if no element has it. */
 function notify(text, undo) {
   say("error");
   const keys = { id: "undo", title: "Ctrl+Z", "aria-keyshortcuts": "Control+Z" };
@@ -89,13 +89,13 @@ function report(error) {
   if (error.code === "version-mismatch") act(views[findView()].refresh);
 }
 
-/** Run an action of the person. The error before it is over. */
+/** Run an action of the user; clear the previous error first. */
 function begin(run) {
   say("error");
   return act(run);
 }
 
-/** Run something; report its error. */
+/** Run a function and report its error. */
 async function act(run) {
   try {
     await run();
@@ -113,11 +113,11 @@ class Problem extends Error {
   }
 }
 
-// The service writes for programs. These are the same errors for people, by code.
+// Error messages for people, by error code; the service's own messages are for programs.
 const UNREACHABLE = "The service cannot be reached. Check the connection, then try again.";
 const UNDONE = "This was undone already.";
 const FAILED = "This did not work because of an error in the page or the service. Reload the page, then try again.";
-// Texts that only a program can follow.
+// Pattern of messages that are only useful to programs.
 const FOR_PROGRAMS = /`|\brequest\b|[A-Z]\w+-[A-Z]/;
 const PROBLEMS = {
   "ambiguous-text": "Part of the text has more than one meaning.",
@@ -149,7 +149,7 @@ const PROBLEMS = {
 };
 const WITHOUT_ERRORS = ["plan-outdated", "precondition-required"];
 
-/** Return the text for a problem: what happened, and what a person can do. */
+/** Return the text for a problem: cause and remedy. */
 function describeProblem(status, body, waitS = 0) {
   const known = PROBLEMS[body.code] ?? (status === 503 ? "The service is temporarily unavailable; try again later." : findDetail(body));
   const errors = WITHOUT_ERRORS.includes(body.code) ? [] : (body.errors ?? []);
@@ -170,7 +170,7 @@ function describeError({ field, message }) {
   const [, part, rest] = /gives the field `(\w+)`, which (.*)/.exec(message) ?? [null, field ?? "", message];
   const text = rest.replace(/: see entry .*/, "");
   const [kind, id] = part.split("/");
-  // A conflict names a task or a list, anything else a field.
+  // Conflicts refer to a task or a list, other errors to a field.
   const found = tasks.items.find((each) => each.id === id)?.title ?? session.lists.get(id)?.name;
   if (id) return `${found ? `${capitalize(kind)} ${shorten(found)}` : `A ${kind}`} ${text}.`;
   const name = FIELDS[kind.split(".").at(-1)];
@@ -187,7 +187,7 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   if (body) fields["Content-Type"] = "application/json";
   if (method !== "GET") fields["Idempotency-Key"] ??= makeKey();
   const token = session.token;
-  // The browser's cache does not keep the responses to two people apart.
+  // The browser's cache does not separate the responses to different users.
   const options = { method, headers: fields, body: body && JSON.stringify(body), signal, cache: "no-store" };
   let response;
   try {
@@ -208,7 +208,7 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   throw problem;
 }
 
-/** Fetch pages until there are enough items; return them, and where the next page starts. */
+/** Fetch pages until there are enough items; return the items and the next cursor. */
 async function fetchPages(path, query, wanted, start, sent = "cursor") {
   const items = [];
   let next = start;
@@ -225,7 +225,7 @@ async function call(method, path, options) {
   return response.status === 204 ? null : response.json();
 }
 
-// Pages over plain HTTP do not have randomUUID.
+// randomUUID is not available on pages over plain HTTP.
 const makeKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 /** Yield server-sent events. */
@@ -278,22 +278,22 @@ function formatDue(task) {
   return task.due_at ? formatTime(task.due_at, task.due_zone ?? session.zone) : "";
 }
 
-/** Return the day and the time of an instant in the format of form fields. */
+/** Return the date and the time of an instant in the format of form fields. */
 function splitInstant(instant, zone) {
-  // This locale has the date format of form fields.
+  // The locale sv-SE has the date format of form fields.
   const form = { dateStyle: "short", timeStyle: "short", timeZone: zone };
   return new Intl.DateTimeFormat("sv-SE", form).format(new Date(instant)).split(" ");
 }
 
-/** Return the instant at which the clocks of a zone show a day and a time. */
+/** Return the instant of a local date and time in a zone. */
 function joinInstant(day, time, zone) {
   const wanted = Date.parse(`${day}T${time}Z`);
   let found = wanted;
-  // If the clocks change in between, the first guess has the wrong offset.
+  // The second round corrects the offset if the clocks change in between.
   for (let round = 0; round < 2; round += 1) {
     found += wanted - Date.parse(`${splitInstant(found, zone).join("T")}Z`);
   }
-  // Of a time that occurs twice, take the first.
+  // Use the first occurrence of an ambiguous time.
   const earlier = found - 3_600_000;
   if (`${splitInstant(earlier, zone)}` === `${splitInstant(found, zone)}`) found = earlier;
   return new Date(found).toISOString();
@@ -406,7 +406,7 @@ const refreshEarlier = async () => byId("earlier").open && fetchConversations(fa
 const chat = { turn: 0, conversation: null, abort: null, older: null, lost: null, undone: new Set(), refresh: refreshEarlier };
 const views = { tasks, assistant: chat, runs };
 
-/** Return a function: is the response still wanted? Not after a later request or signing out. */
+/** Return a function that returns false after a later request of the view or signing out. */
 function startTurn(view) {
   const turn = (view.turn += 1);
   return () => view.turn === turn;
@@ -429,7 +429,7 @@ function openView() {
   act(views[current].refresh);
 }
 
-/** Replace the children of an element unless they are equal; keep the focus, or its place. */
+/** Replace the children of an element unless they are equal; restore the focus, or its position. */
 function redraw(id, children) {
   const old = [...byId(id).children];
   if (old.length === children.length && old.every((each, at) => each.isEqualNode(children[at]))) return;
@@ -442,7 +442,7 @@ function redraw(id, children) {
   focusStill(same ?? row?.querySelector("input, button") ?? byId("undo"));
 }
 
-/** Fetch one more page of a view, or all of its pages again; return what startTurn does, or null. */
+/** Fetch the next page of a view, or all of its pages again; return startTurn's function, or null if outdated. */
 async function fetchItems(view, path, query, isMore, sent) {
   const isWanted = startTurn(view);
   const [wanted, start] = isMore ? [1, view.next] : [view.items.length, null];
@@ -486,7 +486,7 @@ async function follow() {
   } catch (error) {
     if (abort.signal.aborted || error.isSignedOut) return;
     if (!error.status) say("connection", "Offline: new changes are not shown. Trying again.");
-    // This token may not read, so a retry cannot succeed.
+    // The token lacks the scope "read", so a retry cannot succeed.
     if (error.status === 403) return;
     waitMs = Math.max(waitMs, (error.waitS ?? 0) * 1000);
   }
@@ -500,7 +500,7 @@ function stopFollowing() {
 
 // ---- Undo
 
-/** Undo a change that this page made; `version` is the version that it changed. */
+/** Undo a change made on this page; `version` is the task's version before the change. */
 async function undoChange(task, operation, version) {
   const list = task.owner === session.user ? null : task.list_id;
   const page = await call("GET", "journal", { query: { entity: task.id, list, limit: 20 } });
@@ -540,7 +540,7 @@ async function fetchTasks(isMore) {
   say("no-tasks", `No ${status} tasks here.`);
 }
 
-/** Find the row of a task that is being edited, to keep the typed text. */
+/** Find the row of a task in edit mode, to keep the typed text. */
 const findEdited = (task) => document.querySelector(`#task-${task.id}:has(form.edit)`);
 
 function renderTask(task) {
@@ -554,7 +554,7 @@ function renderTask(task) {
   });
   return make(
     "li",
-    // A task that looks the same may have a new version, which its buttons must send.
+    // A task may look the same in a new version, which its buttons must send.
     { class: task.is_completed ? "task done" : "task", id: `task-${task.id}`, "data-version": task.version },
     box,
     make("div", {}, makeText(task.title, name), renderFacts(findFacts(task))),
@@ -621,7 +621,7 @@ function editTask(task) {
     byId(`task-${task.id}`)?.replaceWith(renderTask(task));
     byId(`edit-${task.id}`)?.focus();
   };
-  // Others may have changed tasks while this one was being edited.
+  // Other tasks may have changed during the edit.
   const cancel = () => (close(), tasks.refresh());
   const save = async () => {
     const body = {};
@@ -695,7 +695,7 @@ function showMeaning(text, { task, spans, questions }) {
   if (!questions.length) say("meaning", makeText(task.title), ...facts);
 }
 
-/** Draw marks behind the field. Spans count code points; strings here count UTF-16 units. */
+/** Draw marks behind the field. Spans count code points; JavaScript strings count UTF-16 units. */
 function highlight(text, spans) {
   const points = [...text];
   const parts = [];
@@ -854,7 +854,7 @@ const FIELDS = {
   access: "Access",
   message: "Message",
 };
-// The heading of a created or deleted item has its name; default values are left out.
+// Fields not shown for a created or deleted item: its name is in the heading, defaults are omitted.
 const NAMED = ["title", "name", "position"];
 const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
 
@@ -905,7 +905,7 @@ function formatValue(field, value) {
 async function ask() {
   const message = byId("message").value.trim();
   if (!message || chat.abort) return;
-  // After a lost connection the service may have handled the message: the same key runs it once.
+  // The service may have handled a message whose response was lost: the same key runs it only once.
   const sent = chat.lost?.message === message ? chat.lost : { message, key: makeKey() };
   sent.body ??= { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
   chat.lost = null;
@@ -925,7 +925,7 @@ async function ask() {
     answer.append(makeHint(end + rest));
     if (answer.runId) addUndo({ run_id: answer.runId }, answer);
     if (!isStopped && !error.status) chat.lost = sent;
-    // Keep the message for another try, unless the person has signed out.
+    // Keep the message for another try, unless the user has signed out.
     if (session.token === token) byId("message").value ||= message;
     if (error.status !== 404) throw error;
     chat.conversation = null;
@@ -943,7 +943,7 @@ function addMessage(who, content) {
   return message;
 }
 
-/** Scroll to a message; to its beginning if it is longer than the log. */
+/** Scroll to a message, or to its start if it is longer than the log. */
 function revealMessage(message) {
   const isLong = message.offsetHeight > byId("log").clientHeight;
   message.scrollIntoView({ block: isLong ? "start" : "nearest" });
@@ -1009,7 +1009,7 @@ function addFacts(found, answer) {
   if (found.undo) addUndo(found.undo, answer);
 }
 
-/** Offer to undo an answer, until that is done. */
+/** Add a button that undoes an answer, unless that has been done. */
 function addUndo(body, answer) {
   const run = body.run_id;
   if (chat.undone.has(run)) return;
@@ -1023,10 +1023,10 @@ function forgetUndo(run) {
 
 const RANKS = { delete: 0, create: 4 };
 const MAX_UNFOLDED = 3;
-// It can be applied no more: it is gone, applied, expired or outdated.
+// Status codes of plans that cannot be applied: not found, applied, expired or outdated.
 const CLOSED = [404, 409, 410, 412];
 
-/** Render a plan: deletions first, a task before its subtasks, additions last. Nothing may be overlooked. */
+/** Render a plan: deletions first, tasks before their subtasks, additions last, so that no change is overlooked. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
   const state = makeHint(`Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
@@ -1060,7 +1060,7 @@ function renderPlan(plan) {
   return Object.assign(card, { close: finish });
 }
 
-/** Render a change of a plan; of many changes, the fields are folded. */
+/** Render a change of a plan, with its fields folded if there are many changes. */
 function renderPlanned(change, isFolded) {
   const [heading, table] = renderChange(change, true);
   if (!table || !isFolded) return make("li", {}, heading, table);
@@ -1097,7 +1097,7 @@ function renderConversation(conversation) {
   return make("li", { class: "task" }, make("div", {}, open, renderFacts(facts)), end);
 }
 
-/** Ask before a conversation is deleted: unlike a task, it does not come back. */
+/** Render the confirmation of a conversation's deletion, which, unlike a task's, cannot be undone. */
 function renderQuestion(conversation) {
   const { id } = conversation;
   const keep = () => setDoomed(null, `delete-${id}`);
@@ -1125,7 +1125,7 @@ function setDoomed(id, focused) {
 async function deleteConversation({ id, title }) {
   const { token } = session;
   await call("DELETE", `conversations/${id}`).catch((error) => {
-    // Somebody was faster.
+    // Already deleted, for example in another tab.
     if (error.status !== 404) throw error;
   });
   if (session.token !== token) return;
@@ -1159,7 +1159,7 @@ async function fetchOlderMessages() {
   if (!chat.older) byId("log").focus();
 }
 
-/** Insert a page of messages, newest first, above those that are shown. */
+/** Insert a page of messages, sorted newest first, above the shown messages. */
 function showMessages(page) {
   chat.older = page.next_cursor;
   byId("more-messages").hidden = !chat.older;
@@ -1219,5 +1219,5 @@ document.addEventListener("visibilitychange", follow);
 const stored = readStoredToken();
 show(false);
 if (stored) act(() => signIn(stored, false));
-// While the page loads, the view in its address takes the focus.
+// Only after loading, during which the browser focuses the view of the URL's fragment.
 else addEventListener("load", () => byId("token").focus());

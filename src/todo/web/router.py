@@ -1,7 +1,7 @@
-"""HTTP routes of the page `/app`: the files beside this module, with a Content Security Policy.
+"""Endpoints of the web page `/app`: static files with a Content Security Policy.
 
-The policy allows no inline script or style, no other origin, and no HTML from text. The page's URLs
-are relative, so it also works below a proxy's prefix.
+The policy forbids inline scripts and styles, other origins, and HTML from text. The page's URLs are
+relative, so the page also works under a path prefix of a proxy.
 """
 
 import functools
@@ -33,7 +33,7 @@ async def show_page(request: Request) -> Response:
 
 @router.get("/")
 async def redirect_to_page() -> Response:
-    """Redirect to the address without a slash, to which the links of the page are relative."""
+    """Redirect to the URL without the trailing slash; the page's links are relative to it."""
     return Response(status_code=308, headers={"Location": f"..{PATH}"})
 
 
@@ -42,7 +42,7 @@ async def send_part(request: Request, name: str) -> Response:
     """Return the script or the style sheet.
 
     Raises:
-        NotFoundError: The page has no file of this name.
+        NotFoundError: The name is not that of a script or style sheet.
     """
     if name == _PAGE or name not in _TYPES:
         raise NotFoundError
@@ -51,7 +51,7 @@ async def send_part(request: Request, name: str) -> Response:
 
 def _send(request: Request, name: str) -> Response:
     content, tag = _read(name)
-    # A 304 has them as well: the browser updates its stored headers.
+    # Also sent with a 304, from which the browser updates its stored headers.
     headers = {"ETag": tag, "Cache-Control": "no-cache", "Content-Security-Policy": POLICY}
     known = ",".join(request.headers.getlist("if-none-match"))
     if known and matches_weakly(known, tag):
@@ -61,6 +61,6 @@ def _send(request: Request, name: str) -> Response:
 
 @functools.cache
 def _read(name: str) -> tuple[bytes, str]:
-    # Read on first use: most services are never opened in a browser.
+    # Read on first use, because most instances never serve the page.
     content = Path(__file__).with_name(name).read_bytes()
     return content, f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
