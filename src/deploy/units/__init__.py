@@ -1,1 +1,1 @@
-"""Units: parsing, checking and compiling Quadlet and systemd files."""
+"""Parser, validation and compiler of Quadlet and systemd units."""

@@ -1,6 +1,6 @@
-"""The compiler of units: reads every key, compares the units, and returns the contract.
+"""Compiler of units, which validates every key and the units together, and returns the contract.
 
-No I/O. Every error names the file, the line and the remedy.
+It does no I/O. Every error names the file, the line and the remedy.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _SECRET_OPTIONS = ("type", "target", "uid", "gid", "mode")
 
 
 def compile_contract(units: Iterable[Unit]) -> Contract:
-    """Read the units into a contract.
+    """Compile units to a contract.
 
     Raises:
-        DeployError: A section, key or value is unknown or wrong, or two units disagree.
+        DeployError: A section, key or value is invalid, or two units contradict each other.
     """
     ordered = sorted(units, key=lambda unit: unit.name)
     for unit in ordered:
@@ -64,7 +64,7 @@ def compile_contract(units: Iterable[Unit]) -> Contract:
 
 
 def _container(unit: Unit) -> Container:
-    # These default to less than the project's rules demand: being silent is not enough.
+    # Required, because the defaults of these keys violate the project's rules.
     for key in ("ReadOnly", "ReadOnlyTmpfs", "DropCapability", "NoNewPrivileges"):
         unit.get(_PART, key)
     uid = values.account(unit.get(_PART, "User"))

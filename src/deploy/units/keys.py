@@ -1,8 +1,8 @@
-"""Every unit key that the compiler knows: how it is read, and what the manifest makes of it.
+"""Table of all supported unit keys, with their parsers and their support in the manifest.
 
-One table for validation and for the loss report, so that no key is accepted without
-a decision about its translation. The last two columns say what the generated manifest
-does with the key under `podman kube play` and under Kubernetes.
+Validation and the loss report use the same table, so that every accepted key has a decision about
+its translation. Two columns are the support of the key by the generated manifest under
+`podman kube play` and under Kubernetes, the last one is a note about that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _YES, _LIKE, _NO = Support.HONORED, Support.EMULATED, Support.LOST
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """A key of one section, how to read its value, and its fate on both targets."""
+    """A key of a section, with the parser of its value and its support on both targets."""
 
     section: str
     name: str
@@ -195,7 +195,7 @@ _LAYOUT: dict[str, dict[str, tuple[_Row, ...]]] = {
     "volume": {"Unit": _UNIT, "Volume": _VOLUME, "Quadlet": _QUADLET},
 }  # fmt: skip
 KINDS = tuple(_LAYOUT)
-"""The kinds of units that the compiler knows, as the suffixes of their files."""
+"""Supported kinds of units, as file suffixes without the dot."""
 
 _KEYS = {
     kind: {
@@ -233,10 +233,10 @@ def _section(unit: Unit, section: str, place: SourceLocation) -> dict[str, Key]:
 
 
 def check_keys(unit: Unit) -> None:
-    """Check that every section and key of a unit is known and that its value can be read.
+    """Check that every section and key of a unit is known and that every value is valid.
 
     Raises:
-        DeployError: One is not; the message names file and line.
+        DeployError: A section, key or value is unknown or invalid.
     """
     for line in unit.lines:
         if isinstance(line, Header):
@@ -255,7 +255,7 @@ def find_names() -> frozenset[str]:
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
-    """Return a hint that names the known word nearest to an unknown one."""
+    """Return a hint with the known word that is most similar to an unknown word."""
     folded = {name.lower(): name for name in known}
     near = difflib.get_close_matches(word.lower(), folded, n=1, cutoff=0.5)
     if near:

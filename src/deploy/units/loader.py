@@ -1,4 +1,4 @@
-"""The units of a folder, read from disk; the compiler itself does no I/O."""
+"""Loader of the units in a folder; the compiler itself does no I/O."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ BACKUP_UNITS = (
 UPDATE_UNITS = ("todo-update.timer",)
 """Optional timer of updates; its service is created with the path of the checkout."""
 AI_DROPIN = "todo-backend.container.d/40-ai.conf"
-"""Drop-in that connects the backend to it, below the folder of the optional drop-ins."""
+"""Optional drop-in that connects the backend to the local model."""
 INSTANCES_UNITS = ("todo-instances.volume",)
-"""Units for several instances of the backend."""
+"""Optional units for several instances of the backend."""
 POSTGRESQL_DROPIN = "todo-db.container.d/30-postgresql-{major}.conf"
-"""Drop-in that changes the database's major version, below the same folder."""
+"""Optional drop-in that changes the major version of PostgreSQL."""
 INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
-"""Drop-in of each of them, below the folder of the optional drop-ins."""
+"""Optional drop-in of each of several instances."""
 
 
 def load_units(
@@ -48,19 +48,14 @@ def load_units(
     update: bool = False,
     major: str = "",
 ) -> tuple[Unit, ...]:
-    """Return every unit of a folder with its drop-ins (`NAME.d/*.conf`), sorted by name.
+    """Load the units of a folder with their drop-ins (`NAME.d/*.conf`), sorted by name.
 
-    Args:
-        folder: Folder of the units.
-        ai: Whether to include the units and the drop-in of the local model.
-        instances: Whether to include those of several instances of the backend.
-        backup: Whether to include the units of backups.
-        update: Whether to include the update timer.
-        major: Major version of PostgreSQL, if it differs from that of the units.
+    `ai`, `instances`, `backup` and `update` include the optional units and drop-ins. `major` is the
+    major version of PostgreSQL if it differs from that of the units.
 
     Raises:
-        DeployError: A file is malformed, the folder has no units, or something below it is neither
-            a unit nor a drop-in for one.
+        DeployError: A file is malformed, the folder contains no units, or a file in it is neither a
+            unit nor a drop-in of a unit.
     """
     if not folder.is_dir():
         message = f"{folder} is not a folder"
@@ -89,19 +84,19 @@ def load_units(
 def load_contract(
     folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False, major: str = ""
 ) -> Contract:
-    """Load the contract of a folder's units; `ai`, `backup` and `major` include optional parts.
+    """Load and compile the units of a folder, with optional parts as in `load_units`.
 
     Raises:
-        DeployError: They cannot be read, or do not fit each other.
+        DeployError: A unit is malformed, or units contradict each other.
     """
     return compile_contract(load_units(folder, ai=ai, backup=backup, major=major))
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
-    """Load each unit with one optional drop-in (`dropins/NAME.d/*.conf`) merged into it.
+    """Load a unit for each optional drop-in (`dropins/NAME.d/*.conf`), merged with the drop-in.
 
     Raises:
-        DeployError: As `load_units`.
+        DeployError: As for `load_units`.
     """
     _require_known(folder)
     found = []
@@ -113,18 +108,14 @@ def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
 
 
 def _merge(unit: Unit, added: Iterable[tuple[str, str]]) -> Unit:
-    """Return the unit with the lines of further drop-ins behind its own."""
+    """Return the unit with the lines of further drop-ins appended."""
     parsed = [parse_unit(name, text) for name, text in added]
     lines = (line for each in parsed for line in each.lines)
     return dataclasses.replace(unit, lines=(*unit.lines, *lines))
 
 
 def _require_known(folder: Path) -> None:
-    """Refuse what nothing would read, and so nothing would check.
-
-    Raises:
-        DeployError: Something below the folder is neither a unit nor a drop-in for one.
-    """
+    """Raise DeployError for files that are neither units nor drop-ins: they would go unchecked."""
     for path in sorted(folder.rglob("*")):
         problem, hint = _find_problem(folder, path)
         if problem:
@@ -133,7 +124,7 @@ def _require_known(folder: Path) -> None:
 
 
 def _find_problem(folder: Path, path: Path) -> tuple[str, str]:
-    """Return why a file or folder must not exist there, and the remedy; empty if it may."""
+    """Return the problem of a file or folder and the remedy, both empty if it is allowed."""
     *above, name = path.relative_to(folder).parts
     optional = above[:1] == [_OPTIONAL]
     depth = len(above) - optional

@@ -1,8 +1,7 @@
-"""The parser of systemd unit files: text to frozen dataclasses; also word splitting of values.
+"""Parser of systemd unit files and their values, without I/O.
 
-Follows systemd.syntax(7): comments, continued lines, repeated keys, empty assignments that
-reset, drop-ins. Where systemd and Podman's own reader differ, the construct is refused. No
-input or output here: text comes in, dataclasses come out.
+It follows systemd.syntax(7): comments, continued lines, repeated keys, empty assignments that reset
+a key, drop-ins. It rejects constructs that systemd and Podman parse differently.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ _OCTAL_DIGITS = 3
 
 @dataclasses.dataclass(frozen=True)
 class SourceLocation:
-    """A line of a file, as an error names it."""
+    """A line of a file, for error messages."""
 
     file: str
     line: int
@@ -44,11 +43,7 @@ class SourceLocation:
         return f"{self.file}:{self.line}"
 
     def refuse(self, message: str, hint: str) -> NoReturn:
-        """Raise the error for the text at this position.
-
-        Raises:
-            DeployError: Always, with the code for malformed data.
-        """
+        """Raise a DeployError for malformed data at this location."""
         raise DeployError(f"{self}: {message}", hint=hint, code=ExitCode.DATA)
 
 
@@ -62,7 +57,7 @@ class Assignment:
     place: SourceLocation
 
     def refuse(self, message: str, hint: str) -> NoReturn:
-        """Raise the error for this assignment."""
+        """Raise a DeployError for this assignment."""
         self.place.refuse(f"{self.key}={self.value}: {message}", hint)
 
 
@@ -76,24 +71,24 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Unit:
-    """A unit file with its drop-ins merged: every line that counts, in the order that counts."""
+    """A unit file with its drop-ins, whose lines follow those of the file."""
 
     file: str
     lines: tuple[Header | Assignment, ...]
 
     @property
     def assignments(self) -> tuple[Assignment, ...]:
-        """Only the assignments."""
+        """All assignments, without section headers."""
         return tuple(line for line in self.lines if isinstance(line, Assignment))
 
     @property
     def name(self) -> str:
-        """The file's name without its folder, as in `todo-db.container`."""
+        """Name of the file without its folder, such as `todo-db.container`."""
         return posixpath.basename(self.file)
 
     @property
     def stem(self) -> str:
-        """The name without its suffix, as in `todo-db`."""
+        """Name without its suffix, such as `todo-db`."""
         return self.name.rpartition(".")[0]
 
     @property
@@ -102,7 +97,7 @@ class Unit:
         return self.name.rpartition(".")[2]
 
     def find_all(self, section: str, key: str) -> tuple[Assignment, ...]:
-        """The assignments that count: those after the last empty one, which resets the list."""
+        """Return the effective assignments of a list: those after the last empty one."""
         return self._by_key.get((section, key), ())
 
     @functools.cached_property
@@ -114,15 +109,15 @@ class Unit:
         return found
 
     def find(self, section: str, key: str) -> Assignment | None:
-        """The assignment that counts for a key with one value: the last, unless it is empty."""
+        """Return the effective assignment of a single value: the last one, None if empty."""
         found = self.find_all(section, key)
         return found[-1] if found else None
 
     def get(self, section: str, key: str) -> Assignment:
-        """Return the assignment like `find`, for a key that the unit must have.
+        """Return the effective assignment of a required key.
 
         Raises:
-            DeployError: The unit lacks it.
+            DeployError: The key is missing or empty.
         """
         found = self.find(section, key)
         if found is None:
@@ -132,16 +127,15 @@ class Unit:
 
 
 def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -> Unit:
-    """Read a unit and its drop-ins.
+    """Parse a unit and its drop-ins.
 
     Args:
-        file: The unit's path as errors shall name it.
-        text: The unit's content.
-        drop_ins: Path and content of each file of its `.d` folder; merged behind the unit in
-            the lexical order of their names.
+        file: Path of the unit for error messages.
+        text: Content of the unit.
+        drop_ins: Path and content of each drop-in; they are appended in the order of their names.
 
     Raises:
-        DeployError: A line is malformed; the message names file and line.
+        DeployError: A line is malformed.
     """
     ordered = sorted(drop_ins, key=lambda item: posixpath.basename(item[0]))
     return Unit(
@@ -183,7 +177,7 @@ def _read_lines(file: str, text: str) -> Iterator[Header | Assignment]:
 
 
 def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]:
-    """Lines without comments, continuations joined, each with the place where it begins."""
+    """Yield the location and text of each line, without comments, with continuations joined."""
     pending = ""
     start = 0
     number = 0
@@ -191,7 +185,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]
         place = SourceLocation(file, number)
         line = _read_line(place, raw.removesuffix("\r"))
         if line.startswith(("#", ";")) or (not line and not pending):
-            # Inside a continuation, a comment is skipped and the next line continues it.
+            # A comment inside a continued line is skipped, and the next line continues.
             continue
         if not line:
             place.refuse(
@@ -214,11 +208,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]
 
 
 def _read_line(place: SourceLocation, raw: str) -> str:
-    """Return a line without the blanks around it.
-
-    Raises:
-        DeployError: systemd and Podman take different parts of it for blanks, or for its end.
-    """
+    """Strip a line; raise DeployError if systemd and Podman would strip or end it differently."""
     line = raw.strip(_SPACE)
     if "\0" in line:
         place.refuse("a NUL character", "write the file as plain text")
@@ -241,10 +231,9 @@ def _read_line(place: SourceLocation, raw: str) -> str:
 
 
 def _check_continuation(place: SourceLocation, pending: str) -> None:
-    """Refuse what systemd and Podman join in different ways: a space, or nothing between.
+    """Raise DeployError for a line that systemd and Podman join to the next differently.
 
-    Raises:
-        DeployError: It makes a difference here.
+    One of them inserts a space, the other does not.
     """
     if pending == pending.rstrip(_SPACE):
         place.refuse(
@@ -270,13 +259,13 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
 
 
 def split_words(assignment: Assignment) -> tuple[str, ...]:
-    """Return a value as words, with systemd's quotes and escapes removed.
+    """Split a value into words and resolve systemd's quotes and escapes.
 
     Raises:
         DeployError: A quote is not closed, or an escape is unknown.
     """
     words: list[str] = []
-    # None between words: an empty pair of quotes is a word, no quotes at all is none.
+    # None between words; an empty pair of quotes is an empty word.
     word: str | None = None
     quote = ""
     text = assignment.value
@@ -308,7 +297,7 @@ def split_words(assignment: Assignment) -> tuple[str, ...]:
 
 
 def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
-    """Return the character that the escape after a backslash means, and where it ends."""
+    """Return the character of the escape after a backslash, and the position after the escape."""
     text = assignment.value
     kind = text[at : at + 1]
     if kind in _ESCAPES:
@@ -319,7 +308,7 @@ def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
     allowed = string.hexdigits if base == 16 else string.octdigits  # noqa: PLR2004 - a base
     if len(digits) == length and all(digit in allowed for digit in digits):
         code = int(digits, base)
-        # Beyond ASCII, \x and octal name bytes, not characters.
+        # Beyond ASCII, \x and octal escapes are bytes, not characters.
         limit = 0x10FFFF if kind in {"u", "U"} else 0x7F
         if 0 < code <= limit and not 0xD800 <= code <= 0xDFFF:  # noqa: PLR2004 - surrogates
             return chr(code), begin + length
@@ -329,10 +318,10 @@ def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
 
 
 def literal(assignment: Assignment, text: str) -> str:
-    r"""Return a piece of a value as the container gets it: `%%` is a percent sign, `$$` a dollar.
+    r"""Unescape `%%` and `$$` in a part of a value.
 
     Raises:
-        DeployError: It holds a specifier or a variable, which only systemd can expand.
+        DeployError: The text contains a specifier or a variable, which only systemd can expand.
     """
     for mark, name in (("%", "specifier"), ("$", "variable")):
         match = re.search(rf"{re.escape(mark)}(.?)", text.replace(mark * 2, ""))

@@ -25,10 +25,10 @@ _MAX_THREADS = "AI_MAX_THREADS"
 
 
 def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Container]) -> Socket:
-    """One listening address, with the role that its container's environment gives it.
+    """Return the socket of a listening address, with its role from the container's environment.
 
     Raises:
-        DeployError: It is not a TCP address, or the container binds to another one.
+        DeployError: The value is not a TCP address, or no container listens on the address.
     """
     address = values.text(listen)
     match = _ADDRESS.fullmatch(address)
@@ -62,10 +62,10 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
 
 
 def check_binds(sockets: Sequence[Socket], containers: Mapping[Unit, Container]) -> None:
-    """Check that a container's every address is listened on, once it has a socket at all.
+    """Check that a container with a socket unit has sockets for all its addresses.
 
     Raises:
-        DeployError: An address has no ListenStream=; the message names both files.
+        DeployError: An address has no ListenStream=.
     """
     for unit in containers:
         own = [socket for socket in sockets if socket.container == unit.stem]
@@ -89,10 +89,10 @@ def _variable(unit: Unit, name: str) -> SourceLocation | None:
 
 
 def check_names(units: Iterable[Unit]) -> None:
-    """Check that the project's own units, where one names another, are there.
+    """Check that all of the project's units that other units refer to exist.
 
     Raises:
-        DeployError: A dependency or a mount names a unit that is not.
+        DeployError: A dependency or a mount refers to a unit that does not exist.
     """
     known = {unit.name for unit in units}
     for unit in units:
@@ -111,10 +111,10 @@ def check_names(units: Iterable[Unit]) -> None:
 
 
 def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, Volume]) -> None:
-    """Check that a volume has one owner, and that the mount that re-owns it is the owner's.
+    """Check that every volume has an owner, and that only its owner mounts it with `:U`.
 
     Raises:
-        DeployError: Two disagree; Podman would give the volume to the container that starts last.
+        DeployError: A volume has no owner, or a mount with `:U` would change its owner.
     """
     for unit, container in containers.items():
         for assignment, mount in zip(
@@ -140,10 +140,10 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
 
 
 def check_times(containers: Mapping[Unit, Container]) -> None:
-    """Check that each timeout is longer than the one inside it.
+    """Check that each outer timeout is longer than the timeout that it encloses.
 
     Raises:
-        DeployError: Something would be killed by what was meant to be its last resort.
+        DeployError: An outer timeout would expire first and kill the program or Podman.
     """
     for unit, container in containers.items():
         if container.oneshot:
@@ -164,10 +164,10 @@ def check_times(containers: Mapping[Unit, Container]) -> None:
 
 
 def check_threads(containers: Mapping[Unit, Container]) -> None:
-    """Check that a program that cannot see its CPU limit runs as many threads as that grants.
+    """Check that a program that cannot detect its CPU limit has one thread per granted CPU.
 
     Raises:
-        DeployError: The two differ; the threads would wait for each other, or a CPU stay idle.
+        DeployError: The numbers differ: threads would wait for each other, or CPUs be idle.
     """
     for unit, container in containers.items():
         given, quota = container.env.get(_MAX_THREADS), container.limits.cpu_percent

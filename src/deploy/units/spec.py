@@ -1,6 +1,6 @@
-"""The contract: how the stack runs, according to the units, as one frozen value.
+"""Contract: immutable description of the stack, compiled from the units.
 
-The image build, the manifest and the tests read this instead of the units; the compiler makes it.
+The image build, the manifest and the tests use the contract instead of the units.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from deploy.errors import DeployError, ExitCode
 
 PREFIX = "todo-"
-"""Prefix of all unit names; the rest is the container's name in the manifest."""
+"""Prefix of all unit names, without which a name is the container's name in the manifest."""
 
 PUBLIC, MANAGEMENT = "public", "management"
 BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
-"""Role of a listening socket -> the variable that tells the program its address."""
+"""Environment variables with the addresses of listening sockets, by role."""
 
 DATABASE_URL = "TODO_DATABASE_URL"
 DB = f"{PREFIX}db"
 DB_MAJOR, DB_SUITE = "DB_MAJOR", "DB_SUITE"
-"""Variables of its unit: PostgreSQL's major version, and the suite of Debian that has it."""
+"""Variables of the database's unit: major version of PostgreSQL, and Debian suite with it."""
 
 AI = f"{PREFIX}ai"
 """Optional unit of the local model."""
@@ -33,11 +33,10 @@ class Mount:
     """A mount of a volume or a host folder in a container.
 
     Attributes:
-        volume: Stem of the volume's unit; empty for a folder of the host.
+        volume: Stem of the volume's unit; empty for a host folder.
         path: Path in the container.
-        read_only: Whether the mount is read-only.
         owner: Whether the mount changes the owner of the volume (`:U`).
-        host: Host folder, below `%h`; empty for a volume.
+        host: Host folder below `%h`; empty for a volume.
     """
 
     volume: str
@@ -57,7 +56,7 @@ class Tmpfs:
 
 @dataclasses.dataclass(frozen=True)
 class Secret:
-    """A secret that a container sees as a file."""
+    """A secret, mounted as a file."""
 
     name: str
     path: str
@@ -65,7 +64,7 @@ class Secret:
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
-    """A command that checks whether a container is healthy, and how often it runs."""
+    """A health check: the command, and its times in seconds."""
 
     command: tuple[str, ...]
     interval_s: float
@@ -77,7 +76,7 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Resource limits of a container; None means unlimited."""
+    """Resource limits of a container, with memory in bytes; None means unlimited."""
 
     memory: int | None
     cpu_percent: int | None
@@ -85,7 +84,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """One container and the service around it."""
+    """A container and its service."""
 
     unit: str
     name: str
@@ -115,18 +114,18 @@ class Container:
 
     @property
     def short(self) -> str:
-        """The unit's name without the prefix that all share, as in `backend`."""
+        """Unit name without the common prefix, such as `backend`."""
         return self.unit.removeprefix(PREFIX)
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment by name."""
+        """Environment variables by name."""
         return dict(self.environment)
 
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """A named volume and who owns it; None leaves it to Podman."""
+    """A named volume; without uid and gid, Podman determines its owner."""
 
     unit: str
     name: str
@@ -147,17 +146,17 @@ class Socket:
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """Everything the units say, by kind, sorted by unit."""
+    """Content of all units by kind, sorted by unit."""
 
     containers: tuple[Container, ...]
     volumes: tuple[Volume, ...]
     sockets: tuple[Socket, ...]
 
     def container(self, unit: str) -> Container:
-        """Return the container of a unit, as in `todo-backend`.
+        """Return the container of a unit such as `todo-backend`.
 
         Raises:
-            DeployError: There is no such unit.
+            DeployError: The unit does not exist.
         """
         for container in self.containers:
             if container.unit == unit:
@@ -168,7 +167,7 @@ class Contract:
         """Return the port of the public or the management socket.
 
         Raises:
-            DeployError: No socket unit has one.
+            DeployError: No socket unit has this role.
         """
         for socket in self.sockets:
             if socket.role == role:
@@ -179,16 +178,15 @@ class Contract:
 def build_args(contract: Contract) -> dict[str, str]:
     """Return the `--build-arg` names and values of the image build.
 
-    `BACKEND_UID` and `BACKEND_GID`, `DB_UID` and `DB_GID` (and the same for any further
-    service), `PUBLIC_PORT` and `MANAGEMENT_PORT` for EXPOSE, `DB_STOPSIGNAL` for STOPSIGNAL,
-    from the database's unit `DB_MAJOR` and `DB_SUITE`, and from the database's address `DB_NAME`,
-    `DB_ROLE` and `DB_SOCKET_DIR`. The migration's
-    account is `MIGRATE_UID`, its role `DB_OWNER_ROLE`. With backups, also `BACKUP_UID` and its
-    role `DB_BACKUP_ROLE`. With the local model, also `AI_SOCKET_DIR`, and `AI_MODEL_FILE` and
-    `AI_MODEL_SHA256` of the default model.
+    - Of each service, for example `DB`: `DB_UID`, `DB_GID` and `DB_STOPSIGNAL`.
+    - Ports for EXPOSE: `PUBLIC_PORT` and `MANAGEMENT_PORT`.
+    - Database: `DB_NAME`, `DB_ROLE`, `DB_SOCKET_DIR`, `DB_MAJOR` and `DB_SUITE`.
+    - Migration: `MIGRATE_UID` and `DB_OWNER_ROLE`.
+    - Backups, if included: `BACKUP_UID` and `DB_BACKUP_ROLE`.
+    - Local model, if included: `AI_SOCKET_DIR`, `AI_MODEL_FILE` and `AI_MODEL_SHA256`.
 
     Raises:
-        DeployError: The units lack one of them.
+        DeployError: A required unit or socket is missing.
     """
     arguments = {}
     for container in contract.containers:

@@ -1,7 +1,7 @@
-"""Values of unit keys, read as systemd or Podman read them.
+"""Parsers of the values of unit keys.
 
-Each function takes an assignment and returns its value or refuses it with file, line and
-remedy. systemd and Podman write durations and sizes differently, hence the two forms of each.
+Each function returns the value of an assignment or raises a DeployError with file, line and remedy.
+systemd and Podman have different formats of durations and sizes, hence two functions for each.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deploy.units.parser import Assignment
 
 HOME = "%h/"
-"""Prefix of the only host paths that a unit may mount: the user's home, as systemd writes it."""
+"""Prefix of host paths that a unit may mount: systemd's specifier of the user's home."""
 
 _TRUE = frozenset({"1", "yes", "true", "on"})
 _FALSE = frozenset({"0", "no", "false", "off"})
@@ -30,7 +30,7 @@ _SECRET_NAME = re.compile(
     r"(PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIALS?)$"
 )
 
-# Longest first: `min` is not `m` with something behind it.
+# Units of systemd time spans, in seconds.
 _SYSTEMD_UNITS = {
     "seconds": 1.0, "second": 1.0, "sec": 1.0, "s": 1.0, "": 1.0,
     "minutes": 60.0, "minute": 60.0, "min": 60.0, "m": 60.0,
@@ -63,14 +63,14 @@ def words(assignment: Assignment) -> tuple[str, ...]:
 
 
 def mount(assignment: Assignment) -> str:
-    """Return a mount; a host path in it must be below the user's home."""
+    """Return a mount; a host path must start with HOME."""
     if assignment.value.startswith(HOME):
         return HOME + literal(assignment, assignment.value.removeprefix(HOME))
     return text(assignment)
 
 
 def boolean(assignment: Assignment) -> bool:
-    """Return a boolean in a spelling that systemd and Podman share; systemd accepts more."""
+    """Return a Boolean; only spellings that both systemd and Podman accept are valid."""
     value = assignment.value.lower()
     if value not in _TRUE | _FALSE:
         assignment.refuse("not a Boolean", "write true or false")
@@ -78,21 +78,21 @@ def boolean(assignment: Assignment) -> bool:
 
 
 def number(assignment: Assignment) -> int:
-    """Return a whole number, 0 or more."""
+    """Return a non-negative integer."""
     if not re.fullmatch(r"\d{1,18}", assignment.value, re.ASCII):
         assignment.refuse("not a whole number", "write digits only")
     return int(assignment.value)
 
 
 def integer(assignment: Assignment) -> int:
-    """Return a whole number, which may be negative."""
+    """Return an integer."""
     if not re.fullmatch(r"-?\d{1,9}", assignment.value, re.ASCII):
         assignment.refuse("not a whole number", "write digits only")
     return int(assignment.value)
 
 
 def ulimit(assignment: Assignment) -> tuple[str, int, int]:
-    """Return a resource limit: its name, soft value and hard value."""
+    """Return the name, soft value and hard value of a resource limit."""
     match = re.fullmatch(r"([a-z]+)=(\d{1,9})(?::(\d{1,9}))?", text(assignment), re.ASCII)
     if match is None:
         assignment.refuse("not a limit with numbers", "write, for example, nofile=1024:1024")
@@ -100,12 +100,12 @@ def ulimit(assignment: Assignment) -> tuple[str, int, int]:
 
 
 def count(assignment: Assignment) -> int | None:
-    """Return a systemd integer, or None for `infinity`."""
+    """Return a non-negative integer, or None for `infinity`."""
     return None if assignment.value == "infinity" else number(assignment)
 
 
 def account(assignment: Assignment) -> int:
-    """Return a numeric uid or gid other than 0; a name would depend on the image."""
+    """Return a numeric uid or gid other than 0; names would depend on the image."""
     value = number(assignment)
     if not 0 < value <= _MAX_ID:
         assignment.refuse("not the number of an unprivileged user", "write a number from 1 up")
@@ -164,7 +164,7 @@ def shm_size(assignment: Assignment) -> int:
 
 
 def percentage(assignment: Assignment) -> int:
-    """Return a CPU quota in percent of one processor; it may exceed 100."""
+    """Return a CPU quota in percent of one processor, possibly more than 100."""
     match = re.fullmatch(r"([1-9]\d{0,6})%", assignment.value, re.ASCII)
     if match is None:
         assignment.refuse("not a percentage", "write, for example, 200% for two processors")
@@ -172,7 +172,7 @@ def percentage(assignment: Assignment) -> int:
 
 
 def check_mode(assignment: Assignment, value: str) -> None:
-    """Reject a value that is not an octal file mode."""
+    """Raise a DeployError if a value is not an octal file mode."""
     if not _MODE.fullmatch(value):
         assignment.refuse(f"{value} is not a mode", "write it in octal, for example 0400")
 
@@ -187,7 +187,7 @@ def stop_signal(assignment: Assignment) -> str:
 
 
 def exit_codes(assignment: Assignment) -> tuple[int, ...]:
-    """Return exit codes as numbers, the only form that the programs in the images use."""
+    """Return exit codes; only numbers are accepted, no names such as DATAERR."""
     found = split_words(assignment)
     if not all(re.fullmatch(r"\d{1,3}", word, re.ASCII) and int(word) < 256 for word in found):  # noqa: PLR2004 - one byte
         assignment.refuse("not a list of exit codes", "write numbers below 256 with spaces between")
@@ -195,9 +195,9 @@ def exit_codes(assignment: Assignment) -> tuple[int, ...]:
 
 
 def argv(assignment: Assignment) -> tuple[str, ...]:
-    """Return a JSON array of a program and its arguments.
+    """Return a program and its arguments from a JSON array.
 
-    A string would run through /bin/sh, which the images of this project lack.
+    A string would require /bin/sh, which the images of this project lack.
     """
     try:
         found = json.loads(assignment.value)
@@ -217,7 +217,7 @@ def argv(assignment: Assignment) -> tuple[str, ...]:
 
 
 def entrypoint(assignment: Assignment) -> tuple[str, ...]:
-    """Return the program that a container runs: one absolute path, or a JSON array."""
+    """Return the entrypoint of a container: one absolute path, or a JSON array."""
     if assignment.value.startswith("["):
         return argv(assignment)
     found = words(assignment)
@@ -227,7 +227,7 @@ def entrypoint(assignment: Assignment) -> tuple[str, ...]:
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Return whether an environment variable contains a password, by its name or value."""
+    """Return whether an environment variable looks like a secret, by its name or value."""
     try:
         return bool(_SECRET_NAME.search(name.upper()) or urlsplit(value).password)
     except ValueError:
@@ -235,7 +235,7 @@ def looks_secret(name: str, value: str) -> bool:
 
 
 def one_of(*allowed: str) -> Callable[[Assignment], str]:
-    """Return a reader for keys with a fixed set of words."""
+    """Return a parser of a key with a fixed set of values."""
 
     def read(assignment: Assignment) -> str:
         if assignment.value not in allowed:
@@ -246,7 +246,7 @@ def one_of(*allowed: str) -> Callable[[Assignment], str]:
 
 
 def fixed(*, required: bool, why: str) -> Callable[[Assignment], bool]:
-    """Return a reader for a boolean key with one permitted value."""
+    """Return a parser of a Boolean key with a single permitted value."""
 
     def read(assignment: Assignment) -> bool:
         if boolean(assignment) is not required:
@@ -259,10 +259,10 @@ def fixed(*, required: bool, why: str) -> Callable[[Assignment], bool]:
 def options(
     assignment: Assignment, given: str, known: Collection[str], *, flags: Collection[str] = ()
 ) -> dict[str, str]:
-    """Comma-separated options, `name=value` or one of the bare flags.
+    """Parse comma-separated options: `name=value`, or flags without a value.
 
     Raises:
-        DeployError: One is unknown, given twice, or lacks its value.
+        DeployError: An option is unknown, occurs twice, or lacks its value.
     """
     found: dict[str, str] = {}
     for option in given.split(","):
