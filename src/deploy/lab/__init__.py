@@ -1,5 +1,5 @@
-"""Labs: throwaway machines with systemd and Podman, on hosts with root.
+"""Labs: throwaway machines with systemd and Podman, on hosts with root access.
 
-Other packages import `manager`, which starts and stops labs and returns a `Lab` in which programs
-run, and `state`, which finds the labs that run. The `supervisor` of a lab is a separate process.
+Public modules: `manager`, which starts and stops labs and returns a `Lab`, and `state`, which finds
+running labs. The `supervisor` of a lab is a separate process.
 """

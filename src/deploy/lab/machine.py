@@ -1,4 +1,4 @@
-"""A running lab: commands inside, a shell, a reboot, the stop."""
+"""Running lab: runs programs and shells inside, reboots and stops the machine."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from deploy.progress import Step
 
 _BOOT_TIMEOUT_S = 600.0
-"""Timeout of a boot, which takes 3 s on an idle host. A machine that ends is noticed at once."""
+"""Timeout of a boot in seconds; on an idle host a boot takes 3 s."""
 _STOP_TIMEOUT_S = 600.0
-"""Timeout of a stop. A machine halts within seconds; removing many images takes longer."""
+"""Timeout of a stop in seconds; halting is quick, but removing many images takes longer."""
 _POLL_S = 0.1
 _INHERITED = (
     *("TERM", "NO_COLOR"),
@@ -37,11 +37,7 @@ _HOMES = {"root": "/root", lab_rootfs.USER: f"/home/{lab_rootfs.USER}"}
 
 
 class Lab:
-    """A running lab.
-
-    Args:
-        record: Record in the lab's folder.
-    """
+    """A running lab."""
 
     def __init__(self, record: lab_state.Record) -> None:
         self._record = record
@@ -49,22 +45,22 @@ class Lab:
 
     @property
     def name(self) -> str:
-        """The lab's name, which is its host name too."""
+        """Name of the lab, also its host name."""
         return self._record.name
 
     @property
     def publish(self) -> dict[int, int]:
-        """Port on the host's loopback -> port on the lab's."""
+        """Ports on the lab's loopback by port on the host's loopback."""
         return dict(self._record.publish)
 
     @property
     def checkout(self) -> str:
-        """The checkout on this host that is bound into the lab."""
+        """Path on the host of the checkout that is mounted in the lab."""
         return self._record.checkout
 
     @property
     def volumes(self) -> list[volumes.Volume]:
-        """Return the data of the Podman volumes in the lab, as this host sees the disk."""
+        """Podman volumes in the lab, with their paths on the host."""
         disk = self._folder / "disk"
         homes = (disk / "home").glob("*/.local/share/containers/storage/volumes")
         found = [one for folder in sorted(homes) for one in volumes.scan(folder)]
@@ -72,10 +68,10 @@ class Lab:
 
     @property
     def pid(self) -> int:
-        """Process id, on this host, of the systemd inside; a reboot changes it.
+        """Process ID on the host of the lab's systemd, which a reboot changes.
 
         Raises:
-            DeployError: The machine does not run.
+            DeployError: The lab is no longer running.
         """
         if self._pid == 0 or not Path(f"/proc/{self._pid}").exists():
             found = lab_processes.find_inner_init(self._record.keeper)
@@ -87,7 +83,7 @@ class Lab:
 
     @property
     def kube_env(self) -> dict[str, str]:
-        """Environment that `podman kube play` needs here; usually empty."""
+        """Environment variables that `podman kube play` needs on this host; usually empty."""
         if lab_cgroup.controllers() >= lab_cgroup.WANTED:
             return {}
         return {"CONTAINERS_CONF_OVERRIDE": lab_supervisor.KUBE_CONF}
@@ -102,15 +98,7 @@ class Lab:
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> process.Completed:
-        """Run a program inside, as `tools.run` does here.
-
-        Args:
-            argv: The program and its arguments.
-            user: `todo` or `root`.
-            check: Whether an exit code other than 0 raises.
-            timeout_s: Seconds after which the program is ended.
-            stdin: Text for its standard input.
-            env: Variables to add to the user's.
+        """Run a program in the lab like `process.run`, as the user `todo` or `root`.
 
         Raises:
             ToolError: The program timed out, or failed with `check` set.
@@ -128,7 +116,7 @@ class Lab:
         user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> process.Completed:
-        """Run a long program inside, as `tools.stream` does here."""
+        """Run a long program in the lab like `process.stream`."""
         inner = self.argv(argv, user=user, env=env)
         with self._replayable(argv):
             return process.stream(inner, step, timeout_s=timeout_s)
@@ -140,14 +128,14 @@ class Lab:
         user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> int:
-        """Run a program inside on this terminal and return its exit code."""
+        """Run a program in the lab on this terminal and return its exit code."""
         return process.interact(self.argv(argv, user=user, env=env))
 
     def shell(self, *, user: str = lab_rootfs.USER) -> int:
-        """Open a shell inside on this terminal, or for a script on standard input."""
+        """Run a shell in the lab on this terminal, or with a script from standard input."""
         if not os.isatty(0):
             return self.interact(["bash", "-l"], user=user)
-        # A terminal of the lab's own: the shell's job control does not work on one from outside.
+        # Job control requires a terminal of the lab itself.
         command = ["script", "--quiet", "--return", "--command", "bash -l", "/dev/null"]
         return self.interact(command, user=user)
 
@@ -158,11 +146,11 @@ class Lab:
         user: str = lab_rootfs.USER,
         env: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Return the command of this host that runs a program inside, as a user of the lab."""
+        """Return the host command that runs a program in the lab as one of its users."""
         variables = {**_environment(user), **(env or {})}
         spaces = ("--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup")
-        # nsenter waits for a program in another PID namespace. If the Ctrl-C that both get ended
-        # nsenter, no process would wait for the program's clean-up.
+        # Both processes receive Ctrl-C. nsenter must ignore it, because it waits for the program,
+        # which may have to clean up.
         return [
             "env",
             "--ignore-signal=INT,TERM",
@@ -184,14 +172,14 @@ class Lab:
         ]
 
     def netns_argv(self, argv: Sequence[str]) -> list[str]:
-        """Return the command that runs a program of this host in the lab's network."""
+        """Return the command that runs a host program in the lab's network namespace."""
         return ["nsenter", f"--target={self.pid}", "--net", "--", *argv]
 
     def reboot(self) -> None:
-        """Boot the machine again, with the same disk, and wait until it is ready.
+        """Reboot the machine with the same disk and wait until it is ready.
 
         Raises:
-            DeployError: It did not come back.
+            DeployError: The machine did not reboot in time.
         """
         before = self.pid
         self.run(["systemctl", "reboot"], user="root", check=False)
@@ -205,10 +193,10 @@ class Lab:
         self.wait_ready()
 
     def wait_ready(self) -> None:
-        """Wait until the machine has booted and the user manager of `todo` runs.
+        """Wait until the machine has booted and the user manager of `todo` is running.
 
         Raises:
-            DeployError: It took longer than ten minutes, or the machine ended.
+            DeployError: The boot took more than ten minutes, or the machine stopped.
         """
         deadline = time.monotonic() + _BOOT_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -224,7 +212,7 @@ class Lab:
         raise DeployError(message, code=ExitCode.UNAVAILABLE)
 
     def halt(self) -> None:
-        """Shut the machine down, and wait until nothing of the lab is left."""
+        """Shut down the machine and wait until the lab is removed."""
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._record.keeper, signal.SIGTERM)
@@ -251,7 +239,7 @@ class Lab:
             raise
 
     def _is_up(self) -> bool:
-        """Return whether the system and the user's own manager have started all they should."""
+        """Return whether the system and the user manager have completed their start."""
         asked = (
             (["systemctl", "is-system-running", "--wait"], "root"),
             (["systemctl", "--user", "is-system-running", "--wait"], lab_rootfs.USER),
@@ -266,14 +254,14 @@ class Lab:
 
 
 def _environment(user: str) -> dict[str, str]:
-    """Return the variables that a log-in of this user would have, and the way to the network."""
+    """Return the environment of a login of this user, with the host's proxy settings."""
     variables = {
         "HOME": _HOMES[user],
         "LANG": "C.UTF-8",
         "LOGNAME": user,
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "SHELL": "/bin/bash",
-        # Large files do not belong into the memory that /tmp is made of.
+        # /tmp is in memory, which is too small for large files.
         "TMPDIR": "/var/tmp",  # noqa: S108 - the lab's own
         "USER": user,
     }

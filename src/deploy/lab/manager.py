@@ -1,8 +1,7 @@
-"""A throwaway Debian machine with systemd and Podman, on any host where this runs as root.
+"""Throwaway Debian machines with systemd and Podman, on any host where this runs as root.
 
-It has its own processes, mounts and network: several run side by side, each with the same
-ports. Inside, the user `todo` has a running user manager, and the checkout is at
-/srv/todo-backend.
+Each machine has its own processes, mounts and network, so several can use the same ports. In a
+machine, the user `todo` has a running user manager, and the checkout is at /srv/todo-backend.
 """
 
 from __future__ import annotations
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["Lab", "attach", "list_labs", "start", "stop", "throwaway"]
 
 _STOP_TIMEOUT_S = 600.0
-"""Timeout of a removal. The machine ends immediately; removing many images takes longer."""
+"""Timeout of a removal in seconds; removing many images takes long."""
 _QUIET_S = 1.0
-"""Seconds after which a stop is reported as progress."""
+"""Time in seconds after which a removal is shown as progress."""
 _POLL_S = 0.01
 
 
@@ -47,15 +46,15 @@ def throwaway(
     publish: Mapping[int, int] | None = None,
     assume_yes: bool = False,
 ) -> Iterator[Lab]:
-    """A lab that ends with the block, or with this process, however that ends.
+    """Run a lab for the duration of the block; it also ends with this process, even if killed.
 
     Args:
-        name: A name of its own when None.
-        publish: Port on the host's loopback -> port on the lab's.
-        assume_yes: Install missing Debian packages of this host without asking.
+        name: Name of the lab; a random name if None.
+        publish: Ports on the lab's loopback by port on the host's loopback.
+        assume_yes: Whether to install missing Debian packages on the host without asking.
 
     Raises:
-        DeployError: It cannot be started.
+        DeployError: The lab cannot be started.
     """
     name = name or f"run-{secrets.token_hex(4)}"
     with _launched(name, publish or {}, assume_yes=assume_yes) as (lab, _):
@@ -63,12 +62,7 @@ def throwaway(
 
 
 def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bool = False) -> Lab:
-    """Start a lab that runs until it is stopped.
-
-    Args:
-        name: Name of the lab.
-        publish: Port on the host's loopback -> port on the lab's.
-        assume_yes: Install missing Debian packages of this host without asking.
+    """Start a lab that runs until it is stopped; for the arguments see `throwaway`.
 
     Raises:
         DeployError: A lab of that name is running, a port is in use, or the lab cannot be started.
@@ -79,7 +73,7 @@ def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bo
 
 
 def attach(name: str) -> Lab:
-    """Return the running lab of that name.
+    """Return a running lab by name.
 
     Raises:
         DeployError: The lab is not running.
@@ -93,10 +87,10 @@ def attach(name: str) -> Lab:
 
 
 def stop(name: str) -> None:
-    """Halt a lab and remove everything it had.
+    """Halt and remove a lab.
 
     Raises:
-        DeployError: There is no lab with that name.
+        DeployError: The lab is not running.
     """
     lab_state.sweep()
     lab = attach(name)
@@ -105,13 +99,13 @@ def stop(name: str) -> None:
 
 
 def list_labs() -> list[Lab]:
-    """Return the labs that run, by name; what killed ones left behind is removed."""
+    """Return the running labs, sorted by name, after removing the remains of killed labs."""
     lab_state.sweep()
     return [Lab(record) for record in lab_state.records()]
 
 
 class _LifeLine:
-    """The pipe whose end, for any reason, shows a supervisor that nobody needs its lab."""
+    """Pipe to a supervisor, which stops its lab when this process closes the pipe or ends."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
@@ -119,17 +113,17 @@ class _LifeLine:
         self._kept = False
 
     def keep(self) -> None:
-        """Let the lab continue without this process."""
+        """Let the lab outlive this process."""
         os.write(self._writer, lab_supervisor.KEEP)
         self._kept = True
 
     def close(self) -> None:
-        """Close the pipe; unless the lab is to continue, wait until its supervisor has ended."""
+        """Close the pipe; unless the lab is kept, wait until its supervisor has ended."""
         os.close(self._writer)
         if self.keeper is None:
             return
         if self._kept:
-            self.keeper.returncode = 0  # so that nobody warns of a process left behind
+            self.keeper.returncode = 0  # avoids subprocess's "still running" warning
             return
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.keeper.wait(_QUIET_S)
@@ -146,7 +140,7 @@ class _LifeLine:
 def _launched(
     name: str, publish: Mapping[int, int], *, assume_yes: bool
 ) -> Iterator[tuple[Lab, _LifeLine]]:
-    """Start a lab, which ends with the block unless its life line lets it continue."""
+    """Start a lab, which ends with the block unless its lifeline keeps it."""
     if os.geteuid() != 0:
         message = "a lab needs root"
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)
@@ -154,7 +148,7 @@ def _launched(
         hint = "python3 build.py dev serves the backend without a lab"
         raise DeployError(f"cannot run a lab: {probe.NO_MACHINES}", hint=hint, code=ExitCode.CONFIG)
     for path in (REPO, REPO / "build.py"):
-        # A copy made readable would be stale after the next `git pull`.
+        # A readable copy of the checkout would be outdated after the next `git pull`.
         if not path.stat().st_mode & stat.S_IROTH:
             message = f"only root can read {path}, but the user in a lab must read it too"
             hint = f"chmod -R go+rX {REPO}"
@@ -162,12 +156,12 @@ def _launched(
     packages.ensure_lab_packages(assume_yes=assume_yes)
     lab_state.sweep()
     with contextlib.ExitStack() as stack:
-        # Bound first: a port that is in use is noticed at once.
+        # Bound first, to report a port in use immediately.
         listening = {stack.enter_context(_listen(port)): publish[port] for port in publish}
         folder, lock = lab_state.claim(name)
         stack.callback(lab_state.discard, folder)
         life = stack.enter_context(contextlib.closing(_LifeLine()))
-        # Only the supervisor shall hold these once it runs.
+        # Closed here as soon as the supervisor has inherited them.
         with contextlib.ExitStack() as lent:
             lent.callback(os.close, lock)
             lent.callback(os.close, life.reader)
@@ -193,12 +187,12 @@ def _launched(
 def _boot(
     plan: lab_supervisor.Plan, publish: Mapping[int, int], life: _LifeLine, keep: tuple[int, ...]
 ) -> Lab:
-    """Start the keeper and wait until its machine is ready."""
+    """Start the supervisor and wait until its machine is ready."""
     folder = Path(plan.folder)
     with (folder / "keeper.log").open("w+") as log:
-        # After an interrupt in between, no process would wait until it has removed the disk.
+        # Otherwise an interrupt before the assignment would leave a supervisor that is not awaited.
         with interrupts_postponed():
-            # Not through process.py: it outlives this process when the lab is to stay.
+            # Not through process.py, because the supervisor of a kept lab outlives this process.
             keeper = life.keeper = subprocess.Popen(
                 lab_supervisor.keeper_argv(plan),
                 stdin=subprocess.DEVNULL,
@@ -227,10 +221,10 @@ def _boot(
 
 
 def _inner(keeper: subprocess.Popen[bytes]) -> int:
-    """Return the keeper itself, below the `unshare` that makes its namespaces.
+    """Return the process ID of the supervisor, a child of the `unshare` process.
 
     Raises:
-        DeployError: It did not start.
+        DeployError: The supervisor did not start.
     """
     while (inner := lab_processes.find_child(keeper.pid)) is None:
         if keeper.poll() is not None:
@@ -241,10 +235,10 @@ def _inner(keeper: subprocess.Popen[bytes]) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """Return a socket that listens on this host's loopback.
+    """Return a socket that listens on the host's loopback.
 
     Raises:
-        DeployError: The port is taken, or not one that this user may have.
+        DeployError: The port is in use or invalid.
     """
     listening = socket.socket()
     try:

@@ -1,7 +1,7 @@
-"""Port forwarding from the loopback of the host to that of the lab.
+"""Port forwarding from the loopback of the host to the loopback of the lab.
 
-It runs inside the lab's network namespace and inherits sockets that listen outside of it: a
-socket stays in the namespace where it was made.
+It runs in the lab's network namespace and inherits listening sockets of the host's: a socket stays
+in the namespace in which it was created.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ _BACKLOG = 1024
 
 
 async def forward(listening: socket.socket, port: int) -> None:
-    """Accept connections for ever and carry each to a port of this namespace's loopback."""
+    """Accept connections forever and forward them to a port on this namespace's loopback."""
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # Without a timeout: a port without a listener refuses at once, and a full queue keeps
-            # the client waiting, as it would without a lab.
+            # Without a timeout: a port without a listener refuses immediately, and a full backlog
+            # makes the client wait, as without a lab.
             inner_reader, inner_writer = await asyncio.open_connection(
                 "127.0.0.1", port, limit=_CHUNK
             )
         except OSError:
-            # Nobody listens inside: the client sees a reset, as it would without a lab.
+            # Without a listener in the lab, the client gets a reset.
             writer.transport.abort()
             return
         await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))
@@ -41,7 +41,7 @@ async def forward(listening: socket.socket, port: int) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry one direction to its end; an end that is half closed stays so for the other."""
+    """Copy one direction until its end, and pass on a half-close."""
     try:
         while data := await reader.read(_CHUNK):
             writer.write(data)
@@ -49,7 +49,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         if writer.can_write_eof():
             writer.write_eof()
     except OSError:
-        # One end is gone without a word; the other must not wait for it.
+        # The connection is broken; the other side must not wait.
         writer.transport.abort()
 
 

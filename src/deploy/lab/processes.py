@@ -9,11 +9,7 @@ _PROC = Path("/proc")
 
 
 def parse_status(text: str) -> tuple[int, tuple[int, ...]]:
-    """Return the parent's id, and the process's own in each nested namespace from here inwards.
-
-    Args:
-        text: Content of /proc/PID/status.
-    """
+    """Parse /proc/PID/status: the parent's ID, and the process's IDs, outermost namespace first."""
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     return int(fields["PPid"]), tuple(int(number) for number in fields["NSpid"].split())
 
@@ -24,9 +20,9 @@ def find_child(parent: int) -> int | None:
 
 
 def find_inner_init(keeper: int) -> int | None:
-    """The process that is process 1 inside the lab of this keeper, or None while there is none.
+    """Return the process that is process 1 in the lab of a supervisor, or None before the boot.
 
-    The keeper is process 1 of a namespace too; the lab's systemd is the one a level deeper.
+    The supervisor is process 1 of its own namespace; the lab's systemd is one level deeper.
     """
     table = _table()
     if keeper not in table:
@@ -39,7 +35,7 @@ def find_inner_init(keeper: int) -> int | None:
 
 
 def _runs_systemd(pid: int) -> bool:
-    """Return whether the process is the lab's systemd; before that, it sees the host's files."""
+    """Return whether the process has become systemd and so sees only the lab's files."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "comm").read_text().strip() == "systemd"
     return False
@@ -55,7 +51,7 @@ def _table() -> dict[int, tuple[int, tuple[int, ...]]]:
     found = {}
     for folder in _PROC.iterdir():
         if folder.name.isdigit():
-            # A process may end while it is looked at.
+            # The process may end in the meantime.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found[int(folder.name)] = parse_status((folder / "status").read_text())
     return found

@@ -1,4 +1,4 @@
-"""The lab's root file system: made of signed Debian packages, and cached by their digest."""
+"""Root file system of labs, created from signed Debian packages and cached by digest."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _PACKAGES = (
 )
 _HOST_CAS = Path("/usr/local/share/ca-certificates")
 
-# They would act on the host's kernel, which the lab shares, or have nothing to do here.
+# Units that would change the host's kernel, which the lab shares, or are useless in a lab.
 _MASKED = (
     "console-getty.service",
     "getty.target",
@@ -72,31 +72,31 @@ _MASKED = (
     "systemd-sysctl.service",
 )
 _FILES = {
-    # The checkout belongs to another user here, and is mounted read-only.
+    # In the lab, the checkout belongs to another user and is read-only.
     "etc/gitconfig": f"[safe]\n\tdirectory = {CHECKOUT}\n",
-    # pasta, which gives rootless containers their network, opens it as an ordinary user. The
-    # node is the lab's own: the host's keeps its mode.
+    # pasta, the network of rootless containers, opens this device as an unprivileged user. The
+    # device node is the lab's own, so the host's keeps its mode.
     "etc/tmpfiles.d/lab.conf": "z /dev/net/tun 0666 - - -\n",
     f"var/lib/systemd/linger/{USER}": "",
     "etc/machine-id": "",
 }
 
 _MAX_AGE_S = 7 * 86400.0
-"""Maximum age of a lab's packages, so that it does not lag far behind security updates."""
+"""Maximum age of the packages in seconds, which limits the delay of security updates."""
 _ROOM_MIB = 900
-"""Free space needed to create it; it takes 530 MiB afterwards."""
+"""Free space in MiB needed to create the file system, which then occupies 530 MiB."""
 _NEW = ".new-"
 _BUILD_TIMEOUT_S = 1800.0
 
 
 def key(certificates: Mapping[str, bytes]) -> str:
-    """Name what a root file system is made of: another key, another tree.
+    """Return the cache key of a root file system: a digest of everything that it is made from.
 
     Args:
-        certificates: File name -> content of the certificate authorities that the host adds.
+        certificates: Contents of the host's additional CA certificates by file name.
     """
     digest = hashlib.sha256()
-    # The text of what makes the tree is its version.
+    # The source code of the functions that create the file system serves as its version.
     code = (inspect.getsource(part) for part in (bootstrap_argv, _set_up))
     for part in (SUITE, *_PACKAGES, *_MASKED, *itertools.chain(*_FILES.items()), *code):
         digest.update(part.encode() + b"\0")
@@ -132,11 +132,11 @@ def bootstrap_argv(tree: Path) -> list[str]:
 
 
 def ensure() -> Path:
-    """Return the folder of a root file system that is up to date, making it when needed.
+    """Return the folder of an up-to-date root file system, creating it if necessary.
 
     Raises:
-        DeployError: A tool is missing, the disk is full, or neither the network nor an older tree
-            is available.
+        DeployError: A tool is missing, the disk is full, or the download failed and no older file
+            system exists.
     """
     certificates = host_certificates()
     name = key(certificates)
@@ -156,7 +156,7 @@ def ensure() -> Path:
 
 
 def shared_cache() -> Path:
-    """The folder of images and packages that all labs of this host share, made when missing."""
+    """Return the folder for images and packages that all labs share, creating it if missing."""
     folder = cache_dir() / "lab-cache"
     _private(folder.parent)
     folder.mkdir(exist_ok=True)
@@ -166,7 +166,7 @@ def shared_cache() -> Path:
 
 @contextlib.contextmanager
 def in_use(tree: Path) -> Iterator[int]:
-    """Keep a tree from being pruned; gives the file descriptor that does so while open."""
+    """Lock a root file system against pruning; yield the descriptor that holds the lock."""
     descriptor = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -176,14 +176,14 @@ def in_use(tree: Path) -> Iterator[int]:
 
 
 def host_certificates() -> dict[str, bytes]:
-    """Return the certificate authorities that this host has beyond the distribution's."""
+    """Return the CA certificates that were added to this host, by file name."""
     return {path.name: path.read_bytes() for path in sorted(_HOST_CAS.glob("*.crt"))}
 
 
 def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
     free_mib = shutil.disk_usage(folder).free >> 20
     if free_mib < _ROOM_MIB:
-        # Told now rather than by apt or dpkg after half a minute, each in words of its own.
+        # Otherwise apt or dpkg would fail after half a minute, with less clear errors.
         message = (
             f"the lab's root file system needs {_ROOM_MIB} MiB, but only {free_mib} MiB are free"
         )
@@ -196,7 +196,7 @@ def _make(folder: Path, name: str, certificates: Mapping[str, bytes]) -> Path:
             (new / "tmp").mkdir()
             _bootstrap(tree, new / "tmp", current)
             _set_up(tree, certificates, current)
-        # In step with the clock's seconds: two trees of one key differ in age.
+        # The creation time distinguishes file systems with the same key.
         final = folder / f"{name}-{time.time():.0f}"
         tree.rename(final)
     finally:
@@ -220,8 +220,7 @@ def _bootstrap(tree: Path, temporary: Path, current: Step) -> None:
     try:
         process.stream(bootstrap_argv(tree), current, timeout_s=_BUILD_TIMEOUT_S, env=env)
     except process.ToolError as error:
-        # The cause may be long past when mmdebstrap gives up, and what it is wrapped in tells
-        # nobody anything.
+        # The cause may be far above the last lines of the output.
         cause = failure_hints.find(error.completed.stdout) if error.completed else None
         if cause is not None:
             message = f"mmdebstrap {cause.message}"
@@ -257,7 +256,7 @@ def _made_at(tree: Path) -> float:
 
 
 def _prune(folder: Path, keep: Path) -> None:
-    """Remove the trees that no lab uses and no lab will use again."""
+    """Remove outdated root file systems that no lab uses."""
     for tree in folder.glob("*-*"):
         if tree == keep or tree.name.startswith("."):
             continue
@@ -272,6 +271,6 @@ def _prune(folder: Path, keep: Path) -> None:
 
 
 def _private(folder: Path) -> None:
-    """Make a folder that holds set-user-id programs or another user's files: root's only."""
+    """Create a folder that only root can access, for setuid programs and other users' files."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)

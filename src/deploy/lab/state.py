@@ -1,7 +1,7 @@
-"""State of labs: the folder of a running lab, and the lock that shows that it runs.
+"""State of labs: a locked folder for each running lab.
 
-The folder of a lab is locked as long as its supervisor runs; the kernel releases the lock with the
-process. A folder without a lock was left by a supervisor that was killed.
+The supervisor of a lab holds the lock of the folder, which the kernel releases with the process. A
+folder without a lock was left behind by a killed supervisor.
 """
 
 from __future__ import annotations
@@ -31,14 +31,13 @@ _REMOVAL_TIMEOUT_S = 30.0
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """Record of a lab, from its folder.
+    """Record in the folder of a lab.
 
-    Args:
-        name: The lab's name.
-        keeper: Process id of its keeper, as this host sees it.
-        publish: Port on the host's loopback -> port on the lab's loopback.
-        tree: The cached root file system below it.
-        checkout: The checkout that is bound into it; empty in what a former version wrote.
+    Attributes:
+        keeper: Process ID of the supervisor on the host.
+        publish: Ports on the lab's loopback by port on the host's loopback.
+        tree: Path of the cached root file system.
+        checkout: Path of the mounted checkout; empty in records of earlier versions.
     """
 
     name: str
@@ -49,10 +48,10 @@ class Record:
 
 
 def check_name(name: str) -> str:
-    """Return the name when it can be a host name and a folder.
+    """Return the name if it is valid as a host name and a folder name.
 
     Raises:
-        DeployError: It cannot.
+        DeployError: The name is invalid.
     """
     if not _NAME.fullmatch(name):
         message = f"{name!r} is not a valid lab name"
@@ -62,10 +61,10 @@ def check_name(name: str) -> str:
 
 
 def claim(name: str) -> tuple[Path, int]:
-    """Make and lock the folder of a new lab; it is this one's while the descriptor is open.
+    """Create the folder of a new lab; return its path and the descriptor that holds its lock.
 
     Raises:
-        DeployError: A lab of that name is already running, or the name cannot name one.
+        DeployError: A lab with this name is already running, or the name is invalid.
     """
     folder = _labs_dir() / check_name(name)
     with _guarded():
@@ -85,7 +84,7 @@ def claim(name: str) -> tuple[Path, int]:
 
 
 def sweep() -> None:
-    """Remove what keepers that were killed left behind."""
+    """Remove the folders and control groups of killed supervisors."""
     with _guarded():
         for folder in _labs_dir().iterdir():
             if not is_running(folder):
@@ -93,10 +92,7 @@ def sweep() -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a lab's folder and control groups; its processes have ended.
-
-    Safe to call more than once.
-    """
+    """Remove the folder and control groups of a lab, unless it is running or already removed."""
     with _guarded():
         if folder.exists() and not is_running(folder):
             _remove(folder)
@@ -119,7 +115,7 @@ def is_running(folder: Path) -> bool:
 
 
 def write(folder: Path, record: Record) -> None:
-    """Store a lab's record; readers see the whole of it or nothing."""
+    """Store the record of a lab atomically."""
     atomic_write.write_text(folder / _RECORD, json.dumps(dataclasses.asdict(record)))
 
 
@@ -131,13 +127,13 @@ def find(name: str) -> Record | None:
     try:
         fields = json.loads((folder / _RECORD).read_text())
     except FileNotFoundError:
-        return None  # it is still starting
+        return None  # still starting
     fields["publish"] = {int(port): inner for port, inner in fields["publish"].items()}
     return Record(**fields)
 
 
 def records() -> list[Record]:
-    """Return the records of all running labs, by name."""
+    """Return the records of all running labs, sorted by name."""
     found = (find(folder.name) for folder in sorted(_labs_dir().iterdir()))
     return [record for record in found if record is not None]
 
@@ -158,7 +154,7 @@ def _remove(folder: Path) -> None:
     lab_cgroup.remove(folder)
     deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
     while time.monotonic() < deadline:
-        # The last processes of a killed lab may still be on their way out.
+        # The last processes of a killed lab may still be ending.
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return
@@ -167,5 +163,5 @@ def _remove(folder: Path) -> None:
 
 
 def _guarded() -> AbstractContextManager[None]:
-    """Hold the lock of the folder of all labs: for the moment of a claim or a removal."""
+    """Lock the parent folder of all labs, for the short time of a claim or a removal."""
     return folder_lock.hold(_labs_dir())

@@ -1,9 +1,8 @@
-"""The process that owns a running lab: its machine, its network and its folder.
+"""Process that owns a running lab: its machine, its network and its folder.
 
-It is process 1 of a PID namespace and has a mount namespace of its own. Whatever way it ends,
-the kernel ends everything below it and removes every mount; only a folder is left, which the next
-lab command removes. When it exits by itself, also because its command ended, it removes the folder
-too.
+The supervisor is process 1 of a PID namespace and has its own mount namespace. When it ends for any
+reason, the kernel ends its child processes and removes its mounts. It removes the lab's folder
+unless it was killed; then the next lab command does.
 """
 
 from __future__ import annotations
@@ -28,32 +27,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 KEEP = b"k"
-"""Sent over the lifeline; from then on the lab outlives the command that started it."""
+"""Message on the lifeline, after which the lab outlives the command that started it."""
 NSPAWN_REBOOT = 133
 """Exit code of systemd-nspawn when the machine requests a reboot."""
 RESOLVER = "10.0.2.3"
 """Address of slirp4netns's DNS server, which forwards to the host's resolver."""
 
 KUBE_CONF = "/etc/containers/lab-kube.conf"
-"""Podman settings in the lab for `podman kube play` on a host without cgroup controllers."""
+"""Podman configuration in the lab for `podman kube play` on a host without cgroup controllers."""
 
 _HALT_TIMEOUT_S = 5.0
-"""No failure when it passes: the disk of a machine that halts is removed next."""
+"""Timeout of a halt in seconds, after which the lab is removed anyway."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Plan of the lab that the supervisor runs.
+    """Parameters of a supervisor.
 
-    Args:
-        name: Name of the lab.
-        folder: Folder of the lab, which contains only this plan.
-        tree: Cached root file system.
-        cache: Folder of this host that all labs share.
-        checkout: Checkout to mount in the lab.
-        life: Descriptor of the read end of the lifeline pipe.
-        listening: Descriptor of a listening socket -> port in the lab.
-        systemd: Whether this host's own systemd delegates control groups.
+    Attributes:
+        folder: Path of the lab's folder.
+        tree: Path of the cached root file system.
+        cache: Path of the folder that all labs share.
+        checkout: Path of the checkout to mount in the lab.
+        life: Descriptor of the read end of the lifeline.
+        listening: Ports in the lab by descriptor of the listening socket.
+        systemd: Whether the host's systemd delegates control groups.
     """
 
     name: str
@@ -67,22 +65,22 @@ class Plan:
 
 
 def keeper_argv(plan: Plan) -> list[str]:
-    """Return the command that starts a keeper for this plan."""
+    """Return the command that starts a supervisor."""
     contain = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
     python = [sys.executable, "-m", __name__]
     return [*contain, "--mount-proc", *python, json.dumps(dataclasses.asdict(plan))]
 
 
 def parse_plan(text: str) -> Plan:
-    """Return the plan in a keeper's argument."""
+    """Parse the JSON argument of a supervisor."""
     fields = json.loads(text)
-    # JSON knows only text as a key.
+    # JSON keys are text.
     fields["listening"] = {int(key): port for key, port in fields["listening"].items()}
     return Plan(**fields)
 
 
 def nspawn_argv(plan: Plan) -> list[str]:
-    """Return the command that boots the machine; it runs in the lab's folder."""
+    """Return the command that boots the machine, to be run in the lab's folder."""
     binds = {"disk/home": "/home", "disk/containers": "/var/lib/containers"}
     binds |= {"disk/tmp": "/var/tmp", plan.cache: lab_rootfs.CACHE}  # noqa: S108 - in the lab
     folder = Path(plan.folder)
@@ -108,28 +106,20 @@ def nspawn_argv(plan: Plan) -> list[str]:
 
 
 def containers_conf(controllers: frozenset[str]) -> str:
-    """Podman's settings for a machine with these cgroup controllers.
-
-    Args:
-        controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
-    """
-    # An event for each health check fills the journal, and nothing in a lab reads them.
+    """Return Podman's configuration for a machine with the given cgroup controllers."""
+    # Events of health checks would fill the journal, and no program in a lab reads them.
     events = "[engine]\nhealthcheck_events = false\n"
     if controllers >= lab_cgroup.WANTED:
         return events
-    # Podman sets a limit of its own on every container, which fails without the controller.
+    # Podman's default limit for every container fails without the controller.
     return f"{events}[containers]\npids_limit = 0\n"
 
 
 def log_filter(controllers: frozenset[str]) -> str:
-    """A drop-in for the user manager that keeps what the lab causes out of the journal, or "".
-
-    Args:
-        controllers: Names as in /sys/fs/cgroup/cgroup.controllers.
-    """
+    """Return a drop-in for the user manager that filters log lines caused by the lab, or ""."""
     if "memory" in controllers:
         return ""
-    # conmon logs two lines for each health check about the file that the controller would make.
+    # Without the controller, conmon logs two lines about a missing file for each health check.
     return "[Service]\nLogFilterPatterns=~/memory\\.events\n"
 
 
@@ -138,7 +128,7 @@ def _escaped(path: Path) -> str:
 
 
 class _Keeper:
-    """The lab's processes, reaped here because process 1 is the parent of every orphan."""
+    """Supervisor of a lab; as process 1 it also reaps all orphaned processes."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -149,12 +139,12 @@ class _Keeper:
         signal.set_wakeup_fd(writer)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, lambda *_: None)
-        # A Ctrl-C belongs to the command on the terminal.
+        # Only the command on the terminal handles Ctrl-C.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def run(self) -> None:
-        """Run the lab to its end."""
+        """Run the lab until it ends."""
         if not self._plan.systemd:
             lab_cgroup.enter(Path(self._plan.folder))
         self._mount()
@@ -166,9 +156,9 @@ class _Keeper:
             self._wait(self._machine, _HALT_TIMEOUT_S)
 
     def clean(self) -> None:
-        """End everything below this process and remove the folder."""
+        """Kill all processes of the lab and remove its folder."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)  # this namespace only, and never process 1 itself
+            os.kill(-1, signal.SIGKILL)  # only in this namespace, except process 1
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.waitpid(-1, 0)
@@ -176,14 +166,14 @@ class _Keeper:
             lab_cgroup.leave()
             lab_cgroup.remove(Path(self._plan.folder))
         for mount in ("netns", "root"):
-            # Not there when the start failed before it.
-            subprocess.run(  # noqa: PLW1510 - as said
+            # Not mounted if the start failed earlier.
+            subprocess.run(  # noqa: PLW1510 - failures are ignored
                 ["umount", "--lazy", self._folder / mount], stderr=subprocess.DEVNULL
             )
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _mount(self) -> None:
-        # systemd-nspawn leaves a folder there otherwise.
+        # Otherwise systemd-nspawn leaves a folder on the host.
         runtime = "/run/systemd/nspawn" if self._plan.systemd else "/run"
         Path(runtime).mkdir(parents=True, exist_ok=True)
         self._call(["mount", "-t", "tmpfs", "-o", "mode=0755", "lab", runtime])
@@ -202,18 +192,18 @@ class _Keeper:
         home = disk / "home" / lab_rootfs.USER
         for path in (home, *home.rglob("*")):
             os.chown(path, lab_rootfs.UID, lab_rootfs.UID, follow_symlinks=False)
-        # The kernel's option list knows no way to write a comma or a colon in a path.
+        # Mount options cannot escape a comma or a colon in a path, hence the link.
         (self._folder / "lower").symlink_to(self._plan.tree)
         options = "lowerdir=lower,upperdir=disk/upper,workdir=disk/work"
         try:
             self._call(["mount", "-t", "overlay", "-o", options, "lab", "root"])
         except subprocess.CalledProcessError:
-            # The folder's own file system is of a kind that overlays refuse: slower, as good.
+            # The folder's file system does not support overlays; a copy is only slower.
             self._call(["cp", "--archive", "--reflink=auto", f"{self._plan.tree}/.", "root"])
         self._write("etc/resolv.conf", f"nameserver {RESOLVER}\n")
         self._write("etc/hostname", f"{self._plan.name}\n")
         self._write("etc/hosts", f"127.0.0.1 localhost {self._plan.name}\n::1 localhost\n")
-        # With an id of its own the machine does not take this for its first boot.
+        # With a machine ID, systemd does not treat this boot as the first one.
         self._write("etc/machine-id", f"{os.urandom(16).hex()}\n")
         controllers = lab_cgroup.controllers()
         conf = containers_conf(controllers)
@@ -231,7 +221,7 @@ class _Keeper:
         target.write_text(content)
 
     def _connect(self) -> None:
-        """Make the lab's network namespace, give it a way out, and the published ports a way in."""
+        """Create the lab's network namespace and start slirp4netns and the port forwarding."""
         netns = self._folder / "netns"
         netns.touch()
         self._call(["unshare", f"--net={netns}", "true"])
@@ -250,7 +240,7 @@ class _Keeper:
             keep=(writer,),
         )
         os.close(writer)
-        # However long it takes: its end closes the pipe.
+        # Without a timeout: if slirp4netns ends, the pipe is closed.
         if not os.read(reader, 1):
             message = "slirp4netns did not set up the lab's network"
             raise RuntimeError(message)
@@ -268,9 +258,9 @@ class _Keeper:
             self._start([*enter, *pairs], keep=tuple(self._plan.listening))
 
     def _watch(self) -> str:
-        """Wait for the end of the lab: "gone" when the machine ended, "halt" or "kill" to end it.
+        """Wait until the lab should end, and boot a machine that reboots again.
 
-        The machine is booted again when it asks for that.
+        The result is "gone" if the machine has ended, otherwise "halt" or "kill" to end it.
         """
         life = [self._plan.life]
         while True:
@@ -284,7 +274,7 @@ class _Keeper:
                 self._machine = self._start(nspawn_argv(self._plan))
             if life and life[0] in ready:
                 if os.read(life[0], 1) != KEEP:
-                    # The disk is no longer needed, so a clean halt is not awaited.
+                    # The disk is not needed anymore, so a clean halt is unnecessary.
                     return "kill"
                 life = []
 
@@ -294,11 +284,11 @@ class _Keeper:
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
         }
-        # Not tools.run: these live as long as the lab does, and end with this process.
+        # Not process.run: these processes run until the lab ends.
         process = subprocess.Popen(
             argv, cwd=self._folder, stdin=subprocess.DEVNULL, pass_fds=keep, env=environment
         )
-        process.returncode = 0  # reaped here, with everybody else's orphans
+        process.returncode = 0  # `_reap` collects it
         return process.pid
 
     def _call(self, argv: Sequence[str]) -> None:
@@ -321,7 +311,7 @@ class _Keeper:
 
 
 def main(argument: str) -> int:
-    """Run the keeper whose plan is in the argument, as JSON."""
+    """Run a supervisor with a plan as JSON."""
     keeper = _Keeper(parse_plan(argument))
     try:
         keeper.run()
