@@ -48,10 +48,8 @@ def throwaway(
 ) -> Iterator[Lab]:
     """Run a lab for the duration of the block; it also ends with this process, even if killed.
 
-    Args:
-        name: Name of the lab; a random name if None.
-        publish: Ports on the lab's loopback by port on the host's loopback.
-        assume_yes: Whether to install missing Debian packages on the host without asking.
+    `publish` maps ports on the host's loopback to ports on the lab's. `assume_yes` installs missing
+    Debian packages on the host without asking.
 
     Raises:
         DeployError: The lab cannot be started.

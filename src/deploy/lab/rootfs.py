@@ -90,11 +90,7 @@ _BUILD_TIMEOUT_S = 1800.0
 
 
 def key(certificates: Mapping[str, bytes]) -> str:
-    """Return the cache key of a root file system: a digest of everything that it is made from.
-
-    Args:
-        certificates: Contents of the host's additional CA certificates by file name.
-    """
+    """Return the cache key of a root file system: a digest of everything that it is made from."""
     digest = hashlib.sha256()
     # The source code of the functions that create the file system serves as its version.
     code = (inspect.getsource(part) for part in (bootstrap_argv, _set_up))

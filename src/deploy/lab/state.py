@@ -36,7 +36,6 @@ class Record:
     Attributes:
         keeper: Process ID of the supervisor on the host.
         publish: Ports on the lab's loopback by port on the host's loopback.
-        tree: Path of the cached root file system.
         checkout: Path of the mounted checkout; empty in records of earlier versions.
     """
 

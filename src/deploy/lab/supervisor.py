@@ -45,10 +45,8 @@ class Plan:
     """Parameters of a supervisor.
 
     Attributes:
-        folder: Path of the lab's folder.
         tree: Path of the cached root file system.
         cache: Path of the folder that all labs share.
-        checkout: Path of the checkout to mount in the lab.
         life: Descriptor of the read end of the lifeline.
         listening: Ports in the lab by descriptor of the listening socket.
         systemd: Whether the host's systemd delegates control groups.

@@ -68,12 +68,7 @@ done
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """An index whose signature apt has verified.
-
-    Attributes:
-        codename: Code name, such as `trixie-security`.
-        date: Creation time of the index.
-    """
+    """An index, such as `trixie-security`, whose signature apt has verified."""
 
     codename: str
     date: dt.datetime
@@ -81,13 +76,7 @@ class Release:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """Output of `apt-cache policy` for a package.
-
-    Attributes:
-        installed: Version in the image.
-        candidate: Version that an upgrade would install.
-        table: Known versions, newest first, each with the suites that contain it.
-    """
+    """Output of `apt-cache policy`; the table has all versions, newest first, with their suites."""
 
     installed: str
     candidate: str
@@ -99,11 +88,7 @@ def check(
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Return the Debian packages of the images that have a newer version, according to apt.
 
-    Args:
-        inventories: Inventories of the images.
-        builder: Image with apt and the sources of Debian.
-        timeout_s: Timeout in seconds for a server that does not respond.
-        ca_bundle: File of CA certificates for sources behind a TLS proxy.
+    apt runs in the image `builder`. `timeout_s` applies to each server.
 
     Raises:
         DeployError: The indexes cannot be downloaded, or apt's output cannot be parsed.

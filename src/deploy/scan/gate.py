@@ -52,11 +52,9 @@ class Options:
 
 
 def run(references: Mapping[str, str], options: Options = Options()) -> Report:
-    """Scan images; the report lists the sources that could not be reached.
+    """Scan images, with references or IDs by name in the report, such as `backend`.
 
-    Args:
-        references: Image references or IDs by name in the report, such as `backend`.
-        options: Options of the scan.
+    The report lists the sources that could not be reached.
 
     Raises:
         DeployError: An image does not exist, or the exceptions or the advisories are malformed.
@@ -72,12 +70,7 @@ def find_targets() -> list[str]:
 
 
 def require_clean(target: str, options: Options = Options(), *, reference: str = "") -> Report:
-    """Scan an image and raise an error unless the report is clean.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        options: Options of the scan.
-        reference: Image reference or ID; empty for the image that the units use.
+    """Scan an image, by default the one that the units use, and require a clean report.
 
     Raises:
         DeployError: There are findings, a source could not be queried, or `run` failed.
@@ -114,10 +107,7 @@ def judge(
 ) -> Report:
     """Query all sources about the packages of images, and merge their findings.
 
-    Args:
-        inventories: Inventories of the images.
-        options: Options of the scan.
-        complete: Whether these are all images; otherwise unused exceptions are not reported.
+    `complete` means all images; only then unused exceptions are reported.
 
     Raises:
         DeployError: The exceptions or the file of advisories are missing or malformed.

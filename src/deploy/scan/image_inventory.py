@@ -37,13 +37,7 @@ _SOURCE = "the image"
 
 @dataclasses.dataclass(frozen=True)
 class Package:
-    """A package in an image.
-
-    Attributes:
-        name: Name of the package; a Python name is normalized.
-        version: Version as in the package's record.
-        architecture: Architecture of a Debian package, otherwise empty.
-    """
+    """A Debian package, or a Python distribution with a normalized name and no architecture."""
 
     name: str
     version: str
@@ -56,10 +50,7 @@ class Inventory:
 
     Attributes:
         image: Name of the image, such as `backend`.
-        reference: Reference of the image.
         config_digest: Image ID.
-        debian: Debian packages, sorted; a package can have several versions.
-        python: Python distributions, sorted; likewise.
         vendored: Paths of shared libraries in wheels.
         compiled: Python packages with compiled modules.
         files: Number of files and links.
@@ -208,11 +199,8 @@ def contradictions(
 ) -> list[Vulnerability]:
     """Return the contradictions between an SBOM and the image.
 
-    Args:
-        image: Name of the image in findings.
-        inside: Versions in the image by kind (`deb` or `pypi`) and name of the package.
-        files: Contents as in `Archive.contents`, by path without a leading slash.
-        sbom: Text of the CycloneDX document, None if missing.
+    `inside` has the versions by kind (`deb` or `pypi`) and name of a package, `files` the contents
+    as in `Archive.contents`.
     """
     if sbom is None:
         what = "/usr/share/sbom must contain exactly one SBOM"

@@ -57,10 +57,7 @@ class Match:
     """An advisory that affects the given version of a package.
 
     Attributes:
-        id: ID of the record.
         aliases: Other IDs of the same vulnerability.
-        package: Name of the package as in the query.
-        version: Version of the package as in the query.
         fixed: Versions in which the vulnerability is fixed.
         severity: Highest severity in the record.
         undecided: Reason why the record may or may not affect the version; empty if it does.
@@ -186,12 +183,9 @@ def find(
     packages: Iterable[tuple[str, str]],
     grade: Callable[[str], Severity],
 ) -> list[Match]:
-    """Return the advisories that affect packages, except withdrawn ones.
+    """Return the advisories that affect packages, given by name and version.
 
-    Args:
-        records: Records in OSV format.
-        packages: Names and versions of the packages.
-        grade: Function that returns the severity of a CVSS vector.
+    Withdrawn records are ignored. `grade` returns the severity of a CVSS vector.
 
     Raises:
         ValueError: A record is malformed.

@@ -110,11 +110,6 @@ def check_live(
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Query the package index's advisory service with pip-audit in strict mode.
 
-    Args:
-        inventories: Inventories of the images.
-        timeout_s: Timeout in seconds for a server that does not respond.
-        ca_bundle: File of CA certificates for a TLS proxy.
-
     Raises:
         DeployError: The service is unreachable, a package is unknown, or there are no advisories.
     """

@@ -65,7 +65,6 @@ class Vulnerability:
         image: Name of the image, such as `backend`; empty for a finding without an image.
         kind: `debian`, `python`, `image` (contradictory records) or `exception`.
         id: ID of the vulnerability, which exceptions refer to.
-        what: Short description.
         aliases: Other IDs of the same vulnerability.
         fixed: Versions with a fix.
         sources: Names of the sources that reported the finding.
@@ -93,12 +92,9 @@ class AdvisorySource:
     """A source of advisories and the result of its query.
 
     Attributes:
-        name: Name, such as `Debian index`.
         asked: Subject of the query, such as `45 packages`.
         as_of: Date of the data; None if unknown or not queried.
-        detail: Further details about the data.
         problem: Reason why the query failed; empty on success.
-        hint: Remedy for the problem.
         left_out: Whether the user excluded the source.
     """
 
@@ -121,8 +117,6 @@ class Scanned:
     """A scanned image.
 
     Attributes:
-        name: Name, such as `backend`.
-        reference: Reference of the image.
         config_digest: Digest of the image configuration, which is the image ID.
         counts: Numbers of components by kind.
         unseen: Components that no source covers.
@@ -137,14 +131,7 @@ class Scanned:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """Result of a scan.
-
-    Attributes:
-        debian: Result of Debian's index.
-        python: Result of the Python advisories.
-        findings: Open findings, the most severe first.
-        accepted: Findings with the exceptions that cover them.
-    """
+    """Result of a scan; open findings are sorted by severity, accepted ones have exceptions."""
 
     images: tuple[Scanned, ...]
     debian: AdvisorySource
@@ -207,14 +194,9 @@ def accept(
     *,
     complete: bool,
 ) -> tuple[list[Vulnerability], list[tuple[Vulnerability, ScanException]]]:
-    """Split findings into open and accepted ones; stale exceptions become findings.
+    """Split findings into open and accepted ones; expired exceptions become findings.
 
-    Args:
-        findings: All findings.
-        entries: All exceptions.
-        today: Date for the expiry of exceptions.
-        complete: Whether all images were scanned by all sources; otherwise an unused exception may
-            still be needed.
+    Unused exceptions become findings only if all sources scanned all images (`complete`).
     """
     left: list[Vulnerability] = []
     accepted = []

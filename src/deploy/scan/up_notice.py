@@ -37,11 +37,6 @@ def find_in_time(
     """Return the notice of `find`, or that the scan is incomplete after a timeout or an error.
 
     The stack is already running, so a failed scan must not fail the command.
-
-    Args:
-        named_builder: Builder image chosen by the user.
-        bound_s: Timeout in seconds.
-        search: Search function; `find` by default.
     """
     try:
         with _bounded(bound_s):
@@ -135,12 +130,7 @@ def render_unbuilt() -> str:
 
 
 def render_unchecked(cause: str, scans: str = "tries again") -> str:
-    """Return the notice about an incomplete scan.
-
-    Args:
-        cause: Cause of the missing results.
-        scans: Effect of the suggested scan command, such as "tries again".
-    """
+    """Return the notice about an incomplete scan; `scans` is what the suggested command does."""
     more = command_hints.build(_MORE)
     return f"Warning: the scan for known vulnerabilities is incomplete: {cause}; {more} {scans}"
 

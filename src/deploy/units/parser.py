@@ -127,12 +127,7 @@ class Unit:
 
 
 def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -> Unit:
-    """Parse a unit and its drop-ins.
-
-    Args:
-        file: Path of the unit for error messages.
-        text: Content of the unit.
-        drop_ins: Path and content of each drop-in; they are appended in the order of their names.
+    """Parse a unit and its drop-ins (paths and contents), which are appended sorted by name.
 
     Raises:
         DeployError: A line is malformed.

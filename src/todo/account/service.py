@@ -50,9 +50,7 @@ class AccountService:
     async def set_zone(self, zone: str, expected: frozenset[int] | None = None) -> bytes:
         """Set the time zone, move reminders of due days, and return the account as JSON.
 
-        Args:
-            zone: IANA name of the time zone.
-            expected: Accepted versions of the account; None accepts all.
+        `expected` are the accepted versions of the account; None accepts all.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.
@@ -77,9 +75,7 @@ class AccountService:
         """Delete all content of the account; only the hash chain of its journal remains.
 
         Changes by the user in lists of others are part of the others' journals and stay there.
-
-        Args:
-            expected: Accepted versions of the account; None accepts all.
+        `expected` are the accepted versions of the account; None accepts all.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.

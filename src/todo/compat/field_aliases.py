@@ -66,11 +66,7 @@ def read_parameters(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Return the values of parameters, and the names as sent, both by canonical name.
 
-    Args:
-        items: Query parameters as pairs of name and value.
-        known: Supported parameters.
-        user: User ID of the caller, which a parameter may repeat.
-        is_write: Whether the request changes tasks instead of listing them.
+    A parameter may repeat the caller's ID `user`. `is_write` means a request that changes tasks.
 
     Raises:
         UnsupportedNameError: A parameter is unknown or has several values.
@@ -118,10 +114,7 @@ def read_fields(
 ) -> dict[str, Any]:
     """Return the known fields of a body by canonical name.
 
-    Args:
-        sent: Body of the request.
-        known: Supported fields.
-        is_switch: Whether the body only sets a state, so that any unknown field may mean it.
+    With `is_switch` the body only sets a state, so that any unknown field may contain the state.
 
     Raises:
         UnsupportedNameError: The value of an unknown field would be lost, or aliases conflict.

@@ -87,12 +87,7 @@ class ChangesWebSocket:
         self._stopping.set()
 
     async def serve(self, socket: WebSocket, user_id: str) -> int:
-        """Serve one connection until it is closed; return the close code.
-
-        Args:
-            socket: Connection before the handshake.
-            user_id: User ID in the URL.
-        """
+        """Perform the handshake, serve the connection until it ends, and return the close code."""
         try:
             with self._metrics.streaming("websocket"):
                 await self._run(socket, user_id)

@@ -55,11 +55,8 @@ def predict(entry: Entry) -> Predicted | None:
 def expect(recorded: Sequence[tuple[str, Entry]], list_names: Mapping[str, str]) -> list[Expected]:
     """Return the expected changes of a plan from the changes of its dry run.
 
-    Shares also require the list to keep its name, because people decide by the name.
-
-    Args:
-        recorded: Changes with the owners of their journals.
-        list_names: Names by ID of the lists whose shares change.
+    Each change has the owner of its journal. Shares also require the list to keep its name, because
+    people decide by the name.
     """
     changed = {entry.entity_id for _, entry in recorded if entry.kind == "list"}
     shared = {entry.list_id for _, entry in recorded if entry.kind == "share"} - changed

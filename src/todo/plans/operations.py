@@ -36,7 +36,6 @@ class Outcome:
 
     Attributes:
         list_names: Names by ID of the lists in the operations.
-        results: Results of the operations, as JSON.
         named: Indexes, from 0, of the changes that the operations name; the others are effects.
     """
 

@@ -16,12 +16,9 @@ class PlanOutcome:
 
 @contextlib.contextmanager
 def count_outcome(count: Callable[[str], None]) -> Iterator[PlanOutcome]:
-    """Count the outcome of the block, once and only after the commit.
+    """Count the outcome of the block with `Metrics.count_plan`, once and only after the commit.
 
     The write in the block sets the name and may be retried.
-
-    Args:
-        count: Callback with the name of the outcome: `Metrics.count_plan`.
     """
     outcome = PlanOutcome()
     try:

@@ -38,12 +38,8 @@ def render_changes(
 
     Changes that the operations name are never omitted, so that a thousand subtasks cannot hide the
     task that is deleted with them. Beyond the size limit they have no `before` and `after`. Effects
-    on lists and shares have precedence over effects on tasks.
-
-    Args:
-        entries: All changes.
-        named: Indexes, from 0, of the changes that the operations name.
-        list_names: Names by ID of the lists whose shares change.
+    on lists and shares have precedence over effects on tasks. `named` and `list_names` are those of
+    the `Outcome`.
     """
     shown: dict[int, bytes] = {}
     size = 0

@@ -88,13 +88,9 @@ _PURGE_CLOSED = _purge(
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A stored plan.
+    """A stored plan, with the summary and the last three fields as JSON.
 
-    Attributes:
-        summary: Number of changes by operation and kind, as JSON.
-        operations: Operations as JSON; empty for a plan of a page, like the following fields.
-        changes: Changes of the preview as JSON.
-        expected: Expected changes, for the comparison when the plan is applied.
+    Pages of plans leave the last three fields empty.
     """
 
     id: str

@@ -82,11 +82,6 @@ class PlanService:
     ) -> Plan:
         """Store and return a plan with the changes of a dry run.
 
-        Args:
-            operations: Operations in order.
-            reason: Reason, for the person or program that applies the plan.
-            expires_in_minutes: Lifetime in minutes.
-
         Raises:
             ForbiddenError: The token lacks the scope `read`; the plan shows documents.
             BatchFailedError: Operations failed.

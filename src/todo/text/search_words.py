@@ -80,12 +80,7 @@ _ASCII_WORD = re.compile("[a-z0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Term of the search index.
-
-    Attributes:
-        text: Word, or two neighboring characters of an unspaced script.
-        is_prefix: Whether longer terms with this prefix match too.
-    """
+    """Index term: a word, or two characters of an unspaced script; prefixes match longer terms."""
 
     text: str
     is_prefix: bool = False

@@ -47,20 +47,14 @@ Skip = Callable[[int, str], None]
 class ConversationImporter:
     """Importer of the conversations and messages in one export file.
 
-    A stored conversation with a later `updated_at` counts as the same conversation.
+    `compare` is called for a line whose ID already exists, `skip` for one that cannot be imported,
+    and `take` with the kind of each imported record. A stored conversation with a later
+    `updated_at` counts as the same conversation.
     """
 
     def __init__(
         self, session: Session, compare: Compare, take: Callable[[str], None], skip: Skip
     ) -> None:
-        """Import into a session.
-
-        Args:
-            session: An open unit of work.
-            compare: Callback for a line whose ID already exists.
-            take: Callback that counts an imported record by its kind.
-            skip: Callback for a line that cannot be imported.
-        """
         self._session = session
         self._compare = compare
         self._take = take

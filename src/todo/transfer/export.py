@@ -102,11 +102,9 @@ _PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
 
 
 async def export_accounts(session: Session, owner: str | None) -> AsyncIterator[bytes]:
-    """Yield the lines of an export.
+    """Yield the lines of one account or, without an owner, of all accounts.
 
-    Args:
-        session: Session with a single snapshot, so that all lines are consistent.
-        owner: Owner of the account, None for all accounts.
+    The session must have a single snapshot, so that all lines are consistent.
     """
     yield FORMAT
     async for name, zone in _find_accounts(session, owner):

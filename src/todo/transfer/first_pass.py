@@ -29,15 +29,10 @@ class TaskPlacement:
 
 @dataclass(slots=True)
 class FileIndex:
-    """Index of the records in an export file.
+    """Index of the records in an export file, mostly by ID.
 
-    Attributes:
-        lists: Owners by list ID.
-        tasks: Placements by task ID.
-        lines: Line numbers by task ID.
-        conversations: Owners by conversation ID.
-        messages: Line numbers by message ID.
-        skipped: Reasons by line number, for lines that cannot be imported.
+    `lists` and `conversations` contain owners, `lines` (of tasks) and `messages` line numbers, and
+    `skipped` the reasons by line number.
     """
 
     lists: dict[str, str] = field(default_factory=dict)
@@ -108,10 +103,8 @@ def settle(
 ) -> None:
     """Skip tasks whose list or parent does not exist, and their subtasks.
 
-    Args:
-        survey: Index of the file; the tasks are added to `skipped`.
-        stored_lists: Owners by list ID, from the database.
-        stored_tasks: Placements by task ID, from the database; the import does not change them.
+    The owners of stored lists and the placements of stored tasks are those in the database, which
+    the import does not change.
     """
     owners = {**survey.lists, **stored_lists}
     refused: dict[str, str] = {}

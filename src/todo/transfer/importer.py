@@ -103,13 +103,7 @@ _DEFER = {
 
 @dataclass(slots=True)
 class Report:
-    """Report of an import.
-
-    Attributes:
-        taken: Number of imported records by kind, such as "task".
-        present: Number of records that already existed.
-        skipped: Reasons by line number.
-    """
+    """Counts of imported records by kind and of existing records, and reasons by skipped line."""
 
     taken: dict[str, int] = field(default_factory=dict)
     present: int = 0
@@ -121,16 +115,12 @@ class Report:
 
 
 class Importer:
-    """Importer for one transaction, which the caller commits or rolls back."""
+    """Importer for one transaction, which the caller commits or rolls back.
+
+    The progress callback regularly receives the number of lines read.
+    """
 
     def __init__(self, session: Session, now: datetime, progress: Callable[[int], None]) -> None:
-        """Import into a session.
-
-        Args:
-            session: An open unit of work.
-            now: Time of the import, for the journal.
-            progress: Callback that regularly receives the number of lines read.
-        """
         self._session = session
         self._now = now
         self._progress = progress
@@ -145,12 +135,7 @@ class Importer:
         )
 
     async def run(self, read: Callable[[], Iterable[bytes]], owner: str | None) -> Report:
-        """Import a file without committing.
-
-        Args:
-            read: Function that returns all lines of the file; called twice.
-            owner: Owner of the records, None for all records.
-        """
+        """Import all lines or, with an owner, only the owner's; `read` is called twice."""
         survey = survey_lines(read(), owner)
         await self._settle(survey)
         self.report.skipped = survey.skipped

@@ -27,12 +27,8 @@ _CACHED = 256
 def move_rule(rule: Rule, start: date, days: int) -> Rule | None:
     """Return a rule for the shifted days of another rule, or None if no rule expresses them.
 
+    The rule must be normalized, so that it depends on its start only for the phase of INTERVAL.
     COUNT and UNTIL are not changed.
-
-    Args:
-        rule: Normalized rule, which depends on its start only for the phase of INTERVAL.
-        start: First day of the series.
-        days: Shift in days; negative for earlier days.
     """
     in_month = rule.frequency in {Frequency.MONTHLY, Frequency.YEARLY}
     if not in_month and not (rule.by_month or rule.by_month_day):

@@ -13,13 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, order=True)
 class Skipped:
-    """A part of a file that was skipped or changed.
-
-    Attributes:
-        line: Line number in the file, from 1.
-        what: Name of the property or component.
-        why: Reason, with the replacement if there is one.
-    """
+    """A skipped or changed property or component, with its line number from 1 and the reason."""
 
     line: int
     what: str

@@ -29,13 +29,9 @@ class Rules:
     def read(
         self, given: Property, start: Moment | None, due: Moment | None, clock: Clock
     ) -> str | None:
-        """Return the normalized rule, or None if it is not importable, which is reported.
+        """Return the normalized rule; report a rule that cannot be imported and return None.
 
-        Args:
-            given: The RRULE.
-            start: DTSTART, or the due date if it is missing.
-            due: Due date.
-            clock: Clock with the account's zone and the report.
+        `start` is DTSTART, or the due date if DTSTART is missing.
         """
         zone = find_zone(due.zone) if due and due.zone else None
         rules = start.rules if start and start.at else clock.account_zone

@@ -39,11 +39,9 @@ class Duration:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A date, or an instant with its time zone.
+    """A date (`day`), or an instant (`at`).
 
     Attributes:
-        day: Date, None for an instant.
-        at: Instant, None for a date.
         zone: IANA name of the task's time zone.
         rules: Time zone of the instant in the file.
     """

@@ -28,13 +28,7 @@ def read_reminders(
 ) -> list[int]:
     """Return the reminders in minutes before the due date, in file order, without duplicates.
 
-    Args:
-        components: Components inside the VTODO.
-        title: Title of the task, which alarms repeat.
-        start: DTSTART, which alarms are relative to by default.
-        due: Due date.
-        clock: Parser of times, with the report.
-        repeats: Whether the task recurs.
+    By default, alarms are relative to `start` (DTSTART).
     """
     found: list[int] = []
     for alarm in components:

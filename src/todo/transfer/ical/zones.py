@@ -22,15 +22,9 @@ class Zone:
 
 
 class Zones:
-    """Time zones of the TZIDs of one file."""
+    """Time zones of the TZIDs in one file; definitions are parsed on first use."""
 
     def __init__(self, described: Iterable[Component], budget: TimeBudget) -> None:
-        """Keep the definitions and parse each one on first use.
-
-        Args:
-            described: VTIMEZONE components of the file.
-            budget: Time budget for parsing and evaluating them.
-        """
         # TZID is escaped TEXT in a definition, but a plain parameter elsewhere.
         self._described = {unescape(_value(each, "TZID")): each for each in described}
         self._budget = budget
