@@ -1,4 +1,4 @@
-"""Running lab: runs programs and shells inside, reboots and stops the machine."""
+"""A running lab: programs, shells, reboot and shutdown."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ class Lab:
             raise
 
     def _is_up(self) -> bool:
-        """Return whether the system and the user manager have completed their start."""
+        """Return whether the system and the user manager have finished starting."""
         asked = (
             (["systemctl", "is-system-running", "--wait"], "root"),
             (["systemctl", "--user", "is-system-running", "--wait"], lab_rootfs.USER),
@@ -254,7 +254,7 @@ class Lab:
 
 
 def _environment(user: str) -> dict[str, str]:
-    """Return the environment of a login of this user, with the host's proxy settings."""
+    """Return the login environment of a user, with the host's proxy settings."""
     variables = {
         "HOME": _HOMES[user],
         "LANG": "C.UTF-8",

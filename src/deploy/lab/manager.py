@@ -46,7 +46,7 @@ def throwaway(
     publish: Mapping[int, int] | None = None,
     assume_yes: bool = False,
 ) -> Iterator[Lab]:
-    """Run a lab for the duration of the block; it also ends with this process, even if killed.
+    """Run a lab for the duration of the block; the lab also ends if this process is killed.
 
     `publish` maps ports on the host's loopback to ports on the lab's. `assume_yes` installs missing
     Debian packages on the host without asking.

@@ -1,7 +1,7 @@
 """Port forwarding from the loopback of the host to the loopback of the lab.
 
-It runs in the lab's network namespace and inherits listening sockets of the host's: a socket stays
-in the namespace in which it was created.
+It runs in the lab's network namespace and inherits sockets that listen in the host's namespace: a
+socket stays in the namespace in which it was created.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def forward(listening: socket.socket, port: int) -> None:
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction until its end, and pass on a half-close."""
+    """Copy one direction until end of file, then half-close the other side."""
     try:
         while data := await reader.read(_CHUNK):
             writer.write(data)

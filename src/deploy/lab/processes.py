@@ -9,7 +9,7 @@ _PROC = Path("/proc")
 
 
 def parse_status(text: str) -> tuple[int, tuple[int, ...]]:
-    """Parse /proc/PID/status: the parent's ID, and the process's IDs, outermost namespace first."""
+    """Return the parent's PID and the PIDs by namespace, outermost first, from /proc/PID/status."""
     fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     return int(fields["PPid"]), tuple(int(number) for number in fields["NSpid"].split())
 
@@ -35,7 +35,7 @@ def find_inner_init(keeper: int) -> int | None:
 
 
 def _runs_systemd(pid: int) -> bool:
-    """Return whether the process has become systemd and so sees only the lab's files."""
+    """Return whether the process already runs systemd; before, it still sees the host's files."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "comm").read_text().strip() == "systemd"
     return False

@@ -162,5 +162,5 @@ def _remove(folder: Path) -> None:
 
 
 def _guarded() -> AbstractContextManager[None]:
-    """Lock the parent folder of all labs, for the short time of a claim or a removal."""
+    """Return the lock of the folder of all labs, held only to add or remove a lab."""
     return folder_lock.hold(_labs_dir())

@@ -1,8 +1,8 @@
 """Process that owns a running lab: its machine, its network and its folder.
 
 The supervisor is process 1 of a PID namespace and has its own mount namespace. When it ends for any
-reason, the kernel ends its child processes and removes its mounts. It removes the lab's folder
-unless it was killed; then the next lab command does.
+reason, the kernel ends its child processes and removes its mounts. It also removes the lab's
+folder; if it is killed, the next lab command does that.
 """
 
 from __future__ import annotations
@@ -256,9 +256,9 @@ class _Keeper:
             self._start([*enter, *pairs], keep=tuple(self._plan.listening))
 
     def _watch(self) -> str:
-        """Wait until the lab should end, and boot a machine that reboots again.
+        """Wait until the lab ends or must be ended; restart the machine when it reboots.
 
-        The result is "gone" if the machine has ended, otherwise "halt" or "kill" to end it.
+        Return "gone" if the machine has ended, otherwise how to end it: "halt" or "kill".
         """
         life = [self._plan.life]
         while True:

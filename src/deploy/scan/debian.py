@@ -88,7 +88,7 @@ def check(
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
     """Return the Debian packages of the images that have a newer version, according to apt.
 
-    apt runs in the image `builder`. `timeout_s` applies to each server.
+    apt runs in a container of the image `builder`. `timeout_s` applies to each server.
 
     Raises:
         DeployError: The indexes cannot be downloaded, or apt's output cannot be parsed.
@@ -162,7 +162,7 @@ def render_apt_conf(packages: Iterable[Package], timeout_s: float) -> str:
 
 
 def render_status(packages: Iterable[Package]) -> str:
-    """Return a dpkg status file with the packages as installed."""
+    """Return a dpkg status file that lists the packages as installed."""
     stanzas = (
         f"Package: {one.name}\nStatus: install ok installed\n"
         f"Architecture: {one.architecture or 'all'}\nVersion: {one.version}\n"
@@ -180,7 +180,7 @@ def render_names(packages: Iterable[Package]) -> str:
 
 
 def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
-    """Parse the script's output: the indexes, and the policies by status file and package.
+    """Parse the script's output; return the indexes, and the policies by status file and package.
 
     Raises:
         KeyError: A field is missing; IndexError and ValueError are raised likewise.

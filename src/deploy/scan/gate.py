@@ -52,9 +52,9 @@ class Options:
 
 
 def run(references: Mapping[str, str], options: Options = Options()) -> Report:
-    """Scan images, with references or IDs by name in the report, such as `backend`.
+    """Scan images; the report lists the sources that could not be reached.
 
-    The report lists the sources that could not be reached.
+    `references` maps names in the report, such as `backend`, to image references or IDs.
 
     Raises:
         DeployError: An image does not exist, or the exceptions or the advisories are malformed.
@@ -107,7 +107,7 @@ def judge(
 ) -> Report:
     """Query all sources about the packages of images, and merge their findings.
 
-    `complete` means all images; only then unused exceptions are reported.
+    Unused exceptions are reported only if these are all images (`complete`).
 
     Raises:
         DeployError: The exceptions or the file of advisories are missing or malformed.

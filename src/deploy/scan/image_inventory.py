@@ -96,7 +96,7 @@ class Inventory:
 
 
 def read(archive: Archive, image: str, reference: str) -> Inventory:
-    """Return the inventory of a saved image, with `image` and `reference` as its names."""
+    """Return the inventory of a saved image."""
     debian: list[Package] = []
     python: list[Package] = []
     findings: list[Vulnerability] = []

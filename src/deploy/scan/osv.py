@@ -60,7 +60,7 @@ class Match:
         aliases: Other IDs of the same vulnerability.
         fixed: Versions in which the vulnerability is fixed.
         severity: Highest severity in the record.
-        undecided: Reason why the record may or may not affect the version; empty if it does.
+        undecided: Reason why it is unknown whether the version is affected, otherwise empty.
     """
 
     id: str
@@ -154,9 +154,9 @@ def _python_parts(record: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
 
 
 def find_date(records: Iterable[Mapping[str, Any]], now: dt.datetime) -> dt.datetime | None:
-    """Return the time of the last change of a record; None if no record is old enough.
+    """Return the latest modification time of the records, or None.
 
-    The real database has records with a future date, which are ignored.
+    Dates in the future, which the real database contains, are ignored.
     """
     dates = (dt.datetime.fromisoformat(record["modified"]) for record in records)
     aware = (date if date.tzinfo else date.replace(tzinfo=dt.UTC) for date in dates)
@@ -250,7 +250,7 @@ def _match(
 
 
 def is_affected(part: Mapping[str, Any], version: str) -> bool | str:
-    """Return whether an entry of `affected` covers a version, or the reason if undecidable."""
+    """Return whether an entry of `affected` covers a version, or the reason why it is unknown."""
     listed = part.get("versions") or ()
     if version in listed:
         return True

@@ -146,7 +146,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 without findings and failed queries; for other codes see docs/scan.md."""
+        """Exit code: 0 without findings and failed queries, otherwise as in docs/scan.md."""
         if any(source.problem for source in self.sources):
             return ExitCode.UNAVAILABLE
         if self.findings:

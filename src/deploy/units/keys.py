@@ -1,8 +1,8 @@
 """Table of all supported unit keys, with their parsers and their support in the manifest.
 
 Validation and the loss report use the same table, so that every accepted key has a decision about
-its translation. Two columns are the support of the key by the generated manifest under
-`podman kube play` and under Kubernetes, the last one is a note about that.
+its translation. The last three columns of a row are the support under `podman kube play`, the
+support under Kubernetes, and a note.
 """
 
 from __future__ import annotations

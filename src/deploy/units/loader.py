@@ -36,7 +36,7 @@ INSTANCES_UNITS = ("todo-instances.volume",)
 POSTGRESQL_DROPIN = "todo-db.container.d/30-postgresql-{major}.conf"
 """Optional drop-in that changes the major version of PostgreSQL."""
 INSTANCES_DROPIN = "todo-backend.container.d/30-instances.conf"
-"""Optional drop-in of each of several instances."""
+"""Optional drop-in for several instances of the backend."""
 
 
 def load_units(

@@ -89,7 +89,7 @@ def _variable(unit: Unit, name: str) -> SourceLocation | None:
 
 
 def check_names(units: Iterable[Unit]) -> None:
-    """Check that all of the project's units that other units refer to exist.
+    """Check that references to the project's own units are valid.
 
     Raises:
         DeployError: A dependency or a mount refers to a unit that does not exist.

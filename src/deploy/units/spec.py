@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, parse_qs, urlsplit
 from deploy.errors import DeployError, ExitCode
 
 PREFIX = "todo-"
-"""Prefix of all unit names, without which a name is the container's name in the manifest."""
+"""Prefix of all unit names; container names in the manifest lack it."""
 
 PUBLIC, MANAGEMENT = "public", "management"
 BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
@@ -20,7 +20,7 @@ BINDS = {PUBLIC: "TODO_BIND", MANAGEMENT: "TODO_MANAGEMENT_BIND"}
 DATABASE_URL = "TODO_DATABASE_URL"
 DB = f"{PREFIX}db"
 DB_MAJOR, DB_SUITE = "DB_MAJOR", "DB_SUITE"
-"""Variables of the database's unit: major version of PostgreSQL, and Debian suite with it."""
+"""Variables of the database's unit: PostgreSQL's major version, and its Debian suite."""
 
 AI = f"{PREFIX}ai"
 """Optional unit of the local model."""
@@ -146,7 +146,7 @@ class Socket:
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """Content of all units by kind, sorted by unit."""
+    """Containers, volumes and sockets of all units, sorted by unit."""
 
     containers: tuple[Container, ...]
     volumes: tuple[Volume, ...]

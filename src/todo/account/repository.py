@@ -65,7 +65,7 @@ LAST_OF_CHUNK = Statement(_open_tasks(task.c.id).limit(1).offset(CHUNK - 1))
 
 
 def _shares_with(dialect: str) -> Select[Any]:
-    """Select the shares of others' lists with a user, and the lists' owners."""
+    """Select a user's shares of other users' lists, with the owners of the lists."""
     source = (
         select(list_share, task_list.c.owner)
         .join(task_list, task_list.c.id == list_share.c.list_id)
@@ -104,7 +104,7 @@ REMOVALS = (
     _remove_some(task, _HERS, task.c.id),
     _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
 )
-"""Deletions of at most CHUNK rows of a user, in order; each is repeated until no rows are left."""
+"""Statements that delete up to CHUNK rows of a user; run in order, each until no rows are left."""
 
 _KEPT = {"owner", "seq", "at", "commitment", "hash"}
 

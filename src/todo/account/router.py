@@ -28,7 +28,7 @@ async def read_me(request: Request, caller: CallerDep) -> Response:
 
 @router.patch("", response_model=AccountRead, openapi_extra=IF_MATCH)
 async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) -> Response:
-    """Set the time zone that decides what a day is, such as "today"."""
+    """Set the time zone, which defines days such as "today"."""
     expected = read_if_match(request)
 
     async def handler(work: UnitOfWork) -> StoredResponse:

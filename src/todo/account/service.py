@@ -48,7 +48,7 @@ class AccountService:
         self._user = work.caller.user
 
     async def set_zone(self, zone: str, expected: frozenset[int] | None = None) -> bytes:
-        """Set the time zone, move reminders of due days, and return the account as JSON.
+        """Set the time zone, reschedule day-based reminders, and return the account as JSON.
 
         `expected` are the accepted versions of the account; None accepts all.
 
@@ -74,8 +74,8 @@ class AccountService:
     async def delete(self, expected: frozenset[int] | None = None) -> None:
         """Delete all content of the account; only the hash chain of its journal remains.
 
-        Changes by the user in lists of others are part of the others' journals and stay there.
-        `expected` are the accepted versions of the account; None accepts all.
+        The user's changes in other users' lists remain in the journals of those users. `expected`
+        are the accepted versions of the account; None accepts all.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.

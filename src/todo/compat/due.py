@@ -21,7 +21,7 @@ _DAY_LENGTH = len("2026-11-25")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Due date of a request: either a day, or a moment in UTC or, without a zone, a wall time."""
+    """Due date of a request: a day, or a moment, which is in UTC or a wall time without a zone."""
 
     day: date | None = None
     moment: datetime | None = None
@@ -53,7 +53,7 @@ def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
 
 
 def to_fields(due: Due | None, account_zone: str) -> TaskDue:
-    """Return the due fields of a task."""
+    """Convert a due date to the due fields of a task."""
     fields: TaskDue = {"due_date": None, "due_at": None, "due_zone": None}
     if due is None:
         return fields

@@ -64,7 +64,7 @@ class UnsupportedNameError(MalformedRequestError):
 def read_parameters(
     items: Iterable[tuple[str, str]], known: Iterable[str], user: str, *, is_write: bool = False
 ) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the values of parameters, and the names as sent, both by canonical name.
+    """Return the parameters' values and their names as sent, both by canonical name.
 
     A parameter may repeat the caller's ID `user`. `is_write` means a request that changes tasks.
 

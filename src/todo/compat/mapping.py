@@ -76,7 +76,7 @@ def read_new(body: FrontEndCreate, account_zone: str) -> tuple[NewTask, bool]:
 
 
 def read_changes(body: FrontEndUpdate, task: Task, account_zone: str) -> TaskChanges:
-    """Return the changes of a form to a task."""
+    """Return the fields of a task that a form changes."""
     sent = body.model_fields_set
     changes: TaskChanges = {}
     if body.title is not None and body.title != task["title"]:

@@ -7,7 +7,7 @@ from todo.compat.field_aliases import read_parameters
 
 
 class FrontEndRoute(ApiRoute):
-    """Route that rejects unsupported parameters of writes by name, with status 400 as in lists."""
+    """Route class whose writes reject unsupported query parameters with status 400, like lists."""
 
     def check_query(self, request: Request) -> None:
         """Raise an error if the operation does not support a parameter."""

@@ -170,7 +170,7 @@ class ChangesWebSocket:
 
     @contextlib.contextmanager
     def _place_waiting(self, address: str | None) -> Iterator[None]:
-        """Count a connection without a token; the address of a local client is None."""
+        """Count a connection that has no token yet; the address of a local client is None."""
         most = MAX_WAITING_WITHOUT_ADDRESS if address is None else MAX_WAITING_OF_ADDRESS
         if self._waiting[address] >= most:
             raise WebSocketClosedError(
@@ -188,7 +188,7 @@ class ChangesWebSocket:
 
 
 async def _first_of(*tasks: "asyncio.Future[Any]") -> None:
-    """Wait for the first task, cancel the others, and raise its exception if it failed."""
+    """Wait until one task has ended, cancel the others, and raise its exception if it failed."""
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:

@@ -11,7 +11,7 @@ _TIMES = ("created_at", "expires_at", "applied_at")
 
 
 def render_plan(plan: Plan, timestamp: str) -> bytes:
-    """Return a plan as JSON, with its status at a time; plans of a page have no changes."""
+    """Return a plan as JSON, with its status at `timestamp` and, except in pages, its changes."""
     shown: dict[str, Any] = {
         "id": plan.id,
         "status": get_status(plan, timestamp),

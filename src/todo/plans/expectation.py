@@ -1,4 +1,4 @@
-"""Expected changes of a plan, which its actual changes are compared with when it is applied.
+"""Expected changes of a plan, for comparison with the actual changes when it is applied.
 
 Two runs of the same operations differ in generated IDs and times, and the next occurrence of a
 task may depend on the day. Everything else must be the same.
@@ -53,10 +53,10 @@ def predict(entry: Entry) -> Predicted | None:
 
 
 def expect(recorded: Sequence[tuple[str, Entry]], list_names: Mapping[str, str]) -> list[Expected]:
-    """Return the expected changes of a plan from the changes of its dry run.
+    """Convert recorded changes to the form in which a plan's expected and actual ones are compared.
 
-    Each change has the owner of its journal. Shares also require the list to keep its name, because
-    people decide by the name.
+    Each change comes with the owner of its journal. Shares also require the list to keep its name,
+    because people decide by the name.
     """
     changed = {entry.entity_id for _, entry in recorded if entry.kind == "list"}
     shared = {entry.list_id for _, entry in recorded if entry.kind == "share"} - changed
@@ -99,7 +99,7 @@ def decode_expected(text: str) -> list[Expected]:
 def find_differences(
     expected: Iterable[Expected], found: Iterable[Expected]
 ) -> list[dict[str, object]]:
-    """Return the `errors` of an outdated plan, empty if the changes are equal in any order."""
+    """Return the differences as `errors` of an outdated plan; the order does not matter."""
     wanted, there = Counter(expected), Counter(found)
     missing, surplus = list((wanted - there).elements()), list((there - wanted).elements())
     others: dict[tuple[str, str | None], list[Expected]] = defaultdict(list)

@@ -23,7 +23,7 @@ _NAMES = Statement(_names)
 
 
 async def fetch_list_names(work: UnitOfWork, ids: Collection[str]) -> dict[str, str]:
-    """Return the names by ID of the lists that are visible to the caller.
+    """Return the names of the lists that are visible to the caller, by ID.
 
     The owners' accounts are locked, so the names cannot change during this write.
     """

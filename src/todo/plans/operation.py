@@ -17,7 +17,7 @@ class ListDeletion(TypedDict):
 
 @final
 class ListSharing(TypedDict):
-    """Share of a list with a user, or change of that user's access."""
+    """Sharing of a list with a user, or a change of that user's access."""
 
     op: Literal["share_list"]
     id: str

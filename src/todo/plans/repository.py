@@ -24,9 +24,9 @@ from todo.db.statement import BoundStatement, Row, Statement
 from todo.db.tables import Id, Time, plan
 
 MAX_OPEN = 50
-"""Maximum number of a user's plans that can be applied."""
+"""Maximum number of open plans of a user."""
 MAX_CLOSED = 50
-"""Maximum number of a user's stored plans that can no longer be applied."""
+"""Maximum number of stored plans of a user that are applied or expired."""
 # Maximum number of old plans that each new plan deletes.
 _PURGED = 20
 
@@ -123,7 +123,7 @@ class PlanRepository:
         return None if row is None else _read(row)
 
     async def find_page(self, before: str | None, limit: int) -> list[Plan]:
-        """Return plans without operations and changes, newest first, from before an ID if given."""
+        """Return up to `limit` plans after `before`, newest first, without their changes."""
         values = {**self._seen, "limit": limit}
         if before is None:
             rows = await self._session.fetch(_FIRST_PAGE, values)
@@ -132,13 +132,13 @@ class PlanRepository:
         return [_read(row) for row in rows]
 
     async def count_open(self, timestamp: str) -> tuple[int, datetime | None]:
-        """Return the number of open plans and the earliest time at which one expires."""
+        """Return the number of open plans and their earliest expiry time."""
         values = {"owner": self._seen["owner"], "now": timestamp}
         ((count, first),) = await self._session.fetch(_COUNT_OPEN, values)
         return count, datetime.fromisoformat(first) if isinstance(first, str) else first
 
     async def add(self, values: dict[str, Any], *, forgotten: str) -> None:
-        """Store a plan; delete surplus plans, and all that expired before `forgotten`."""
+        """Store a plan; delete some plans beyond MAX_CLOSED or expired before `forgotten`."""
         now = values["created_at"]
         await self._session.run(
             (_ADD, values),

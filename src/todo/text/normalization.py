@@ -1,7 +1,7 @@
 """Normalization of text to NFC at a bounded cost (docs/adr/0060).
 
-A letter with a mark has two encodings that look the same. Names and searched texts are stored and
-compared in only one of them.
+A letter with a mark can be encoded in two ways that look the same. Names and searched texts are
+stored and compared in only one of them.
 
 Normalization sorts the combining marks of a letter in quadratic time: half a million marks block
 the event loop for minutes. So runs of marks are limited first, as UAX #15 does for streams.

@@ -100,7 +100,7 @@ class WordQuery:
 
 
 def fold(text: str) -> str:
-    """Return text without differences of case, width, ligatures and joiners."""
+    """Normalize case, width, ligatures and joiners, which a search ignores."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFC", limit_marks(_IGNORED.sub("", text)))

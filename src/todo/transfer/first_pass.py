@@ -29,10 +29,10 @@ class TaskPlacement:
 
 @dataclass(slots=True)
 class FileIndex:
-    """Index of the records in an export file, mostly by ID.
+    """Index of the records in an export file.
 
-    `lists` and `conversations` contain owners, `lines` (of tasks) and `messages` line numbers, and
-    `skipped` the reasons by line number.
+    By ID: owners of `lists` and `conversations`, placements of `tasks`, line numbers of tasks
+    (`lines`) and of `messages`. By line number: reasons of `skipped` lines.
     """
 
     lists: dict[str, str] = field(default_factory=dict)
@@ -103,8 +103,8 @@ def settle(
 ) -> None:
     """Skip tasks whose list or parent does not exist, and their subtasks.
 
-    The owners of stored lists and the placements of stored tasks are those in the database, which
-    the import does not change.
+    `stored_lists` (owners by ID) and `stored_tasks` are from the database; the import does not
+    change them.
     """
     owners = {**survey.lists, **stored_lists}
     refused: dict[str, str] = {}

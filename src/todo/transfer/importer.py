@@ -187,7 +187,7 @@ class Importer:
             after = ids[-1]
 
     async def find_places(self, ids: Iterable[str]) -> dict[str, TaskPlacement]:
-        """Return the placements of the stored tasks among the IDs."""
+        """Return the placements of those tasks that are stored, by ID."""
         return {
             str(row[0]): TaskPlacement(row[1], row[2] and str(row[2]), row[3] and str(row[3]))
             for some in _chunks(ids)
@@ -325,7 +325,7 @@ class Importer:
     def _compare(
         self, number: int, given: Mapping[str, object], stored: Mapping[str, object]
     ) -> None:
-        """Count a record as present if it equals the stored one, or else skip it."""
+        """Count a record as present if it equals the stored one, otherwise skip it."""
         if not self._compares or all(_same(stored[name], value) for name, value in given.items()):
             self.report.present += 1
         else:

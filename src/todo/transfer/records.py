@@ -212,7 +212,7 @@ def explain(error: ValidationError) -> str:
 
 
 def join_reasons(reasons: Sequence[str]) -> str:
-    """Join the first reasons and the number of the other reasons."""
+    """Join the first reasons, and append the number of further reasons."""
     shown = list(reasons[:_MAX_REASONS])
     if len(reasons) > len(shown):
         shown.append(f"and {len(reasons) - len(shown)} more")

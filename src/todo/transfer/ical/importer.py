@@ -95,7 +95,7 @@ class _Import:
         self._reasons[line].append(why)
 
     async def _find_known(self, calendar: Calendar) -> dict[str, str]:
-        """Return the IDs of tasks from earlier imports, by the ID's part after the timestamp."""
+        """Return the IDs of previously imported tasks, by their part after the timestamp."""
         ids = {_make_id(self._owner, task) for task in calendar.tasks if task.uid}
         names = {each[_TIME_LENGTH:] for each in ids}
         found = await self._importer.find_ids(

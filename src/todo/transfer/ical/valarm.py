@@ -144,8 +144,8 @@ def _read_distance(
 def _measure(alarm: datetime, due: Moment, clock: Clock) -> timedelta:
     """Return the time from an alarm to the due date, as for reminders.
 
-    Before an instant this is exact time, before a date wall-clock time. An alarm without a zone is
-    in the account's zone.
+    The difference is exact for a due instant, and in wall-clock time for a due date. An alarm
+    without a zone is in the account's zone.
     """
     zone = clock.account_zone
     if due.at is not None:

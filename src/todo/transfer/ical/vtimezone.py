@@ -97,7 +97,7 @@ class _Observance:
     repetitions: list[_Repetition]
 
     def find_last(self, limit: datetime) -> datetime | None:
-        """Return the last change at or before a wall time, which is in the offset before it."""
+        """Return the last change at or before a wall time in the offset before the change."""
         place = bisect_right(self.single, limit)
         found = [self.single[place - 1]] if place else []
         found += filter(None, (each.find_last(limit) for each in self.repetitions))
@@ -107,8 +107,8 @@ class _Observance:
 class DescribedZone(tzinfo):
     """Time zone of a VTIMEZONE component.
 
-    A skipped wall time has the offset before the clock change; a repeated wall time means the first
-    of both instants (RFC 5545, 3.3.5).
+    A skipped wall time has the offset before the clock change; an ambiguous wall time means the
+    first of its two instants (RFC 5545, 3.3.5).
     """
 
     def __init__(self, description: Component, budget: TimeBudget) -> None:
