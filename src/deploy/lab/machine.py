@@ -98,11 +98,7 @@ class Lab:
         stdin: str | None = None,
         env: Mapping[str, str] | None = None,
     ) -> process.Completed:
-        """Run a program in the lab like `process.run`, as the user `todo` or `root`.
-
-        Raises:
-            ToolError: The program timed out, or failed with `check` set.
-        """
+        """Run a program in the lab like `process.run`, as the user `todo` or `root`."""
         inner = self.argv(argv, user=user, env=env)
         with self._replayable(argv):
             return process.run(inner, check=check, timeout_s=timeout_s, stdin=stdin)
@@ -176,11 +172,7 @@ class Lab:
         return ["nsenter", f"--target={self.pid}", "--net", "--", *argv]
 
     def reboot(self) -> None:
-        """Reboot the machine with the same disk and wait until it is ready.
-
-        Raises:
-            DeployError: The machine did not reboot in time.
-        """
+        """Reboot the machine with the same disk and wait until it is ready, as in `wait_ready`."""
         before = self.pid
         self.run(["systemctl", "reboot"], user="root", check=False)
         deadline = time.monotonic() + _BOOT_TIMEOUT_S

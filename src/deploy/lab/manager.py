@@ -71,11 +71,7 @@ def start(name: str, *, publish: Mapping[int, int] | None = None, assume_yes: bo
 
 
 def attach(name: str) -> Lab:
-    """Return a running lab by name.
-
-    Raises:
-        DeployError: The lab is not running.
-    """
+    """Return a running lab by name; raise DeployError if it is not running."""
     record = lab_state.find(name)
     if record is None:
         message = f"the lab {name!r} is not running"
@@ -85,11 +81,7 @@ def attach(name: str) -> Lab:
 
 
 def stop(name: str) -> None:
-    """Halt and remove a lab.
-
-    Raises:
-        DeployError: The lab is not running.
-    """
+    """Halt and remove a lab; raise DeployError if it is not running."""
     lab_state.sweep()
     lab = attach(name)
     with step(f"Stopping the lab {name}"):
@@ -185,7 +177,6 @@ def _launched(
 def _boot(
     plan: lab_supervisor.Plan, publish: Mapping[int, int], life: _LifeLine, keep: tuple[int, ...]
 ) -> Lab:
-    """Start the supervisor and wait until its machine is ready."""
     folder = Path(plan.folder)
     with (folder / "keeper.log").open("w+") as log:
         # Otherwise an interrupt before the assignment would leave a supervisor that is not awaited.
@@ -219,11 +210,7 @@ def _boot(
 
 
 def _inner(keeper: subprocess.Popen[bytes]) -> int:
-    """Return the process ID of the supervisor, a child of the `unshare` process.
-
-    Raises:
-        DeployError: The supervisor did not start.
-    """
+    """Return the process ID of the supervisor, a child of the `unshare` process."""
     while (inner := lab_processes.find_child(keeper.pid)) is None:
         if keeper.poll() is not None:
             message = "the lab's supervisor did not start"
@@ -233,11 +220,7 @@ def _inner(keeper: subprocess.Popen[bytes]) -> int:
 
 
 def _listen(port: int) -> socket.socket:
-    """Return a socket that listens on the host's loopback.
-
-    Raises:
-        DeployError: The port is in use or invalid.
-    """
+    """Listen on the host's loopback; raise DeployError if the port is in use or invalid."""
     listening = socket.socket()
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

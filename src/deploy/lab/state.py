@@ -47,11 +47,7 @@ class Record:
 
 
 def check_name(name: str) -> str:
-    """Return the name if it is valid as a host name and a folder name.
-
-    Raises:
-        DeployError: The name is invalid.
-    """
+    """Return the name; raise DeployError if it is not valid as a host name and a folder name."""
     if not _NAME.fullmatch(name):
         message = f"{name!r} is not a valid lab name"
         hint = "use up to 32 lowercase letters, digits and hyphens"

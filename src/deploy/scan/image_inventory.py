@@ -153,16 +153,12 @@ def _find_release(text: bytes) -> str:
 
 
 def debian_packages(status: str) -> Iterator[Package]:
-    """Yield the installed packages of a dpkg status file.
-
-    Raises:
-        ValueError: The name, version or architecture of a package is missing or invalid.
-    """
+    """Yield the installed packages of a dpkg status file; raise ValueError for invalid fields."""
     for stanza in re.split(r"\n\s*\n", status.strip("\n")):
         fields = dict(re.findall(r"^([A-Za-z-]+):[ \t]*(.*?)[ \t]*$", stanza, re.MULTILINE))
         if not fields:
             continue
-        # Files in status.d have no Status field and describe only installed packages.
+        # Files in status.d may lack the Status field, because they list only installed packages.
         if not fields.get("Status", "installed").endswith("installed"):
             continue
         if fields.get("Status", "").endswith("not-installed"):
@@ -175,11 +171,7 @@ def debian_packages(status: str) -> Iterator[Package]:
 
 
 def python_package(metadata: str) -> list[Package]:
-    """Return the distribution of a METADATA or PKG-INFO file.
-
-    Raises:
-        ValueError: The name or the version is missing or invalid.
-    """
+    """Return the distribution of a METADATA or PKG-INFO file; raise ValueError if it is invalid."""
     fields = email.parser.HeaderParser().parsestr(metadata)
     name = _valid(_PYTHON_NAME, fields.get("Name", ""), "name of a distribution")
     version = _valid(_PYTHON_VERSION, fields.get("Version", ""), "version")

@@ -185,10 +185,8 @@ def find(
 ) -> list[Match]:
     """Return the advisories that affect packages, given by name and version.
 
-    Withdrawn records are ignored. `grade` returns the severity of a CVSS vector.
-
-    Raises:
-        ValueError: A record is malformed.
+    Withdrawn records are ignored, malformed records raise a ValueError. `grade` returns the
+    severity of a CVSS vector.
     """
     asked: dict[str, list[tuple[str, str]]] = {}
     for name, version in packages:

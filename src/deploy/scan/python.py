@@ -206,11 +206,7 @@ def _ask(
 def read_answer(
     stdout: str, stderr: str, asked: Mapping[str, str]
 ) -> dict[str, list[Mapping[str, Any]]]:
-    """Parse the output of pip-audit; return the vulnerabilities by package.
-
-    Raises:
-        DeployError: pip-audit failed or did not check all packages.
-    """
+    """Return pip-audit's vulnerabilities by package; raise DeployError if a package is missing."""
     try:
         listed = json.loads(stdout)["dependencies"]
     except (KeyError, TypeError, ValueError):

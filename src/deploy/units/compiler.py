@@ -39,11 +39,7 @@ _SECRET_OPTIONS = ("type", "target", "uid", "gid", "mode")
 
 
 def compile_contract(units: Iterable[Unit]) -> Contract:
-    """Compile units to a contract.
-
-    Raises:
-        DeployError: A section, key or value is invalid, or two units contradict each other.
-    """
+    """Compile units to a contract; raise DeployError if they are invalid or contradictory."""
     ordered = sorted(units, key=lambda unit: unit.name)
     for unit in ordered:
         check_keys(unit)

@@ -206,11 +206,7 @@ _KEYS = {
 
 
 def get_key(unit: Unit, assignment: Assignment) -> Key:
-    """Return the table's entry for an assignment of a unit.
-
-    Raises:
-        DeployError: The unit's kind, the section or the key is unknown.
-    """
+    """Return the entry of an assignment; raise DeployError for an unknown kind, section or key."""
     keys = _section(unit, assignment.section, assignment.place)
     key = keys.get(assignment.key)
     if key is None:
@@ -233,11 +229,7 @@ def _section(unit: Unit, section: str, place: SourceLocation) -> dict[str, Key]:
 
 
 def check_keys(unit: Unit) -> None:
-    """Check that every section and key of a unit is known and that every value is valid.
-
-    Raises:
-        DeployError: A section, key or value is unknown or invalid.
-    """
+    """Raise DeployError if a unit has an unknown section or key, or an invalid value."""
     for line in unit.lines:
         if isinstance(line, Header):
             _section(unit, line.section, line.place)

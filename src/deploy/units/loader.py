@@ -84,20 +84,12 @@ def load_units(
 def load_contract(
     folder: Path = paths.QUADLET, *, ai: bool = False, backup: bool = False, major: str = ""
 ) -> Contract:
-    """Load and compile the units of a folder, with optional parts as in `load_units`.
-
-    Raises:
-        DeployError: A unit is malformed, or units contradict each other.
-    """
+    """Load and compile the units of a folder, with optional parts as in `load_units`."""
     return compile_contract(load_units(folder, ai=ai, backup=backup, major=major))
 
 
 def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
-    """Load a unit for each optional drop-in (`dropins/NAME.d/*.conf`), merged with the drop-in.
-
-    Raises:
-        DeployError: As for `load_units`.
-    """
+    """Load a unit for each optional drop-in (`dropins/NAME.d/*.conf`), merged with the drop-in."""
     _require_known(folder)
     found = []
     for path in sorted((folder / _OPTIONAL).glob("*.d/*.conf")):
@@ -108,7 +100,6 @@ def load_variants(folder: Path = paths.QUADLET) -> tuple[Unit, ...]:
 
 
 def _merge(unit: Unit, added: Iterable[tuple[str, str]]) -> Unit:
-    """Return the unit with the lines of further drop-ins appended."""
     parsed = [parse_unit(name, text) for name, text in added]
     lines = (line for each in parsed for line in each.lines)
     return dataclasses.replace(unit, lines=(*unit.lines, *lines))

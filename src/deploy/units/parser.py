@@ -1,7 +1,8 @@
 """Parser of systemd unit files and their values, without I/O.
 
 It follows systemd.syntax(7): comments, continued lines, repeated keys, empty assignments that reset
-a key, drop-ins. It rejects constructs that systemd and Podman parse differently.
+a key, drop-ins. Malformed lines, and constructs that systemd and Podman parse differently, raise a
+DeployError with file, line and remedy.
 """
 
 from __future__ import annotations
@@ -114,11 +115,7 @@ class Unit:
         return found[-1] if found else None
 
     def get(self, section: str, key: str) -> Assignment:
-        """Return the effective assignment of a required key.
-
-        Raises:
-            DeployError: The key is missing or empty.
-        """
+        """Return the effective assignment; raise DeployError if the key is missing or empty."""
         found = self.find(section, key)
         if found is None:
             message = f"{self.file}: {key}= is missing in [{section}]"
@@ -127,11 +124,7 @@ class Unit:
 
 
 def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -> Unit:
-    """Parse a unit and its drop-ins (paths and contents), which are appended sorted by name.
-
-    Raises:
-        DeployError: A line is malformed.
-    """
+    """Parse a unit and its drop-ins (paths and contents), which are appended sorted by name."""
     ordered = sorted(drop_ins, key=lambda item: posixpath.basename(item[0]))
     return Unit(
         file,
@@ -203,7 +196,7 @@ def _logical_lines(file: str, text: str) -> Iterator[tuple[SourceLocation, str]]
 
 
 def _read_line(place: SourceLocation, raw: str) -> str:
-    """Strip a line; raise DeployError if systemd and Podman would strip or end it differently."""
+    """Strip a line; reject one that systemd and Podman would strip or end differently."""
     line = raw.strip(_SPACE)
     if "\0" in line:
         place.refuse("a NUL character", "write the file as plain text")
@@ -226,10 +219,7 @@ def _read_line(place: SourceLocation, raw: str) -> str:
 
 
 def _check_continuation(place: SourceLocation, pending: str) -> None:
-    """Raise DeployError for a line that systemd and Podman join to the next differently.
-
-    One of them inserts a space, the other does not.
-    """
+    """Reject a line that only one of systemd and Podman joins to the next line with a space."""
     if pending == pending.rstrip(_SPACE):
         place.refuse(
             "no space before the backslash that continues the line",
@@ -254,11 +244,7 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
 
 
 def split_words(assignment: Assignment) -> tuple[str, ...]:
-    """Split a value into words and resolve systemd's quotes and escapes.
-
-    Raises:
-        DeployError: A quote is not closed, or an escape is unknown.
-    """
+    """Split a value into words and resolve systemd's quotes and escapes."""
     words: list[str] = []
     # None between words; an empty pair of quotes is an empty word.
     word: str | None = None
@@ -313,11 +299,7 @@ def _unescape(assignment: Assignment, at: int) -> tuple[str, int]:
 
 
 def literal(assignment: Assignment, text: str) -> str:
-    r"""Unescape `%%` and `$$` in a part of a value.
-
-    Raises:
-        DeployError: The text contains a specifier or a variable, which only systemd can expand.
-    """
+    """Unescape `%%` and `$$`; reject specifiers and variables, which only systemd can expand."""
     for mark, name in (("%", "specifier"), ("$", "variable")):
         match = re.search(rf"{re.escape(mark)}(.?)", text.replace(mark * 2, ""))
         if match:

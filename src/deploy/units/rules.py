@@ -1,4 +1,7 @@
-"""Consistency rules across units: addresses, names, owners and timeouts."""
+"""Consistency rules across units: addresses, names, owners and timeouts.
+
+A violation raises a DeployError with file, line and remedy.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +28,7 @@ _MAX_THREADS = "AI_MAX_THREADS"
 
 
 def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Container]) -> Socket:
-    """Return the socket of a listening address, with its role from the container's environment.
-
-    Raises:
-        DeployError: The value is not a TCP address, or no container listens on the address.
-    """
+    """Return the socket of a TCP address, with its role from the container's environment."""
     address = values.text(listen)
     match = _ADDRESS.fullmatch(address)
     if match is None or not 0 < int(match[2]) <= _MAX_PORT:
@@ -62,11 +61,7 @@ def read_socket(unit: Unit, listen: Assignment, containers: Mapping[Unit, Contai
 
 
 def check_binds(sockets: Sequence[Socket], containers: Mapping[Unit, Container]) -> None:
-    """Check that a container with a socket unit has sockets for all its addresses.
-
-    Raises:
-        DeployError: An address has no ListenStream=.
-    """
+    """Check that a container with a socket unit has sockets for all its addresses."""
     for unit in containers:
         own = [socket for socket in sockets if socket.container == unit.stem]
         for role, name in BINDS.items():
@@ -89,11 +84,7 @@ def _variable(unit: Unit, name: str) -> SourceLocation | None:
 
 
 def check_names(units: Iterable[Unit]) -> None:
-    """Check that references to the project's own units are valid.
-
-    Raises:
-        DeployError: A dependency or a mount refers to a unit that does not exist.
-    """
+    """Check that dependencies and mounts refer only to existing units of the project."""
     known = {unit.name for unit in units}
     for unit in units:
         known.add(f"{unit.stem}-volume.service" if unit.suffix == "volume" else unit.name)
@@ -111,11 +102,7 @@ def check_names(units: Iterable[Unit]) -> None:
 
 
 def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, Volume]) -> None:
-    """Check that every volume has an owner, and that only its owner mounts it with `:U`.
-
-    Raises:
-        DeployError: A volume has no owner, or a mount with `:U` would change its owner.
-    """
+    """Check that every volume has an owner, and that only its owner mounts it with `:U`."""
     for unit, container in containers.items():
         for assignment, mount in zip(
             unit.find_all("Container", "Volume"), container.mounts, strict=True
@@ -140,11 +127,7 @@ def check_volumes(containers: Mapping[Unit, Container], volumes: Mapping[Unit, V
 
 
 def check_times(containers: Mapping[Unit, Container]) -> None:
-    """Check that each outer timeout is longer than the timeout that it encloses.
-
-    Raises:
-        DeployError: An outer timeout would expire first and kill the program or Podman.
-    """
+    """Check that each timeout is longer than the timeout it encloses, which must expire first."""
     for unit, container in containers.items():
         if container.oneshot:
             continue
@@ -166,8 +149,7 @@ def check_times(containers: Mapping[Unit, Container]) -> None:
 def check_threads(containers: Mapping[Unit, Container]) -> None:
     """Check that a program that cannot detect its CPU limit has one thread per granted CPU.
 
-    Raises:
-        DeployError: The numbers differ: threads would wait for each other, or CPUs be idle.
+    More threads would wait for each other, fewer would leave CPUs idle.
     """
     for unit, container in containers.items():
         given, quota = container.env.get(_MAX_THREADS), container.limits.cpu_percent

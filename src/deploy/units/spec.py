@@ -153,22 +153,14 @@ class Contract:
     sockets: tuple[Socket, ...]
 
     def container(self, unit: str) -> Container:
-        """Return the container of a unit such as `todo-backend`.
-
-        Raises:
-            DeployError: The unit does not exist.
-        """
+        """Return the container of a unit such as `todo-backend`; raise DeployError if missing."""
         for container in self.containers:
             if container.unit == unit:
                 return container
         raise _no_unit(f"{unit}.container", "every stack has one")
 
     def port(self, role: str) -> int:
-        """Return the port of the public or the management socket.
-
-        Raises:
-            DeployError: No socket unit has this role.
-        """
+        """Return the port of the public or management socket; raise DeployError if missing."""
         for socket in self.sockets:
             if socket.role == role:
                 return socket.port

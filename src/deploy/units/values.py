@@ -259,11 +259,7 @@ def fixed(*, required: bool, why: str) -> Callable[[Assignment], bool]:
 def options(
     assignment: Assignment, given: str, known: Collection[str], *, flags: Collection[str] = ()
 ) -> dict[str, str]:
-    """Parse comma-separated options: `name=value`, or flags without a value.
-
-    Raises:
-        DeployError: An option is unknown, occurs twice, or lacks its value.
-    """
+    """Parse comma-separated options: `name=value`, or flags without a value."""
     found: dict[str, str] = {}
     for option in given.split(","):
         name, equals, value = option.partition("=")

@@ -75,7 +75,7 @@ class AccountService:
         """Delete all content of the account; only the hash chain of its journal remains.
 
         The user's changes in other users' lists remain in the journals of those users. `expected`
-        are the accepted versions of the account; None accepts all.
+        is as for `set_zone`.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.

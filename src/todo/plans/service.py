@@ -162,11 +162,7 @@ class PlanService:
         )
 
     async def delete(self, plan_id: str) -> None:
-        """Delete a plan.
-
-        Raises:
-            NotFoundError: The plan does not exist or is not visible to the caller.
-        """
+        """Delete a plan; raise NotFoundError if no such plan is visible to the caller."""
         if not await self._store.remove(plan_id):
             raise NotFoundError
 

@@ -32,7 +32,7 @@ _IGNORED = re.compile(
 )
 # Line breaks, or places for them, within text without spaces.
 _BREAKS = re.compile("[\u200b\r\n\u2028]")
-# The letter i is the same in both cases, with a dot, without one, or with two.
+# The letters i with a dot, without one, and with two count as the same letter.
 _DOTTED = str.maketrans("\u0131", "i")
 _DOT_ABOVE = "i\u0307"
 # The longest ligature of letters has four; U+FDFA, a phrase, has 18.

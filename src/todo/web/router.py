@@ -39,11 +39,7 @@ async def redirect_to_page() -> Response:
 
 @router.get("/{name}")
 async def send_part(request: Request, name: str) -> Response:
-    """Return the script or the style sheet.
-
-    Raises:
-        NotFoundError: The name is not that of a script or style sheet.
-    """
+    """Return the script or the style sheet; raise NotFoundError for other names."""
     if name == _PAGE or name not in _TYPES:
         raise NotFoundError
     return _send(request, name)

@@ -110,7 +110,7 @@ class _Import:
 
     def _make_task(self, read: ImportedTask, known: dict[str, str]) -> Task:
         created_at = _parse(read.created_at) or self._now
-        # The rule was already validated with the due date; requests validate the other fields.
+        # The rule was already validated; the other fields are validated like those of a request.
         fields = {name: value for name, value in read.task.items() if name != "recurrence"}
         given: NewTask = to_json_dict(TaskCreate.model_validate(fields))
         task = make_task(given, self._owner, _render(created_at))

@@ -62,7 +62,6 @@ def _number_period(rule: Rule, day: date) -> int:
 
 
 def _guess(rule: Rule, start: date, days: int) -> Iterator[Rule]:
-    """Yield candidates for the shifted rule."""
     if not rule.by_set_pos and not rule.by_week_no and not rule.by_year_day:
         yield from _move_within_months(rule, days)
     if rule.frequency is Frequency.YEARLY and not rule.by_set_pos and not rule.by_week_no:

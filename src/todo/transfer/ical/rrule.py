@@ -87,13 +87,7 @@ class Rules:
     def _count_from_due(
         self, rule: Rule, start: Moment, due: Moment, due_zone: tzinfo, account_zone: tzinfo
     ) -> Rule:
-        """Return the rule shifted from DTSTART to the due date.
-
-        Raises:
-            ValueError: No rule expresses the shifted days.
-            OverflowError: A day is outside of the supported years.
-            TimeBudgetExceededError: The time budget is exhausted.
-        """
+        """Return the rule shifted from DTSTART to the due date; raise ValueError if impossible."""
         first = start.to_wall().date()
         last = due.at.astimezone(due_zone).date() if due.at else due.to_wall().date()
         days = (last - first).days

@@ -137,33 +137,21 @@ class Clock:
 
 
 def check_day(day: date) -> date:
-    """Return the day if a task can be due on it.
-
-    Raises:
-        ValueError: The day is outside of the supported range.
-    """
+    """Return the day; raise ValueError if it is outside of the supported range."""
     if not EARLIEST <= day <= LATEST:
         raise ValueError(f"is not between {EARLIEST} and {LATEST}")
     return day
 
 
 def check_instant(at: datetime) -> datetime:
-    """Return the instant if a task can be due at it.
-
-    Raises:
-        ValueError: The year is outside of the supported range.
-    """
+    """Return the instant; raise ValueError if it is outside of the supported range."""
     if not EARLIEST.year < at.year < LATEST.year:
         raise ValueError(f"is not after {EARLIEST.year} and before {LATEST.year}")
     return at
 
 
 def read_duration(value: str) -> Duration:
-    """Parse a duration such as -PT15M.
-
-    Raises:
-        ValueError: The text is not a duration, or the duration is too long.
-    """
+    """Parse a duration such as -PT15M; raise ValueError if it is malformed or too long."""
     text = value.strip().upper()
     match = _DURATION.fullmatch(text)
     if match is None:

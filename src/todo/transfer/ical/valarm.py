@@ -10,7 +10,7 @@ from todo.transfer.ical.times import Clock, Moment, read_duration
 
 MAX_MINUTES_AFTER = 24 * 60
 _MINUTE = timedelta(minutes=1)
-# Required properties and identifiers of an alarm: no reminder loses content without them.
+# Required properties and identifiers of an alarm, which a reminder does not need.
 _FORMAL = {"ACTION", "TRIGGER", "UID", "X-WR-ALARMUID"}
 # Properties in which an alarm repeats the title of its task.
 _TITLES = {"DESCRIPTION", "SUMMARY"}
@@ -119,12 +119,7 @@ def _read_trigger(
 def _read_distance(
     trigger: Property, start: Moment, due: Moment, clock: Clock, *, repeats: bool
 ) -> timedelta | None:
-    """Return the time from an alarm to the due date; None if an invalid time was reported.
-
-    Raises:
-        ValueError: The duration is invalid.
-        OverflowError: The alarm is outside of the calendar.
-    """
+    """Return the time from an alarm to the due date; None if an invalid time was reported."""
     value = trigger.value.strip()
     if "P" not in value.upper():
         moment = clock.read_moment(trigger)

@@ -73,11 +73,7 @@ class _Repetition:
         return None
 
     def find_onsets(self, number: int) -> list[datetime]:
-        """Return the changes of one period, including those before the start.
-
-        Raises:
-            TimeBudgetExceededError: The time budget is exhausted.
-        """
+        """Return the changes of one period, including those before the start."""
         if number not in self._onsets:
             self.budget.check()
             year = self.start.year + number * self.rule.interval
@@ -108,15 +104,11 @@ class DescribedZone(tzinfo):
     """Time zone of a VTIMEZONE component.
 
     A skipped wall time has the offset before the clock change; an ambiguous wall time means the
-    first of its two instants (RFC 5545, 3.3.5).
+    first of its two instants (RFC 5545, 3.3.5). An invalid definition raises UnreadableZoneError,
+    and so do all conversions when the time budget is exhausted.
     """
 
     def __init__(self, description: Component, budget: TimeBudget) -> None:
-        """Parse a definition.
-
-        Raises:
-            UnreadableZoneError: The definition is invalid, or the time budget is exhausted.
-        """
         self._name = next((p.value for p in description.properties if p.name == "TZID"), "")
         parts = [p for p in description.components if p.name in {"STANDARD", "DAYLIGHT"}]
         if not parts:
@@ -133,11 +125,7 @@ class DescribedZone(tzinfo):
         self._offsets_of_utc: dict[datetime, timedelta] = {}
 
     def utcoffset(self, moment: datetime | None) -> timedelta:
-        """Return the offset of a wall time.
-
-        Raises:
-            UnreadableZoneError: The time budget is exhausted.
-        """
+        """Return the offset of a wall time."""
         if moment is None:
             return self._first.before
         # Microseconds and fold do not matter, and would only add cache keys.
@@ -145,11 +133,7 @@ class DescribedZone(tzinfo):
         return self._look_up(self._offsets, wall, self._find_offset)
 
     def fromutc(self, moment: datetime) -> datetime:
-        """Return the wall time of an instant.
-
-        Raises:
-            UnreadableZoneError: The time budget is exhausted.
-        """
+        """Return the wall time of an instant."""
         instant = moment.replace(tzinfo=None)
         found = self._look_up(
             self._offsets_of_utc, instant.replace(microsecond=0), self._find_offset_of_utc
