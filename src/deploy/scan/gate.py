@@ -64,7 +64,7 @@ def run(references: Mapping[str, str], options: Options = Options()) -> Report:
 
 
 def find_targets() -> list[str]:
-    """Return the images of every stack, and the model server's image if it exists locally."""
+    """Return the targets of every stack, and the model server's if its image exists locally."""
     there = build.find(build.AI) is not None
     return [target for target in build.ALL_TARGETS if there or target != build.AI]
 

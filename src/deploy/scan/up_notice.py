@@ -70,7 +70,7 @@ def _bounded(seconds: float) -> Iterator[None]:
 
 
 def find(named_builder: str | None = None) -> str | None:
-    """Return the notice, or None if the images are clean or were scanned within the last day.
+    """Return the notice; None if the images are clean or a scan was tried within the last day.
 
     The scan is quick rather than complete: it uses short network timeouts, and does not create a
     missing builder image. `named_builder` is the builder image chosen by the user.

@@ -48,7 +48,7 @@ class ConversationImporter:
     """Importer of the conversations and messages in one export file.
 
     `compare` is called for a line whose ID already exists, `skip` for one that cannot be imported,
-    and `take` with the kind of each imported record. A stored conversation with a later
+    and `take` with the kind of each imported record. A stored conversation with another
     `updated_at` counts as the same conversation.
     """
 

@@ -47,7 +47,7 @@ class _Record(BaseModel):
 
 
 class AccountRecord(_Record):
-    """An account."""
+    """Export record of an account."""
 
     owner: User
     zone: str
@@ -59,7 +59,7 @@ class AccountRecord(_Record):
 
 
 class ListRecord(_Record):
-    """A list."""
+    """Export record of a list."""
 
     id: UUID
     owner: User
@@ -75,7 +75,7 @@ class ListRecord(_Record):
 
 
 class ShareRecord(_Record):
-    """A share of a list."""
+    """Export record of a share."""
 
     list_id: UUID
     user_id: User
@@ -84,7 +84,7 @@ class ShareRecord(_Record):
 
 
 class TaskRecord(_Record):
-    """A task."""
+    """Export record of a task."""
 
     id: UUID
     owner: User
@@ -120,7 +120,7 @@ class TaskRecord(_Record):
 
 
 class ConversationRecord(_Record):
-    """A conversation with the assistant."""
+    """Export record of a conversation with the assistant."""
 
     id: UUID
     owner: User
@@ -139,7 +139,7 @@ def _check_calls(calls: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 class MessageRecord(_Record):
-    """A message of a conversation."""
+    """Export record of a message in a conversation."""
 
     id: UUID
     conversation_id: UUID
