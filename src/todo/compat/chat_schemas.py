@@ -10,7 +10,7 @@ from todo.api.schemas import ResponseSchema
 from todo.assistant.schemas import MessageText, ToolCallRead
 
 
-def _read_conversation(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+def _read_conversation(value: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
     """Parse a conversation ID; a number or a text in another format becomes None."""
     if isinstance(value, str):
         try:

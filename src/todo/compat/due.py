@@ -27,7 +27,7 @@ class Due:
     moment: datetime | None = None
 
 
-def read_due_text(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+def read_due_text(value: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
     """Parse a due date or time; return None for an empty text or null.
 
     Raises:

@@ -35,7 +35,7 @@ Pattern = Literal["daily", "weekly", "monthly", "yearly"]
 _PATTERNS = {frequency.lower(): f"FREQ={frequency}" for frequency in Frequency}
 
 
-def _lower(value: Any) -> Any:  # noqa: ANN401 - whatever was sent
+def _lower(value: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
     return value.strip().lower() if isinstance(value, str) else value
 
 
@@ -206,7 +206,7 @@ class _Sent(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
         return read_fields(sent, cls.model_fields) if isinstance(sent, dict) else sent
 
     @property
@@ -292,7 +292,7 @@ class FrontEndToggle(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - whatever was sent
+    def _translate(cls, sent: Any) -> Any:  # noqa: ANN401 - unvalidated JSON
         if not isinstance(sent, dict):
             return sent
         return read_fields(sent, cls.model_fields, is_switch=True)

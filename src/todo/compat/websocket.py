@@ -146,7 +146,7 @@ class ChangesWebSocket:
                         await _send(socket, message)
         raise WebSocketClosedError(GOING_AWAY, "the service is restarting")
 
-    async def _until_stop(self, work: Any) -> Any:  # noqa: ANN401 - what the work returns
+    async def _until_stop(self, work: Any) -> Any:  # noqa: ANN401 - the result of the work
         stop = asyncio.create_task(self._stopping.wait())
         working = asyncio.ensure_future(work)
         await _first_of(working, stop)

@@ -41,7 +41,7 @@ async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> 
 
     `POST /api/v1/plans/{id}/apply` then makes exactly these changes. The plan is visible to its
     owner only. The token needs `read` as well as `write`, because the plan shows documents. If an
-    operation cannot be done, there is no plan, and `errors` names every operation that failed.
+    operation fails, no plan is created, and `errors` lists every operation that failed.
     """
     operations: list[PlanOperation] = [to_json_dict(each) for each in body.operations]
     rules = RuleEvaluation()
@@ -85,11 +85,11 @@ async def read_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Respo
 
 @router.post("/{plan_id}/apply", response_model=PlanResults, responses={410: {}, 412: {}})
 async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
-    """Make the changes of a plan, exactly as it describes them, all of them or none.
+    """Make the changes of a plan, exactly as described, all of them or none.
 
-    If anything that the plan would change is different now, nothing changes, the status is 412, and
-    `errors` says what is different. The token needs the scopes of the operations: `delete` for
-    deletions, `admin` for shares. A plan is applied once.
+    If the changes would differ now, nothing changes, the status is 412, and `errors` lists the
+    differences. The token needs the scopes of the operations: `delete` for deletions, `admin` for
+    shares. A plan can be applied only once.
     """
     rules = RuleEvaluation()
     async with get_state(request).database.reading(caller.user) as session:
@@ -107,7 +107,7 @@ async def apply_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Resp
 @router.delete("/{plan_id}", status_code=status.HTTP_204_NO_CONTENT)
 @requires("write")
 async def delete_plan(request: Request, caller: CallerDep, plan_id: UUID) -> Response:
-    """Delete a plan. Changes that it made stay."""
+    """Delete a plan. Changes that it has made are kept."""
 
     async def delete(work: UnitOfWork) -> StoredResponse:
         await PlanService(work).delete(str(plan_id))
