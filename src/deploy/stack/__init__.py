@@ -1,1 +1,1 @@
-"""The stack of one user on this machine: its units, their life, their state."""
+"""The stack of one user on this machine: installation, lifecycle and status."""

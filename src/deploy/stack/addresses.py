@@ -1,4 +1,4 @@
-"""Listening addresses of a socket unit: parsed once, compared, and connected to."""
+"""Listen addresses of socket units: parsing, comparison and connections."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Address:
 
     @property
     def host(self) -> str:
-        """The address without its port, as in a URL."""
+        """IP address without the port, as in a URL."""
         return self.text.rpartition(":")[0]
 
     @property
@@ -51,12 +51,7 @@ class Address:
         return f"unix:{self.path}" if self.path else f"http://{self.text}"
 
     def overlaps(self, other: Address, *, ipv6_only: bool = False) -> bool:
-        """Return whether only one of two sockets can listen.
-
-        Args:
-            other: The other address.
-            ipv6_only: Whether an IPv6 address for everything leaves out IPv4.
-        """
+        """Return whether sockets cannot listen on both; `ipv6_only` excludes IPv4 from `[::]`."""
         if self.ip is None or other.ip is None:
             return self == other
         return self.port == other.port and (
@@ -66,13 +61,13 @@ class Address:
         )
 
     def find_bind_error(self) -> int:
-        """Return the errno with which the kernel refuses the address now; 0 where it is free."""
+        """Return the errno of binding to the address; 0 if it is free, or cannot be tested."""
         if self.ip is None or self.ip.is_link_local:
             return 0
         family = socket.AF_INET if self.ip.version == 4 else socket.AF_INET6  # noqa: PLR2004
         try:
             with socket.socket(family) as probe:
-                # As systemd does: a port in TIME_WAIT is free to listen on.
+                # As in systemd, a port in TIME_WAIT is free.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind((str(self.ip), self.port))
         except OSError as error:
@@ -80,7 +75,7 @@ class Address:
         return 0
 
     def open_http(self, timeout_s: float) -> http.client.HTTPConnection:
-        """Return a connection for HTTP; nothing is sent yet."""
+        """Return an HTTP connection to the address, which is not opened yet."""
         if self.path:
             return _UnixConnection(self.path, timeout_s)
         return http.client.HTTPConnection(self.host.strip("[]"), self.port, timeout=timeout_s)
@@ -93,11 +88,11 @@ class Address:
 
 
 def parse(text: str, *, place: str = "") -> Address:
-    """Read an address as ListenStream= has it.
+    """Parse an address in the format of ListenStream=.
 
     Args:
         text: `IPV4:PORT`, `[IPV6]:PORT`, a port for all addresses, or a path.
-        place: File and line that have it.
+        place: File and line of the address.
 
     Raises:
         ValueError: The text is not an address; the message is the reason.
@@ -107,7 +102,7 @@ def parse(text: str, *, place: str = "") -> Address:
             message = f"the path of a Unix socket must have at most {_MAX_PATH_BYTES} bytes"
             raise ValueError(message)
         return Address(text, path=text, place=place)
-    # systemd takes a port by itself for all addresses.
+    # In systemd, a port by itself means all addresses.
     every = "[::]" if Path("/proc/net/if_inet6").exists() else "0.0.0.0"  # noqa: S104
     text = f"{every}:{text}" if text.isdigit() else text
     host, _, port = text.rpartition(":")
@@ -127,14 +122,14 @@ def parse(text: str, *, place: str = "") -> Address:
 
 
 def parse_shown(text: str) -> Address:
-    """Read an address that systemd shows; one of a kind that the stack cannot use has only text."""
+    """Parse an address that systemd prints; of an unsupported kind, only the text is known."""
     with contextlib.suppress(ValueError):
         return parse(text)
     return Address(text)
 
 
 def find_listening() -> dict[Address, set[str]]:
-    """Return the addresses on which somebody listens, with the inodes of the sockets."""
+    """Return the addresses on which this machine listens -> inodes of the sockets."""
     found: dict[Address, set[str]] = {}
     for name in ("tcp", "tcp6"):
         for fields in _rows(name):
@@ -154,7 +149,7 @@ def _rows(table: str) -> list[list[str]]:
 
 
 def _decode(local: str) -> Address:
-    """An address of the kernel's tables: words of 32 bits in the byte order of the machine."""
+    """Parse an address in /proc/net: 32-bit words in the machine's byte order."""
     digits, _, port = local.partition(":")
     words = [int(digits[at : at + 8], 16) for at in range(0, len(digits), 8)]
     packed = b"".join(socket.htonl(word).to_bytes(4, "big") for word in words)
@@ -168,14 +163,13 @@ def _is_number(text: str) -> bool:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+    """HTTP connection over a Unix socket."""
 
     def __init__(self, path: str, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = f"\0{path[1:]}" if path.startswith("@") else path
 
     def connect(self) -> None:
-        """Connect to the path in place of a host."""
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)

@@ -1,8 +1,7 @@
-"""The backend's own commands (`todo.admin`), run inside its container with files of this machine.
+"""Commands of the backend (`todo.admin`), run in its container with files of this machine.
 
-The container cannot open a path of this machine, and the 16 MiB of its /tmp are too small for
-a copy of a large file. So the command gets the opened files themselves: Podman passes their
-descriptors into the container, and nothing is copied.
+The container cannot open paths of this machine, and the 16 MiB of its /tmp are too small for
+copies of large files. Podman therefore passes the descriptors of opened files to the command.
 """
 
 from __future__ import annotations
@@ -36,23 +35,23 @@ _ADMIN = ("-m", "todo.admin")
 _CALLED = ("--as", "build.py admin")
 _STDIO = "-"
 _BAD_FILE = 64
-"""As todo.admin has it for wrong usage: its 2 says that a journal does not hold."""
+"""Exit code for an unusable file, as in `todo.admin`, whose code 2 is a failed verification."""
 
 
 def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
     """Run a command of `todo.admin` in the running backend and return its exit code.
 
     Args:
-        words: Command and arguments; the files that they name are of this machine.
-        within: The command line that runs a program on the machine of the stack.
-        lab: The switch that names this machine to the commands in messages.
+        words: Command and arguments, with paths of this machine.
+        within: Returns the command line that runs a program on the stack's machine.
+        lab: Switch that selects the stack's machine, for the commands in messages.
 
     Raises:
         DeployError: A file cannot be opened, or the backend is not running.
     """
     checked = _run_here(["--plan", *words])
     if checked.returncode != 0 or not checked.stdout.startswith("{"):
-        # Help, or what is wrong with the command line.
+        # The help, or a usage error.
         write_output(checked.stdout)
         if checked.stderr:
             say(checked.stderr.rstrip("\n"))
@@ -99,10 +98,10 @@ def token(
     writes_per_hour: str | None = None,
     within: Within = list,
 ) -> str:
-    """Return a bearer token for a subject, issued inside the running backend.
+    """Issue a bearer token in the running backend.
 
     Args:
-        subject: The user.
+        subject: User ID.
         days: Days until the token expires; None uses the default of `todo.admin`.
         scopes: Scopes of the token; empty means all.
         name: Name of an API token, which can be listed and revoked; None for a JSON Web Token.
@@ -120,14 +119,10 @@ def token(
 
 
 def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
-    """Return the token that `todo.admin token` prints.
-
-    Args:
-        argv: The command line that runs it.
-        env: Variables to add to this process's environment.
+    """Run `todo.admin token`, with additional environment variables, and return the token.
 
     Raises:
-        DeployError: An argument is not acceptable, or the program failed.
+        DeployError: An argument is invalid, or the program failed.
     """
     try:
         return process.run(argv, env=env).stdout.strip()
@@ -140,7 +135,7 @@ def issue(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> str:
 
 
 def _run_here(words: Sequence[str], *, check: bool = False) -> process.Completed:
-    """Run `todo.admin` of this checkout, as far as that needs no package."""
+    """Run `todo.admin` of this checkout, for commands that need no installed package."""
     argv = [sys.executable, *_ADMIN, *_CALLED, *words]
     return process.run(argv, env={"PYTHONPATH": str(REPO / "src")}, check=check)
 
@@ -163,11 +158,7 @@ def _exec(container: str, words: Sequence[str], descriptors: dict[str, int]) -> 
 
 
 def _find_container(within: Within, lab: str) -> str:
-    """Return the container of an instance that runs: of the first one, unless that is down.
-
-    Raises:
-        DeployError: None runs.
-    """
+    """Return the container of the first running instance; raise DeployError if none is running."""
     listing = ["podman", "ps", "--format={{.Names}}", f"--filter=name={_INSTANCES}"]
     running = process.run(within(listing), check=False).stdout.split()
     if not running:
@@ -182,7 +173,7 @@ def _find_container(within: Within, lab: str) -> str:
 
 @contextlib.contextmanager
 def _duplicate(number: int) -> Iterator[int]:
-    """A copy of a standard stream; Podman takes none below 3."""
+    """Duplicate a standard stream, as Podman passes only descriptors from 3 on."""
     copy = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     try:
         yield copy
@@ -192,7 +183,7 @@ def _duplicate(number: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _seekable(descriptor: int) -> Iterator[int]:
-    """Return the content of a descriptor as a file that can be read more than once."""
+    """Yield a descriptor of the same content that can be read more than once."""
     with os.fdopen(descriptor, "rb", closefd=False) as given:
         if given.seekable():
             yield descriptor
@@ -214,7 +205,7 @@ def _input(path: Path) -> Iterator[int]:
 
 
 class _Output:
-    """A file to write: a regular one appears whole or not at all, anything else is written to."""
+    """Output file: a regular file is replaced atomically, another kind is written to directly."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -224,9 +215,9 @@ class _Output:
     def __enter__(self) -> Self:
         with self._plain_errors():
             if self._is_regular():
-                # Where a symlink leads to: it stays one.
+                # Replace the target of a symbolic link, not the link.
                 self._target = self._target.resolve()
-                # Everybody's tasks are only for the user who exports them, as mkstemp has it.
+                # Exports contain all users' tasks, so only this user may read them (mkstemp).
                 descriptor, name = tempfile.mkstemp(prefix=".", dir=self._target.parent)
                 self._draft = Path(name)
             else:
@@ -244,14 +235,14 @@ class _Output:
         return self._file.fileno()
 
     def keep(self) -> None:
-        """Give the file its name."""
+        """Move the complete file to its path."""
         if self._draft is not None:
             with self._plain_errors():
                 os.fsync(self.fileno())
                 self._draft.replace(self._target)
 
     def _is_regular(self) -> bool:
-        """Return whether the file may be replaced, which nothing but a file of data may be."""
+        """Return whether the file can be replaced, because it is regular or missing."""
         try:
             return stat.S_ISREG(self._target.stat().st_mode)
         except FileNotFoundError:

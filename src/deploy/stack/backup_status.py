@@ -1,4 +1,4 @@
-"""Backups at a glance: the newest one, the outcome of the last run, and the receiver of WAL."""
+"""Status of the backups: newest backup, last run, restore drill and WAL receiver."""
 
 from __future__ import annotations
 
@@ -24,16 +24,7 @@ _LAG = (
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Outcome of a backup run.
-
-    Attributes:
-        at: Time of the run.
-        ok: Whether the run succeeded.
-        reason: Cause of the failure; empty on success.
-        seconds: Duration.
-        bytes: Size of the backup.
-        stamp: Stamp of the backup.
-    """
+    """Outcome of a backup run; `reason` is the cause of a failure, and empty on success."""
 
     at: str
     ok: bool
@@ -50,7 +41,7 @@ class WalStatus:
     Attributes:
         receiving: Whether the receiver is connected.
         kept: WAL status of the slot: reserved, extended, unreserved or lost.
-        lag_bytes: WAL that the receiver has not confirmed; None if some of it is lost.
+        lag_bytes: Size of the WAL that the receiver has not confirmed; None if some is lost.
     """
 
     receiving: bool
@@ -70,7 +61,7 @@ class BackupStatus:
         bytes: Size of the newest one.
         total_bytes: Size of all base backups.
         last: Outcome of the last run; None before the first.
-        drill: Outcome of the last restore drill, as its program wrote it; None before the first.
+        drill: Recorded outcome of the last restore drill; None before the first.
         wal: Status of the receiver; None if the server has no slot for it.
     """
 
@@ -86,12 +77,12 @@ class BackupStatus:
 
 
 def find() -> BackupStatus | None:
-    """Return the backups; None for a stack that makes none.
+    """Return the status of the backups, or None if the stack makes none.
 
     Raises:
-        DeployError: A unit cannot be read, or the database cannot be queried.
-        OSError: The folder cannot be read.
-        ValueError: A file in it is malformed.
+        DeployError: A unit is unreadable, or the database cannot be queried.
+        OSError: The folder is unreadable.
+        ValueError: A file in the folder is malformed.
     """
     if not has_backups():
         return None
@@ -112,20 +103,20 @@ def find() -> BackupStatus | None:
 
 
 def find_disks() -> tuple[Disk, ...]:
-    """Return the file system of the folder; none for a stack that makes no backups.
+    """Return the file system of the backup folder, or () if the stack makes no backups.
 
     Raises:
-        DeployError: A unit cannot be read.
-        OSError: The folder is gone.
+        DeployError: A unit is unreadable.
+        OSError: The folder does not exist.
     """
     return (disks.measure("backups", str(backups.find_folder())),) if has_backups() else ()
 
 
 def find_bases(folder: Path) -> list[dict[str, Any]]:
-    """Return the facts about each base backup, oldest first.
+    """Return the metadata of each base backup, oldest first.
 
     Raises:
-        ValueError: A file is malformed.
+        ValueError: A metadata file is malformed.
     """
     base = folder / "base"
     facts = (path for path in sorted(base.glob("*.json")) if path.with_suffix("").is_dir())
@@ -133,10 +124,10 @@ def find_bases(folder: Path) -> list[dict[str, Any]]:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """Return the outcome of the last run; None before the first.
+    """Return the outcome of the last run, or None before the first.
 
     Raises:
-        ValueError: The file is malformed.
+        ValueError: The state file is malformed.
     """
     found = _read_state(folder).get("backup")
     if found is None:
@@ -154,7 +145,7 @@ def _read_state(folder: Path) -> dict[str, Any]:
 
 
 def find_age(time: str | None) -> int | None:
-    """Seconds since a time; None where it is unknown."""
+    """Return the seconds since an ISO 8601 time, or None if the time is unknown."""
     if time is None:
         return None
     return int((datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())

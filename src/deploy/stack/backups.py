@@ -1,7 +1,7 @@
-"""Backups as an optional part of the stack: their units, their folder, and the slot for WAL.
+"""Backups as an optional part of the stack: units, folder and replication slot.
 
-What makes a backup is in the image of the database (`containers/db`). The folder is one of the
-user, outside of Podman's volumes, and belongs to the group of the container's account as well.
+The programs that make backups are in the database's image (`containers/db`). The folder is outside
+of Podman's volumes; the user and the group of the container's user can write to it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TARGET = "/backup"
 """Mount point of the folder in the containers."""
 
 CONTAINERS = tuple(name for name in BACKUP_UNITS if name.endswith(".container"))
-"""The units that mount the folder."""
+"""Units that mount the folder."""
 
 FOLDER_DROPIN = "50-folder.conf"
 _DEFAULT = ".local/share/todo-backend/backup"
@@ -55,18 +55,18 @@ _DROP_SLOT = (
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Request of a command about backups.
+    """Options of a command for backups.
 
     Attributes:
-        wanted: Whether the stack shall make them; None leaves it as it is.
-        folder: The folder in place of the present one; None keeps that.
+        wanted: Whether the stack makes backups; None keeps the current choice.
+        folder: Backup folder; None keeps the current one.
     """
 
     wanted: bool | None = None
     folder: Path | None = None
 
     def applies(self) -> bool:
-        """Return whether the stack makes backups afterwards."""
+        """Return whether the stack makes backups after the command."""
         return has_backups() if self.wanted is None else self.wanted
 
 
@@ -74,11 +74,7 @@ UNCHANGED = Request()
 
 
 def check_folder(path: Path) -> Path:
-    """Refuse a folder that a unit cannot name; nothing has changed by then.
-
-    Raises:
-        DeployError: It has characters with a meaning of their own in a unit.
-    """
+    """Return a folder's path, or raise DeployError if it has characters special in units."""
     if not _SAFE.fullmatch(str(path)):
         raise DeployError(
             f"the path of the folder {path} has characters that a unit cannot contain",
@@ -89,11 +85,7 @@ def check_folder(path: Path) -> Path:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """Return the units of backups to install; none if backups are off.
-
-    Args:
-        request: The user's choice; without one, the installed units stay.
-    """
+    """Return the units of backups to install, or {} if backups are off."""
     if not request.applies():
         return {}
     units = install.shipped(backup=True)
@@ -112,12 +104,7 @@ def find_units(request: Request) -> dict[str, str]:
 
 
 def render_dropin(folder: Path, shipped: str) -> str:
-    """Return the drop-in of a container for another folder.
-
-    Args:
-        folder: The folder.
-        shipped: The text of its unit.
-    """
+    """Render the drop-in that mounts another folder, from the text of the container's unit."""
     mounts = [line for line in shipped.splitlines() if line.startswith("Volume=")]
     at = f":{TARGET}:"
     return "\n".join(
@@ -136,15 +123,15 @@ def render_dropin(folder: Path, shipped: str) -> str:
 
 
 def default_folder() -> Path:
-    """Return the folder of the shipped units."""
+    """Return the backup folder of the shipped units."""
     return Path.home() / _DEFAULT
 
 
 def find_folder() -> Path:
-    """Return the folder of the installed units, with the user's own drop-ins.
+    """Return the backup folder of the installed units, including the user's drop-ins.
 
     Raises:
-        DeployError: Backups are not installed, or a drop-in took the folder away.
+        DeployError: Backups are not installed, or a drop-in removes the folder.
     """
     refuse_absent()
     folder = _parse_folder(definition.load(CONTAINERS[0]))
@@ -156,12 +143,12 @@ def find_folder() -> Path:
 
 
 def find_left() -> list[Path]:
-    """The folders that may hold backups, installed or not: the configured one and the default."""
+    """Return the existing backup folders: the configured and the default one."""
     shipped = install.shipped(backup=True)[CONTAINERS[0]]
     configured = None
-    # A malformed drop-in prevents nothing.
+    # A malformed drop-in must not prevent an uninstallation.
     with contextlib.suppress(DeployError):
-        # Also without the units: drop-ins of the user stay.
+        # The user's drop-ins remain without the units.
         configured = _parse_folder(definition.load(CONTAINERS[0], shipped))
     folders = dict.fromkeys((configured, default_folder()))
     return [folder for folder in folders if folder is not None and folder.exists()]
@@ -176,11 +163,7 @@ def _parse_folder(unit: Unit) -> Path | None:
 
 
 def refuse_absent() -> None:
-    """Refuse where the stack makes no backups.
-
-    Raises:
-        DeployError: The units are not installed.
-    """
+    """Raise DeployError if the stack makes no backups."""
     if not has_backups():
         raise DeployError(
             "backups are not set up in this stack",
@@ -190,16 +173,16 @@ def refuse_absent() -> None:
 
 
 def make_folder() -> None:
-    """Make the folder of the installed units, for this user and the container's account.
+    """Create the backup folder, writable for this user and the group of the container's user.
 
     Raises:
-        DeployError: It cannot be made, or its file system has no owners.
+        DeployError: The folder cannot be created, or its file system does not store owners.
     """
     folder = find_folder()
     container = load_contract(backup=True).container(CONTAINERS[0].removesuffix(".container"))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The group that this user has under that number in the containers.
+        # The container's group, by its number in the user namespace.
         owner = f"0:{container.gid}"
         process.run(["podman", "unshare", "chown", owner, str(folder)], timeout_s=_TIMEOUT_S)
         folder.chmod(_MODE)
@@ -209,12 +192,12 @@ def make_folder() -> None:
 
 
 def save_settings() -> None:
-    """Put what a restore needs besides the database into the folder; each backup copies it.
+    """Write the settings that a restore needs to the backup folder; each backup includes them.
 
-    These are the units with the user's drop-ins, the images, and the packages that they consist of.
+    They consist of the units with the user's drop-ins, the images, and the images' packages.
 
     Raises:
-        DeployError: The folder cannot be written.
+        DeployError: The folder is not writable.
     """
     folder = find_folder()
     new, final = folder / f".{_SETTINGS}.new", folder / _SETTINGS
@@ -240,10 +223,10 @@ def save_settings() -> None:
 
 
 def start() -> None:
-    """Start the receiver of WAL and the timer.
+    """Start the WAL receiver and the timers.
 
     Raises:
-        DeployError: One did not start; the backend serves without it.
+        DeployError: A unit did not start; the backend works without it.
     """
     with progress.step("Starting the backups") as step:
         startup.run_job("start", WAL, step)
@@ -251,7 +234,7 @@ def start() -> None:
 
 
 def stop() -> None:
-    """Stop all of it, before its units go."""
+    """Stop the units of backups before they are removed."""
     if WAL in find_services():
         timers = (BACKUP_TIMER, DRILL_TIMER)
         systemd.systemctl("disable", "--quiet", "--now", *timers, check=False)
@@ -259,10 +242,12 @@ def stop() -> None:
 
 
 def remove_slot() -> None:
-    """Drop the replication slot, with the WAL that is not received yet; the folder stays.
+    """Drop the replication slot and its unreceived WAL; keep the backup folder.
+
+    If the database is down, only report that it keeps WAL.
 
     Raises:
-        DeployError: The server did not do it.
+        DeployError: The statement failed.
     """
     if not systemd.is_active(DB):
         up = command_hints.build("up --no-backup")

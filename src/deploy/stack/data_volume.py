@@ -1,6 +1,7 @@
-"""The volume with the database's files: the shipped one, or one that a restore or an upgrade made.
+"""Volume of the database: the shipped one, or one that a restore or an upgrade created.
 
-Neither writes to the volume in use. They make a new one, and a drop-in names that.
+Restores and upgrades leave the volume in use unchanged. They create a new one, which a drop-in
+selects.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _TIMEOUT_S = 120.0
 
 
 def find_name() -> str:
-    """Return the volume that the installed units use."""
+    """Return the name of the installed units' volume."""
     for line in (install.installed_text(DROPIN) or "").splitlines():
         if line.startswith(_NAME):
             return line.removeprefix(_NAME)
@@ -24,17 +25,13 @@ def find_name() -> str:
 
 
 def find_units(name: str | None = None) -> dict[str, str]:
-    """Return the drop-in to install, if there has to be one.
-
-    Args:
-        name: The volume to use; None keeps the present one.
-    """
+    """Return the drop-in for a volume (None: the current one), or {} for the shipped volume."""
     chosen = name or find_name()
     return {} if chosen == SHIPPED else {DROPIN: render_dropin(chosen)}
 
 
 def render_dropin(name: str) -> str:
-    """Return the drop-in for another volume than the shipped one."""
+    """Render the drop-in that selects a volume."""
     return "\n".join(
         [
             "# Written by `build.py restore` or `upgrade-db`; the volume of before is still there.",
@@ -46,12 +43,12 @@ def render_dropin(name: str) -> str:
 
 
 def find_all() -> list[str]:
-    """Return the volumes with databases: the current one, former ones, unfinished ones."""
+    """Return the names of all database volumes: the current, the former and the unfinished ones."""
     listing = ["podman", "volume", "ls", f"--filter=name=^{SHIPPED}(-|$)", "--format={{.Name}}"]
     return process.run(listing, timeout_s=_TIMEOUT_S).stdout.split()
 
 
 def exists(name: str) -> bool:
-    """Return whether there is a volume of that name."""
+    """Return whether a volume of that name exists."""
     asked = ["podman", "volume", "exists", name]
     return process.run(asked, check=False, timeout_s=_TIMEOUT_S).returncode == 0

@@ -1,4 +1,4 @@
-"""Statements in the database of the stack, as its superuser, inside its container."""
+"""SQL statements in the stack's database, run as superuser by psql in its container."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _TIMEOUT_S = 600.0
 
 
 def query(*statements: str) -> str:
-    """Run statements and return what they print: a row a line, columns joined by `|`.
+    """Run statements and return their output: one row per line, columns separated by `|`.
 
     Raises:
-        DeployError: The container does not run, or a statement failed.
+        DeployError: The container is not running, or a statement failed.
     """
     arguments = build_args(load_contract())
     host, name = arguments["DB_SOCKET_DIR"], arguments["DB_NAME"]

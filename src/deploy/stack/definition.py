@@ -1,6 +1,6 @@
-"""The definition of a unit on disk: its file and every drop-in that systemd or Quadlet merges.
+"""Definitions of units on disk: a unit's file with the drop-ins that systemd or Quadlet merges.
 
-What is read here is what the next daemon-reload will load, which is not always what runs.
+The next daemon-reload loads these definitions; running units may still use older ones.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def load(name: str, text: str | None = None) -> Unit:
-    """Return the definition of a socket or a container, with its drop-ins merged.
+    """Return the definition of a socket or container unit, with its drop-ins merged.
 
     Args:
         name: `todo-backend.socket`, or `todo-backend.container`, whose [Service] section includes
             the drop-ins of `todo-backend.service`.
-        text: Text of a unit to install; None uses the installed unit.
+        text: Text of a unit that is about to be installed; None reads the installed unit.
 
     Raises:
-        DeployError: The unit is not installed, or a file is malformed.
+        DeployError: The unit is not installed, or a file is unreadable or malformed.
     """
     try:
         paths = find_files(name) if text is None else find_drop_ins(name)
@@ -40,17 +40,13 @@ def load(name: str, text: str | None = None) -> Unit:
     if not parts:
         message = f"{name} is not installed for this user"
         raise DeployError(message, hint=command_hints.build("up"), code=ExitCode.CONFIG)
-    # One after the other: the drop-ins of a container's service come behind all of its own.
+    # Merge order: drop-ins of a container's service follow those of the container.
     units = [parse_unit(path, text) for path, text in parts]
     return Unit(parts[0][0], tuple(line for unit in units for line in unit.lines))
 
 
 def find_files(name: str) -> list[Path]:
-    """The unit's file and its drop-ins, in the order in which they are merged; [] without a file.
-
-    Args:
-        name: As for `load`.
-    """
+    """Return a unit's file and its drop-ins in merge order, or [] if the file is missing."""
     main = install.destination(name)
     if not main.is_file():
         return []
@@ -58,11 +54,7 @@ def find_files(name: str) -> list[Path]:
 
 
 def find_drop_ins(name: str) -> list[Path]:
-    """Return the drop-ins of a unit, in the order in which they are merged.
-
-    Args:
-        name: As for `load`.
-    """
+    """Return a unit's drop-ins in merge order, including those of a container's service."""
     found = _drop_ins(name, _quadlet_folders() if _is_quadlet(name) else _unit_folders())
     if _is_quadlet(name):
         service = f"{name.rpartition('.')[0]}.service"
@@ -75,7 +67,7 @@ def _is_quadlet(name: str) -> bool:
 
 
 def _drop_ins(name: str, folders: Sequence[Path]) -> list[Path]:
-    """Sorted by file name; of two with the same name the one of the first folder counts."""
+    """Return drop-ins sorted by file name; earlier folders override later ones."""
     found: dict[str, Path] = {}
     for folder in folders:
         for each in _drop_in_names(name):
@@ -86,7 +78,7 @@ def _drop_ins(name: str, folders: Sequence[Path]) -> list[Path]:
 
 
 def _drop_in_names(name: str) -> Iterator[str]:
-    """`a-b@2.socket.d`, `a-b@.socket.d`, `a-.socket.d`, `socket.d`: the most specific one first."""
+    """Yield folder names, most specific first: `a-b@2.socket.d`, `a-b@.socket.d`, …, `socket.d`."""
     stem, _, suffix = name.rpartition(".")
     yield f"{name}.d"
     stem, at, _ = stem.partition("@")
@@ -99,7 +91,7 @@ def _drop_in_names(name: str) -> Iterator[str]:
 
 
 def _unit_folders() -> list[Path]:
-    """Return the unit folders of a user's systemd, by precedence (systemd.unit(5))."""
+    """Return the folders of the user's systemd units, in order of precedence (systemd.unit(5))."""
     config = install.destination("x.socket").parent
     runtime = runtime_folder() / "systemd"
     return [
@@ -113,7 +105,7 @@ def _unit_folders() -> list[Path]:
 
 
 def _quadlet_folders() -> list[Path]:
-    """Return the folders of a user's Quadlet (podman-systemd.unit(5))."""
+    """Return the folders of the user's Quadlet files (podman-systemd.unit(5))."""
     shared = Path("/etc/containers/systemd/users")
     return [
         runtime_folder() / "containers" / "systemd",
@@ -124,6 +116,6 @@ def _quadlet_folders() -> list[Path]:
 
 
 def runtime_folder() -> Path:
-    """Return the user's runtime folder."""
+    """Return the user's runtime folder: XDG_RUNTIME_DIR, or its default."""
     environ = {**os.environ, **user_session.find_missing(os.environ)}
     return Path(environ.get(user_session.RUNTIME) or user_session.folder_of(os.getuid()))

@@ -1,4 +1,4 @@
-"""An archive for a bug report: everything about the stack that helps, and nothing secret."""
+"""Diagnostics archive for a bug report, without secrets."""
 
 from __future__ import annotations
 
@@ -84,13 +84,7 @@ addresses of clients. Look through the files before you send them."""
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file of the archive.
-
-    Attributes:
-        name: Path in the archive's folder.
-        what: Description of the content.
-        content: Content of the file, or the reason why it is missing.
-    """
+    """A file of the archive: its path, its description for the manifest, and its text."""
 
     name: str
     what: str
@@ -98,16 +92,14 @@ class Entry:
 
 
 def default_name(at: datetime) -> str:
-    """Return the name of an archive that was made at this time."""
+    """Return the file name of an archive made at this time."""
     return f"todo-backend-diagnose-{at:%Y%m%d-%H%M%S}.tar.gz"
 
 
 def collect(lines: int, step: Step) -> list[Entry]:
-    """Return all files of the archive; if a part cannot be collected, its file has the reason.
+    """Collect all files of the archive, with up to `lines` log lines of each unit.
 
-    Args:
-        lines: Number of log lines of each unit.
-        step: Step that displays the current part.
+    A file that cannot be collected contains the reason.
     """
     step.note("secrets, to remove them")
     redactor = redaction.find()
@@ -120,19 +112,13 @@ def collect(lines: int, step: Step) -> list[Entry]:
             content = f"unknown: {redactor.clean(error.message)}\n"
         except (OSError, ValueError, LookupError) as error:
             content = f"unknown: {type(error).__name__}: {redactor.clean(str(error))}\n"
-        # Once more: a name of a file may hold one as well, and nothing here needs it.
+        # A second pass, because file names can contain secrets as well.
         found.append(Entry(redactor.clean_values(name), what, redactor.clean_values(content)))
     return found
 
 
 def pack(folder: str, entries: list[Entry], at: datetime) -> bytes:
-    """Return the archive.
-
-    Args:
-        folder: Name of the folder in the archive.
-        entries: Files of the archive.
-        at: Time of the collection.
-    """
+    """Return the entries and a manifest as a gzipped tar archive with a single top-level folder."""
     manifest = Entry(MANIFEST, "this list", render_manifest(entries, at))
     buffer = io.BytesIO()
     with (
@@ -148,7 +134,7 @@ def pack(folder: str, entries: list[Entry], at: datetime) -> bytes:
 
 
 def render_manifest(entries: list[Entry], at: datetime) -> str:
-    """Return the list of the files, with what is in them and what is not."""
+    """Render the manifest: size, SHA-256 and description of each file, and what was redacted."""
     width = max(len(entry.name) for entry in entries)
     rows = []
     for entry in entries:
@@ -160,10 +146,10 @@ def render_manifest(entries: list[Entry], at: datetime) -> str:
 
 
 def read_contents(archive: bytes) -> list[tuple[str, int]]:
-    """Return the names and sizes of the files in an archive.
+    """Return the names and sizes in bytes of the files in an archive.
 
     Raises:
-        DeployError: It is not one.
+        DeployError: The archive is damaged.
     """
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as opened:
@@ -175,9 +161,9 @@ def read_contents(archive: bytes) -> list[tuple[str, int]]:
 
 
 def _parts(lines: int, redactor: Redactor) -> Iterator[tuple[str, str, Callable[[], str]]]:
-    """Name, content in words, and how to find it out."""
+    """Yield each file's name, its description, and the function that collects it."""
 
-    def as_json(found: Any) -> str:  # noqa: ANN401 - whatever JSON can hold
+    def as_json(found: Any) -> str:  # noqa: ANN401 - any JSON value
         return f"{json.dumps(redactor.clean_json(found), indent=1)}\n"
 
     yield (
@@ -264,7 +250,7 @@ def _disks() -> list[dict[str, Any]]:
     return [dataclasses.asdict(each) for each in measured]
 
 
-def _podman_info() -> Any:  # noqa: ANN401 - Podman decides
+def _podman_info() -> Any:  # noqa: ANN401 - any JSON value
     shown = process.run(["podman", "info", "--format=json"], timeout_s=_TIMEOUT_S)
     return json.loads(shown.stdout)
 
@@ -274,7 +260,7 @@ def _unit(path: Path, redactor: Redactor) -> str:
 
 
 def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
-    """Return the output of commands, each below its command line."""
+    """Return the redacted output of commands, each below its command line."""
     texts = []
     for command in commands:
         try:
@@ -287,7 +273,7 @@ def _outputs(commands: list[tuple[str, ...]], redactor: Redactor) -> str:
 
 
 def _find_unit_files() -> list[Path]:
-    """Return the files of units and drop-ins that systemd and Quadlet read for the stack."""
+    """Return the stack's unit files and drop-ins that systemd and Quadlet read."""
     services = map(file_of, find_possible_services())
     timers = (BACKUP_TIMER, DRILL_TIMER, UPDATE_TIMER)
     names = (*find_possible_sockets(), *timers, UPDATE, *services)

@@ -1,4 +1,4 @@
-"""The file systems that hold the data of the stack, and the room that is left on them."""
+"""File systems with the stack's data, and their free space."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ _TIMEOUT_S = 120.0
 
 @dataclasses.dataclass(frozen=True)
 class Disk:
-    """A file system.
+    """A file system with data of the stack, and the space that is available to this user.
 
-    Attributes:
-        holds: Data of the stack on the file system.
-        path: Path of that data.
-        total_bytes: Size of the file system.
-        free_bytes: Space available to this user.
-        free_inodes: Number of free inodes; None if the file system has no limit.
+    `free_inodes` is None if the file system has no limit.
     """
 
     holds: str
@@ -32,15 +27,15 @@ class Disk:
 
 
 def find() -> tuple[Disk, ...]:
-    """Return the file systems of the stack.
+    """Return the file system of the database's volume.
 
     Raises:
-        DeployError: There is no data volume, or Podman cannot be run.
+        DeployError: The volume does not exist, or Podman cannot be run.
     """
     volume = data_volume.find_name()
     inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", volume]
     path = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
-    # Only a user of the containers may enter its folder.
+    # Only users of the user namespace can enter the folder.
     stat = ["podman", "unshare", "stat", "--file-system", "--format=%S %b %a %c %d", path]
     shown = process.run(stat, timeout_s=_TIMEOUT_S).stdout
     try:
@@ -54,7 +49,7 @@ def find() -> tuple[Disk, ...]:
 
 
 def measure(holds: str, path: str) -> Disk:
-    """Return the file system of a path that this user can enter.
+    """Return the file system of a path that this user can access.
 
     Raises:
         OSError: The path does not exist.

@@ -1,14 +1,13 @@
-"""Drift between running units and the files that define them.
+"""Drift between running units and the files that define them (ADR 45).
 
-Three comparisons, because no single one covers every key, and none of them needs a record of our
-own, which a `systemctl restart` by hand would make wrong (ADR 45):
+Three comparisons are needed, because none covers every key. None of them uses a record of our own,
+which a manual `systemctl restart` would make wrong:
 
-- files and loaded unit: the text that Quadlet generates now, against the text that it generated at
-  the last daemon-reload; for other units systemd's NeedDaemonReload, which ignores Quadlet's
-  drop-ins;
-- loaded unit and what runs: the command line of the container against ExecStart, and the addresses
-  of a socket against those that the kernel has;
-- files and what runs: a file that changed after the start, for keys that leave no trace in either.
+- files and loaded unit: the text that Quadlet generates now, against the text of the last
+  daemon-reload; for other units systemd's NeedDaemonReload, which ignores Quadlet's drop-ins;
+- loaded and running unit: ExecStart against the container's command line, and the addresses of a
+  socket against those in the kernel;
+- files and running unit: files that changed after the start, for keys that appear in neither.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _ARGV = re.compile(r"argv\[\]=(.*?) ; ignore_errors=", re.DOTALL)
 
 
 def find_unread() -> dict[str, str]:
-    """Return the units whose files changed since systemd read them: unit -> why."""
+    """Return the units whose files changed since systemd read them: unit -> reason."""
     found = {}
     generated = quadlet.generate()
     for unit in (*find_sockets(), *find_services()):
@@ -50,11 +49,7 @@ def find_unread() -> dict[str, str]:
 
 
 def describe(differing: Mapping[str, str]) -> list[str]:
-    """Return lines for the user: the differences, and the command that applies them.
-
-    Args:
-        differing: Result of `find_unread` and `find_outdated`.
-    """
+    """Render the differences (unit -> reason), and the command that applies them, as lines."""
     lines = [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
     if any(why.startswith(quadlet.REJECTED) for why in differing.values()):
         lines.append(f"{quadlet.REMEDY}, then: {command_hints.build('restart')}")
@@ -64,7 +59,7 @@ def describe(differing: Mapping[str, str]) -> list[str]:
 
 
 def find_outdated() -> dict[str, str]:
-    """Return the units that run with older settings than systemd has: unit -> why."""
+    """Return the units that run with older settings than systemd has loaded: unit -> reason."""
     found = {}
     for unit in (*find_sockets(), *find_services()):
         why = _why_outdated(unit)
@@ -102,7 +97,7 @@ def _why_outdated(unit: str) -> str:
 
 
 def _runs_command(unit: str, exec_start: str) -> bool:
-    """Return whether the unit's container was made by its ExecStart; True when it has none now."""
+    """Return whether ExecStart created the unit's container; True without a container."""
     inspect = ["podman", "container", "inspect", "--format={{json .Config.CreateCommand}}"]
     inspected = process.run([*inspect, container_of(unit)], check=False)
     if inspected.returncode != 0:
@@ -111,14 +106,14 @@ def _runs_command(unit: str, exec_start: str) -> bool:
 
 
 def made_by(command: Sequence[str], exec_start: str) -> bool:
-    """Return whether a command is what ExecStart, as `systemctl show` prints it, has executed."""
+    """Return whether a command is that of ExecStart, in the format of `systemctl show`."""
     argv = _ARGV.search(exec_start)
-    # systemd prints a dollar sign as the unit has it, doubled, and passes on one.
+    # systemd prints dollar signs doubled, as in the unit, but passes on single ones.
     return argv is None or same_words(" ".join(command), argv[1].replace("$$", "$"))
 
 
 def same_words(one: str, other: str) -> bool:
-    """Return whether two texts have the same words, as the order of Quadlet's options varies."""
+    """Return whether two texts have the same words in any order, as Quadlet's order varies."""
     return sorted(one.split()) == sorted(other.split())
 
 
@@ -127,7 +122,7 @@ def _changed_since(files: list[Path], started_us: str) -> Path | None:
         return None
     started = time.time() - (time.monotonic() - int(started_us) / 1e6)
     for path in files:
-        # ctime: a file that was moved here, or copied with its times, is new as well.
+        # Unlike mtime, ctime also changes if a file is moved, or copied with its times.
         with contextlib.suppress(OSError):
             if path.stat().st_ctime > started:
                 return path

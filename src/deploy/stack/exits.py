@@ -1,4 +1,4 @@
-"""Descriptions of how a service ended."""
+"""Exit statuses of services, and their meaning."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ExitStatus:
     """Exit status of an invocation of a unit.
 
     Attributes:
-        result: systemd's word for it, as in the property Result.
+        result: The unit's property Result.
         signaled: Whether a signal ended the main process; `status` is then the signal.
         status: Exit code or signal of the main process.
     """
@@ -45,11 +45,7 @@ class ExitStatus:
     status: int = 0
 
     def render(self, unit: str = "") -> str:
-        """Return the end in words: "exit code 78: an option is missing, unknown or invalid".
-
-        Args:
-            unit: The unit's name; a socket has no program.
-        """
+        """Describe the exit of a unit: "exit code 78: an option is missing, unknown or invalid"."""
         if self.result == "resources" and unit.endswith(".socket"):
             return "it cannot listen"
         if self.result in _RESULTS:

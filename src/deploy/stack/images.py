@@ -1,4 +1,4 @@
-"""Status of the images that the installed units name: name, age and commit."""
+"""Status of the images of the installed units: name, age and commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TIMEOUT_S = 120.0
 
 @dataclasses.dataclass(frozen=True)
 class ImageStatus:
-    """An image that a unit names.
+    """Status of an image of the installed units.
 
     Attributes:
         name: Name and tag.
@@ -31,9 +31,8 @@ class ImageStatus:
         version: Version of the project.
         revision: Last commit that changed an input of the image.
         committed_at: Time of that commit.
-        built_at: When a build, a load or an update tagged the image on this machine; None if not
-            recorded.
-        size_bytes: Sum of all layers, uncompressed.
+        built_at: Time at which a build, load or update tagged the image; None if not recorded.
+        size_bytes: Uncompressed size of all layers.
     """
 
     name: str
@@ -50,7 +49,7 @@ def find() -> tuple[ImageStatus, ...]:
     """Return the images of the installed units.
 
     Raises:
-        DeployError: A unit cannot be read, or Podman cannot be run.
+        DeployError: A unit is unreadable, or Podman cannot be run.
     """
     users: dict[str, list[str]] = {}
     for service in find_services():
@@ -79,7 +78,7 @@ def _inspect(name: str, units: Iterable[str]) -> ImageStatus:
 
 
 def _find_tagged(name: str) -> str | None:
-    """Return when an image's record was written, as the image's own time is always 1970."""
+    """Return the time of the image's build record, as the image's own time is always 1970."""
     target = next((each for each in build.ALL_TARGETS if build.reference(each) == name), None)
     if target is not None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Commands of the stack inside a lab, on hosts that cannot run the stack themselves."""
+"""Stack commands that run inside a lab, for hosts that cannot run the stack themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 _CHECKOUT = "/srv/todo-backend"
 _BUILD = ("python3", f"{_CHECKOUT}/build.py")
 IMAGES = "/var/cache/lab/images"
-"""Cache folder of finished images for the labs of a host."""
+"""Cache folder of built images, shared by the labs of a host."""
 _RECORDS = ".local/state/todo-backend/images"
 _PUBLIC_PORT = 8000
 _MANAGEMENT_PORT = 9000
@@ -41,14 +41,14 @@ log = logging.getLogger(__name__)
 
 
 def find(*, no_lab: bool = False, lab: str | None = None) -> LabStack | None:
-    """Return the trial that a command belongs to, or None when the stack runs on this host.
+    """Return the lab that a command runs in, or None if the stack runs on this host.
 
     Args:
-        no_lab: Refuse rather than go into a lab.
-        lab: Name of the lab that the user asked for.
+        no_lab: Whether to raise instead of using the default lab.
+        lab: Name of the lab that the user requested.
 
     Raises:
-        DeployError: This host cannot run the stack, and `no_lab` is set.
+        DeployError: This host cannot run the stack and `no_lab` is set, or the name is invalid.
     """
     why = probe.why_not_here()
     if lab is not None:
@@ -66,11 +66,11 @@ def find(*, no_lab: bool = False, lab: str | None = None) -> LabStack | None:
 
 @dataclasses.dataclass(frozen=True)
 class LabStack:
-    """A lab that holds the stack, or is going to.
+    """The stack in a lab, which may not be running yet.
 
     Args:
-        name: The lab's name.
-        why: Why this host cannot run the stack itself; None when the user asked for a lab.
+        name: Name of the lab.
+        why: Why this host cannot run the stack itself; None if it can.
     """
 
     name: str
@@ -84,17 +84,17 @@ class LabStack:
         ai: Request = UNCHANGED,
         backup: backups.Request = backups.UNCHANGED,
     ) -> int:
-        """Start the lab if needed and run `up` in it; the lab keeps running.
+        """Start the lab if needed, and run `up` in it; the lab keeps running.
 
         Args:
             arguments: Further arguments of `up`.
-            port: Port on this host's loopback; 8000 if None.
+            port: Port on this host's loopback; None uses the running lab's port, or 8000.
             ai: Options of the local model.
             backup: Options of backups; a folder is a path in the lab.
 
         Raises:
-            DeployError: This host cannot run a lab either, the lab of that name is a different
-                one, or a port is in use.
+            DeployError: This host cannot run a lab, the port is in use, or a lab of that name
+                publishes another port or contains another checkout.
         """
         machine = self._running()
         if machine is None:
@@ -125,15 +125,12 @@ class LabStack:
             return _interact(machine, words)
 
     def image(self, arguments: Sequence[str], packages: Path | None, *, assume_yes: bool) -> int:
-        """Build images in the running lab, or in one that lasts as long as the build.
+        """Build images in the running lab, or in a temporary one.
 
-        Args:
-            arguments: Further words for `image`.
-            packages: A package lock on this host.
-            assume_yes: Install missing Debian packages of this host without asking.
+        The package lock is a file on this host, on which `assume_yes` installs missing packages.
 
         Raises:
-            DeployError: The user named a lab that is not up.
+            DeployError: The user named a lab that is not running.
         """
         machine = self._find_or_none()
         ends = f" that ends with the build, as do its images; {self._up()} starts one that stays"
@@ -145,20 +142,18 @@ class LabStack:
             if packages:
                 words.append(f"--packages={lend(machine, packages)}")
             code = _interact(machine, words)
-            # The records of a host that builds by itself are those of its own images.
+            # A host that can build keeps the records of its own images.
             if code == 0 and self.why is not None:
                 fetch_records(machine)
             return code
 
     def scan(self, arguments: Sequence[str], advisories: Path | None) -> int:
-        """Scan the images of the running lab; without one, those that a lab builds for it.
+        """Scan the images of the running lab, or build and scan them in a temporary one.
 
-        Args:
-            arguments: Further words for `scan`.
-            advisories: A file of OSV records on this host.
+        The advisories are a file with OSV records on this host.
 
         Raises:
-            DeployError: The user named a lab that is not up.
+            DeployError: The user named a lab that is not running.
         """
         machine = self._find_or_none()
         progress.say(f"{self._reason()} Scanning in a lab.")
@@ -172,19 +167,15 @@ class LabStack:
             return _interact(machine, ["scan", "--no-lab", *arguments, *lent])
 
     def again(self, command: str, arguments: Sequence[str]) -> int:
-        """Run a command of the running stack inside the lab that holds it.
+        """Run a command in the lab that runs the stack, and return its exit code.
 
         Raises:
-            DeployError: The lab is not up.
+            DeployError: The lab is not running.
         """
         return _interact(self.machine(command, *arguments), [command, "--no-lab", *arguments])
 
     def diagnose(self, lines: int) -> bytes:
-        """Collect the archive of `diagnose` in the lab and return it.
-
-        Args:
-            lines: Number of log lines of each unit.
-        """
+        """Collect the archive of `diagnose` in the lab, with `lines` log lines of each unit."""
         machine = self.machine("diagnose")
         name = f"diagnose-{secrets.token_hex(4)}.tar.gz"
         words = ["diagnose", "--no-lab", f"--lines={lines}", f"--output={name}"]
@@ -195,21 +186,18 @@ class LabStack:
             machine.run(["rm", "-f", name])
 
     def is_up(self) -> bool:
-        """Return whether the lab runs.
+        """Return whether the lab is running.
 
         Raises:
-            DeployError: It holds another checkout.
+            DeployError: The lab contains another checkout.
         """
         return self._running() is not None
 
     def machine(self, *words: str) -> manager.Lab:
-        """Return the lab that holds the running stack.
-
-        Args:
-            words: The command of `build.py`, with which an error says where it works.
+        """Return the lab that runs the stack.
 
         Raises:
-            DeployError: The lab is not up.
+            DeployError: The lab is not running. The hint may contain the command, given by `words`.
         """
         machine = self._find_or_none()
         if machine is None:
@@ -220,16 +208,12 @@ class LabStack:
         return machine
 
     def render_absence(self) -> str:
-        """Render the message that the lab is not up, with the labs that are."""
+        """Render the message that the lab is not running, with the labs that are."""
         others = [machine.name for machine in manager.list_labs()]
         return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
 
     def _find_or_none(self) -> manager.Lab | None:
-        """Return the lab that is up; None if none is up and the user did not request one.
-
-        Raises:
-            DeployError: The user named a lab that is not up.
-        """
+        """Return the running lab or None; raise if it is not running, but the user named it."""
         machine = self._running()
         is_asked = self.why is None or self.name != command_hints.DEFAULT_LAB
         if machine is None and is_asked:
@@ -246,11 +230,7 @@ class LabStack:
         return f"This host cannot run the stack itself: {self.why}."
 
     def _require_lab(self) -> None:
-        """Refuse where no lab can run either, and name what can.
-
-        Raises:
-            DeployError: None can.
-        """
+        """Raise if this host cannot run a lab either, with the alternatives as the hint."""
         found = probe.probe()
         why = probe.why_no_lab(found)
         if why is None:
@@ -268,18 +248,14 @@ class LabStack:
             message = f"port {public} of this host is taken by another program"
             other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
             raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
-        # For health and metrics: as far from the public port as inside, or the next free one.
+        # For health and metrics: at the same distance as in the lab, or the next free port.
         management = _free_port(public + _MANAGEMENT_PORT - _PUBLIC_PORT)
         publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
-        # The README says that `up` installs what it needs.
+        # The README announces that `up` installs the packages that it needs.
         return manager.start(self.name, publish=publish, assume_yes=True)
 
     def _running(self) -> manager.Lab | None:
-        """Return the lab of that name, or None.
-
-        Raises:
-            DeployError: It was started from another checkout, which is the one that it holds.
-        """
+        """Return the running lab of that name or None; raise if it contains another checkout."""
         found = next(
             (machine for machine in manager.list_labs() if machine.name == self.name), None
         )
@@ -291,11 +267,7 @@ class LabStack:
 
 
 def _refuse_wrong_user(words: Sequence[str]) -> None:
-    """Name the way to the stack that this process could reach as another user, or after a login.
-
-    Raises:
-        DeployError: There is a way.
-    """
+    """Raise DeployError if the stack is that of another user, or needs a login session."""
     found = probe.probe()
     remedy = probe.find_session_remedy(found)
     if remedy:
@@ -311,9 +283,9 @@ def _refuse_wrong_user(words: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def _shared(model: Model) -> Iterator[str]:
-    """A model in the folder that labs share with this host; gives its path there.
+    """Put a model into the folder that labs share with this host, and yield its path in a lab.
 
-    It is a link where the lab's user can read the file: a model is large.
+    Models are large, so a file that the lab's user can read is hard-linked instead of copied.
     """
     folder = rootfs.shared_cache() / "models"
     folder.mkdir(exist_ok=True)
@@ -322,10 +294,10 @@ def _shared(model: Model) -> Iterator[str]:
         try:
             if not model.path.stat().st_mode & stat.S_IROTH:
                 raise PermissionError
-            # A hard link to a symbolic link would lead nowhere inside the lab.
+            # A hard link to a symbolic link would dangle in the lab.
             path.hardlink_to(model.path.resolve())
         except OSError:
-            # Another file system, or a private file.
+            # The file is private, or on another file system.
             shutil.copyfile(model.path, path)
             path.chmod(0o644)
         yield f"{rootfs.CACHE}/models/{path.name}"
@@ -337,7 +309,7 @@ def lend(machine: manager.Lab, path: Path) -> str:
     """Copy a file of this host into a lab, and return its path there.
 
     Raises:
-        DeployError: It cannot be read.
+        DeployError: The file is missing or unreadable.
     """
     if not path.is_file():
         message = f"{path} is not a file"
@@ -354,7 +326,7 @@ def lend(machine: manager.Lab, path: Path) -> str:
 
 
 def fetch_records(machine: manager.Lab) -> None:
-    """Copy what a lab wrote down about its images to where a build on this host writes it."""
+    """Copy a lab's records of its images to this host's folder of records."""
     folder = build.record_dir()
     folder.mkdir(parents=True, exist_ok=True)
     for name in machine.run(["ls", _RECORDS]).stdout.split():
@@ -364,7 +336,7 @@ def fetch_records(machine: manager.Lab) -> None:
 
 
 def _interact(machine: manager.Lab, words: Sequence[str]) -> int:
-    """Run `build.py` inside; it learns the lab's name and the addresses that lead there."""
+    """Run `build.py` in the lab, with variables for the lab's name and its published addresses."""
     env = {command_hints.LAB: machine.name}
     for variable, inner in (
         (status.PUBLISHED_URL, _PUBLIC_PORT),
@@ -378,12 +350,12 @@ def _interact(machine: manager.Lab, words: Sequence[str]) -> int:
 
 
 def _outer(machine: manager.Lab, inner: int) -> int | None:
-    """Return the port of this host that leads to one of the lab's, or None."""
+    """Return the port of this host that is forwarded to a port of the lab, or None."""
     return next((port for port, to in machine.publish.items() if to == inner), None)
 
 
 def _beside(port: int | None) -> str:
-    """The hint for a lab that cannot be used: another one beside it, which leaves it as it is."""
+    """Render the hint to start another lab, for a lab that cannot be used."""
     taken = {machine.name for machine in manager.list_labs()}
     name = next(name for number in itertools.count(2) if (name := f"lab{number}") not in taken)
     free = port or _free_port(_PUBLIC_PORT + 1)
@@ -391,7 +363,7 @@ def _beside(port: int | None) -> str:
 
 
 def _free_port(first: int) -> int:
-    """Return the first port from there on that is free, or the first above the privileged ones."""
+    """Return the next free port, or the first free one above the privileged ports."""
     candidates = itertools.chain(range(first, 65536), range(1024, first))
     return next(port for port in candidates if ports.is_free(port))
 

@@ -1,4 +1,4 @@
-"""Installation of the units for systemd, and removal of exactly what was installed."""
+"""Installation of the stack's unit files, and removal of exactly the installed files."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ _QUADLET_SUFFIXES = (".container", ".volume", ".network", ".pod", ".kube", ".ima
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A symbolic link among the units.
-
-    Attributes:
-        target: Name of the file or folder beside it.
-    """
+    """A symbolic link among the units, to a file or folder beside it (`target`)."""
 
     target: str
 
@@ -37,10 +33,10 @@ def _config_home() -> Path:
 
 
 def destination(unit: str) -> Path:
-    """Return the path for a unit file or drop-in: in Quadlet's folder or systemd's.
+    """Return the path of a unit file or drop-in in Quadlet's or systemd's folder.
 
     Args:
-        unit: File name relative to the folder, like `todo-db.container` or
+        unit: Path relative to the folder, such as `todo-db.container` or
             `todo-backend.socket.d/50-port.conf`.
     """
     owner = unit.split("/", maxsplit=1)[0].removesuffix(".d")
@@ -52,14 +48,7 @@ def destination(unit: str) -> Path:
 def shipped(
     *, ai: bool = False, instances: bool = False, backup: bool = False, update: bool = False
 ) -> dict[str, str]:
-    """Return the units of this checkout: file name -> text.
-
-    Args:
-        ai: Whether those of the local model are part of it, and the drop-in that goes with them.
-        instances: The same for several instances of the backend.
-        backup: Whether those of backups are part of it.
-        update: Whether the timer of updates is.
-    """
+    """Return this checkout's units with the chosen optional parts: file name -> text."""
     found = {path.name: path.read_text() for path in sorted(QUADLET.iterdir()) if path.is_file()}
     for wanted, units, dropin in (
         (ai, loader.AI_UNITS, loader.AI_DROPIN),
@@ -75,19 +64,15 @@ def shipped(
 
 
 def install(units: Mapping[str, str | Link]) -> set[str]:
-    """Write the units, and remove what an earlier version installed and this one lacks.
+    """Write the units, remove other installed files, and return the names of the changed units.
 
-    Nothing is written when any file is not ours: a file of the same name from another source, or
-    one of ours that was edited since.
+    Nothing is written if a file comes from another source, or was edited since its installation.
 
     Args:
-        units: File name relative to its folder -> text, or where a link leads.
-
-    Returns:
-        The names of the units that were added, changed or removed.
+        units: Path as for `destination` -> text, or link.
 
     Raises:
-        DeployError: A file is in the way.
+        DeployError: A file comes from another source, or was edited.
     """
     record = _read_record()
     wanted = {str(destination(name)): (name, text) for name, text in units.items()}
@@ -96,7 +81,7 @@ def install(units: Mapping[str, str | Link]) -> set[str]:
         _refuse_foreign(Path(path), record.get(path), content)
     digests = {path: _digest(_render(unit)) for path, (_, unit) in wanted.items()}
     if digests != record:
-        # Whatever ends this in the middle: a file is ours in its old form and in its new one.
+        # After an interruption, the old and the new content of a file both count as ours.
         both = {path: _find_digests(path, record, digests) for path in {*record, *digests}}
         _write_record({path: " ".join(found) for path, found in both.items()})
     changed = set()
@@ -115,24 +100,20 @@ def install(units: Mapping[str, str | Link]) -> set[str]:
 
 
 def refuse_edited() -> None:
-    """Refuse where `uninstall` would.
-
-    Raises:
-        DeployError: A file that `install` wrote was edited since.
-    """
+    """Raise DeployError if a file that `install` wrote was edited since."""
     for path, recorded in sorted(_read_record().items()):
         _refuse_foreign(Path(path), recorded, None)
 
 
 def find_dropins() -> list[Path]:
-    """Return the drop-ins for units of this checkout that `install` did not write."""
+    """Return the drop-ins for this checkout's units that `install` did not write."""
     record = _read_record()
     # Optional parts too, because they may have been installed before.
     units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
     folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):
         folders.update(destination(pattern).parent.glob(f"{pattern}.d"))
-    # A link leads to a folder that is listed.
+    # Links lead to folders that are in the set themselves.
     folders = {folder for folder in folders if not folder.is_symlink()}
     found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
     return sorted(path for path in found if str(path) not in record)
@@ -142,7 +123,7 @@ def uninstall() -> list[Path]:
     """Remove every file that `install` wrote and return their paths.
 
     Raises:
-        DeployError: One of them was edited since; nothing is removed.
+        DeployError: One of the files was edited since; nothing is removed.
     """
     refuse_edited()
     removed = [Path(path) for path in sorted(_read_record())]
@@ -158,7 +139,7 @@ def is_installed() -> bool:
 
 
 def read_installed() -> dict[str, str | Link]:
-    """Return every file that `install` wrote, as it is now, in the form that `install` takes."""
+    """Return the current content of the files that `install` wrote, as an argument of `install`."""
     folders = [destination(unit).parent for unit in ("x.container", "x.socket")]
     found: dict[str, str | Link] = {}
     for path in map(Path, sorted(_read_record())):
@@ -171,7 +152,7 @@ def read_installed() -> dict[str, str | Link]:
 
 
 def installed_text(unit: str) -> str | None:
-    """Return the text of an installed file of ours, or None."""
+    """Return the text of a file that `install` wrote, or None."""
     path = destination(unit)
     if str(path) not in _read_record() or not path.exists():
         return None
@@ -179,12 +160,12 @@ def installed_text(unit: str) -> str | None:
 
 
 def _render(unit: str | Link) -> str:
-    """Render the content whose digest the record stores."""
+    """Return the content whose digest is recorded."""
     return f"link to {unit.target}" if isinstance(unit, Link) else unit
 
 
 def _find_content(path: Path) -> str | None:
-    """Return the same for what is there; None where nothing is."""
+    """Return the content of an existing file in the form of `_render`, or None."""
     if path.is_symlink():
         return f"link to {path.readlink()}"
     if path.is_dir():
@@ -202,7 +183,7 @@ def _write(target: Path, unit: str | Link) -> None:
 
 def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
-    # A drop-in folder goes with its last file; one that holds the user's files stays.
+    # Remove an empty drop-in folder, but not one with files of the user.
     folder = path.parent
     is_folder = folder.is_dir() and not folder.is_symlink()
     if folder.suffix == ".d" and is_folder and not any(folder.iterdir()):
@@ -242,7 +223,7 @@ def _read_record() -> dict[str, str]:
 
 
 def _find_digests(path: str, *records: Mapping[str, str]) -> list[str]:
-    """Return those of a file in any of some records."""
+    """Return all digests of a file in these records."""
     return sorted({digest for record in records for digest in record.get(path, "").split()})
 
 

@@ -1,4 +1,4 @@
-"""Several instances of the backend: their units, made of those of the first one (ADR 79)."""
+"""Additional instances of the backend: units derived from those of the first instance (ADR 79)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TEMPLATE = "todo-backend@.container"
 FOLDER = "/run/instances"
-"""Folder in which the instances show each other that they are ready."""
+"""Folder with a file per instance, which the instance locks while it is ready."""
 
 _CONTAINER = file_of(BACKEND)
 _POOL = "TODO_DATABASE_POOL_SIZE"
@@ -37,20 +37,20 @@ _BIND = "TODO_MANAGEMENT_BIND"
 _DATABASE = REPO / "containers" / "db" / "entrypoint.sh"
 _LIMIT = re.compile(r"ALTER ROLE \$DB_ROLE CONNECTION LIMIT (\d+)")
 _FOR_COMMANDS = 2
-"""Connections that stay free for `build.py token` and `build.py admin`, which use the same role."""
+"""Connections reserved for `build.py token` and `build.py admin`, which use the same role."""
 
 
 def count(wanted: int | None = None) -> int:
-    """Return the number of instances: the requested one, or the installed one."""
+    """Return the wanted number of instances, or the installed number if it is None."""
     return wanted or len(find_instances())
 
 
 def check(wanted: int | None) -> None:
-    """Refuse more instances than the stack can have; nothing has changed by then.
+    """Check that the stack can run this many instances, before anything is changed.
 
     Raises:
-        DeployError: The database has too few connections for them, or they would share a
-            management address.
+        DeployError: The database has too few connections for them, or the public socket unit also
+            has the management address.
     """
     number = count(wanted)
     if number == 1:
@@ -69,11 +69,7 @@ def check(wanted: int | None) -> None:
 
 
 def find_units(wanted: int | None) -> dict[str, str | Link]:
-    """Return the units that several instances need; none for one instance.
-
-    Args:
-        wanted: Number of instances; None for the installed number.
-    """
+    """Return the units that several instances need, or {} for a single instance."""
     number = count(wanted)
     if number == 1:
         return {}
@@ -81,7 +77,7 @@ def find_units(wanted: int | None) -> dict[str, str | Link]:
     ours = (*loader.INSTANCES_UNITS, loader.INSTANCES_DROPIN)
     units: dict[str, str | Link] = {name: shipped[name] for name in ours}
     units[TEMPLATE] = render_template(shipped[_CONTAINER])
-    # The drop-ins of the first instance, those of its user as well, are those of all.
+    # All instances share the drop-ins of the first one, including the user's.
     units[f"{TEMPLATE}.d"] = Link(f"{_CONTAINER}.d")
     units["todo-backend@.service.d"] = Link(f"{BACKEND}.d")
     for each, port in _choose_ports(number).items():
@@ -93,14 +89,14 @@ def find_units(wanted: int | None) -> dict[str, str | Link]:
 
 
 def find_removed(wanted: int | None) -> list[str]:
-    """Return the services of installed instances that are no longer wanted."""
+    """Return the services of installed instances beyond the wanted number."""
     return list(find_instances()[count(wanted) :])
 
 
 def find_both() -> Address | None:
-    """The management address in the files of the public socket; None where it has its own unit.
+    """Return the management address if it is in the files of the public socket, otherwise None.
 
-    Until they were split, one unit had both, and drop-ins of users for it may set both.
+    Older versions had both addresses in one unit, and a user's drop-in for it may set both.
     """
     shipped = install.shipped()
     environment = settings.read_environment(definition.load(_CONTAINER, shipped[_CONTAINER]))
@@ -110,14 +106,14 @@ def find_both() -> Address | None:
     ours = f"{install.destination(ports.DROPIN)}:"
     for address in ports.parse_text(SOCKET, shipped[SOCKET]):
         same = (address.port, address.path) == (bind.port, bind.path)
-        # Ours is written again.
+        # The port drop-in is ours and will be rewritten.
         if same and not address.place.startswith(ours):
             return address
     return None
 
 
 def render_template(text: str) -> str:
-    """Return the template of further instances, of the unit of the first one."""
+    """Render the template unit of additional instances from the unit of the first instance."""
     for first, further in (
         ("Description=Todo backend\n", "Description=Todo backend, instance %i\n"),
         ("ContainerName=todo-backend\n", "ContainerName=todo-backend-%i\n"),
@@ -128,7 +124,7 @@ def render_template(text: str) -> str:
 
 
 def render_dropin(number: int, port: int) -> str:
-    """Render the drop-in of one instance."""
+    """Render the drop-in of one instance, with its management port and its file in FOLDER."""
     return (
         "# Written by `build.py up --instances`.\n"
         "[Container]\n"
@@ -138,7 +134,7 @@ def render_dropin(number: int, port: int) -> str:
 
 
 def render_socket(text: str, number: int, port: int) -> str:
-    """Return the management socket of an instance, of that of the first one."""
+    """Render an instance's management socket from that of the first instance."""
     for key, value in (
         ("Description", f"Management socket of the todo backend, instance {number}"),
         ("ListenStream", f"127.0.0.1:{port}"),
@@ -149,7 +145,7 @@ def render_socket(text: str, number: int, port: int) -> str:
 
 
 def _parse_bind(value: str) -> Address | None:
-    """Return a management address as the backend has it; None for one that it will refuse."""
+    """Parse a management address of the backend; None if the backend will reject it."""
     try:
         return addresses.parse(value.removeprefix("unix:"))
     except ValueError:
@@ -157,7 +153,7 @@ def _parse_bind(value: str) -> Address | None:
 
 
 def _choose_ports(number: int) -> dict[int, int]:
-    """Return the management ports of further instances: as before, or else the next free ones."""
+    """Return instance number -> management port: the installed one, otherwise the next free one."""
     shipped = install.shipped()
     public = ports.parse_text(SOCKET, shipped[SOCKET])
     own = ports.parse_text(MANAGEMENT, shipped[MANAGEMENT])
@@ -175,24 +171,20 @@ def _choose_ports(number: int) -> dict[int, int]:
 
 
 def _find_port(number: int) -> int:
-    """Return the port of an installed instance; 0 without one."""
+    """Return the management port of an installed instance, otherwise 0."""
     unit = name_management(number)
     text = install.installed_text(unit)
     return ports.parse_unit(parse_unit(unit, text))[0].port if text else 0
 
 
 def find_pool(number: int) -> int | None:
-    """Return the pool size of an additional instance, if it must be smaller than the others'.
-
-    Args:
-        number: Number of instances.
-    """
+    """Return the pool size for an instance beside `number` others; None if the usual size fits."""
     limits = _find_connections()
     if limits is None:
         return None
     pool, free = limits
     left = free - number * pool
-    # Without any left it takes those of the commands.
+    # Without free connections, it uses those reserved for commands.
     return None if left >= pool else max(left, _FOR_COMMANDS)
 
 
@@ -213,13 +205,13 @@ def _check_connections(number: int) -> None:
 
 
 def _find_connections() -> tuple[int, int] | None:
-    """The pool of an instance and what the database has for all; None with limits of its own."""
+    """Return an instance's pool size and the connection limit; None for another database."""
     text = install.shipped()[_CONTAINER]
     environment = settings.read_environment(definition.load(_CONTAINER, text))
     if environment[_URL][0] != settings.read_environment(parse_unit(_CONTAINER, text))[_URL][0]:
         return None
     given = environment.get(_POOL, ("", ""))[0] or settings.read_defaults()[_POOL].strip("`")
-    # The backend names another value when it starts.
+    # The backend rejects any other value at its start.
     pool = int(given) if given.isdigit() else 0
     (limit,) = _LIMIT.findall(_DATABASE.read_text(encoding="utf-8"))
     return pool, int(limit) - _FOR_COMMANDS

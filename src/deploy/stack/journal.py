@@ -1,4 +1,4 @@
-"""Reading the user's journal: how an invocation of a unit ended, and what its program logged."""
+"""Queries of the user's journal: exit status and log lines of a unit's invocations."""
 
 from __future__ import annotations
 
@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 
 _LINES = 40
 _GRAVE = re.compile(r'"level": ?"(?:ERROR|CRITICAL)"|\b(?:FATAL|ERROR|PANIC|CRITICAL)\b|^Error: ')
-"""Marks of error lines: the backend's JSON, PostgreSQL's prefixes, and Podman's own."""
+"""Markers of error lines: the backend's JSON, PostgreSQL's prefixes, and Podman's own."""
 _BYSTANDERS = {"systemd", "conmon"}
-"""Identifiers in the journal of programs that report how a container ended, not why."""
+"""Syslog identifiers of programs that report how a container ended, but not why."""
 
 
 def find_end(invocation: str) -> ExitStatus | None:
-    """Return the exit status of an invocation, or None if systemd has recorded no failure.
-
-    Args:
-        invocation: The unit's InvocationID.
-    """
+    """Return the exit status of an invocation, or None if systemd has recorded no failure."""
     result = code = ""
     status = 0
     for entry in _entries(f"USER_INVOCATION_ID={invocation}"):
@@ -40,16 +36,14 @@ def find_end(invocation: str) -> ExitStatus | None:
 
 
 def last_line(unit: str, invocation: str = "") -> str:
-    """The most informative line about a unit: its last error, otherwise its last line, or "".
+    """Return a unit's last error, otherwise its last log line, or "" without any.
 
-    Args:
-        unit: The service or the socket.
-        invocation: Only lines of this invocation; of any when empty.
+    An empty invocation selects the lines of all invocations.
     """
     if unit.endswith(".socket"):
         return _last_failure(unit, invocation)
     of_now = _match(invocation)
-    # The container's output first: what Podman prints beside it is about the container only.
+    # The container's own output is preferred to Podman's messages about the container.
     for matches in ([f"CONTAINER_NAME={container_of(unit)}", *of_now], _own_lines(unit, of_now)):
         lines = _messages(matches)
         grave = [line for line in lines if _GRAVE.search(line)]
@@ -59,20 +53,14 @@ def last_line(unit: str, invocation: str = "") -> str:
 
 
 def last_lines(unit: str, number: int, invocation: str) -> list[str]:
-    """Return the last errors that the container of a service logged, otherwise its last lines.
-
-    Args:
-        unit: The service.
-        number: So many at most.
-        invocation: Only lines of this invocation; of any when empty.
-    """
+    """Return up to `number` last errors of a service's container, otherwise its last log lines."""
     lines = _messages([f"CONTAINER_NAME={container_of(unit)}", *_match(invocation)])
     grave = [line for line in lines if _GRAVE.search(line)]
     return [message_of(line) for line in (grave or lines)[-number:]]
 
 
 def _last_failure(unit: str, invocation: str) -> str:
-    """Return the last failure that systemd gives a reason for; a socket has no other log."""
+    """Return systemd's last failure message of a socket, preferably one with the address."""
     of_now = [f"USER_INVOCATION_ID={invocation}"] if invocation else []
     prefix = f"{unit}: "
     said = [
@@ -80,13 +68,13 @@ def _last_failure(unit: str, invocation: str) -> str:
         for entry in _entries(f"USER_UNIT={unit}", "SYSLOG_IDENTIFIER=systemd", *of_now)
         if (text := text_of(entry.get("MESSAGE"))).startswith(f"{prefix}Failed to ")
     ]
-    # The line after it has the reason, but not the address.
+    # The last message lacks the address.
     named = [line for line in said if "(" in line]
     return (named or said or [""])[-1]
 
 
 def message_of(line: str) -> str:
-    """Return the text of a log line, whether JSON or plain; with the exception that it is about."""
+    """Return the message of a JSON or plain log line, with the last line of its traceback."""
     with contextlib.suppress(ValueError):
         entry = json.loads(line)
         if isinstance(entry, dict) and "message" in entry:
@@ -115,7 +103,7 @@ def _messages(matches: Sequence[str]) -> list[str]:
 
 
 def _entries(*matches: str) -> Iterator[dict[str, Any]]:
-    """Yield the newest entries of the user's journal that match, the oldest of them first."""
+    """Yield the newest matching entries of the user's journal, oldest first."""
     wanted = ["--user", "--quiet", "--no-pager", "--output=json", f"--lines={_LINES}"]
     for line in process.run(["journalctl", *wanted, *matches], check=False).stdout.splitlines():
         with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""The running stack of one user: prepare, start, wait until it serves, stop, remove."""
+"""Lifecycle of a user's stack: install, start, restart and stop."""
 
 from __future__ import annotations
 
@@ -63,26 +63,21 @@ _SECRET_BYTES = 48
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Result of the installation.
-
-    Attributes:
-        files: Unit files that were added, changed or removed.
-        stale: Units that run with other settings than their files have.
-    """
+    """Result of `prepare`: the changed unit files, and the units that run with other settings."""
 
     files: frozenset[str]
     stale: frozenset[str]
 
 
 def check_port(port: int | None, *, moving: bool) -> None:
-    """Refuse another public port that could not be used; nothing has changed by then.
+    """Check that the stack can move to another public port, before anything is changed.
 
     Args:
-        port: The port, if another one is wanted.
-        moving: Whether the sockets of a stack that runs will move to it.
+        port: New port; None keeps the current one.
+        moving: Whether the command moves the sockets of a running stack.
 
     Raises:
-        DeployError: It needs root, is taken, is a management port, or would have no effect.
+        DeployError: The port needs root, is taken, is a management port, or would have no effect.
     """
     if port is None:
         return
@@ -105,27 +100,21 @@ def prepare(
 ) -> Prepared:
     """Create the secret, install the units, and enable lingering for the user.
 
-    Nothing that runs is touched, except optional parts and instances that are no longer wanted.
-
-    Args:
-        ai: Options of the local model.
-        number: Number of backend instances; None keeps the installed number.
-        backup: Options of backups.
-        volume: Volume of the database, if the stack is not running; None keeps the present one.
-        database: Options of the database's version.
+    Running units stay untouched, except optional parts and instances that are no longer wanted.
+    None keeps the installed number and volume; another volume requires a stopped stack.
     """
     with progress.step("Installing the units") as step:
         step.note("secret")
         _ensure_secret()
         if not ai.applies() and AI in find_services():
-            # Its unit goes, so nothing else could stop it.
+            # Nothing could stop it once its unit is removed.
             systemd.systemctl("stop", AI)
         _stop_removed(instances.find_removed(number))
         if not backup.applies():
             backups.stop()
         files = install.install(_units(ports.find_dropin(), ai, number, backup, volume, database))
         stale = reload(step)
-        # A socket is an ordinary unit and wants enabling; Quadlet's [Install] needs none.
+        # Ordinary units must be enabled; Quadlet itself applies [Install] of containers.
         systemd.systemctl("enable", "--quiet", *find_sockets())
         if has_backups():
             backups.make_folder()
@@ -135,7 +124,7 @@ def prepare(
 
 
 def set_port(port: int | None) -> set[str]:
-    """Install another public port for a stack that does not run; names what changed."""
+    """Install another public port for a stopped stack, and return the changed units."""
     text = _new_dropin(port)
     if text is None:
         return set()
@@ -145,30 +134,27 @@ def set_port(port: int | None) -> set[str]:
 
 
 def start(prepared: Prepared, *, port: int | None = None) -> str:
-    """Start what is down, restart what differs from its files, run the migration, wait.
+    """Start stopped units, restart outdated ones, run the migration, and return the public URL.
 
     Args:
         prepared: Result of `prepare`.
-        port: New loopback port of the public API, kept by later runs; None keeps the present one.
-
-    Returns:
-        The public URL.
+        port: New loopback port of the public API, kept by later runs; None keeps the current one.
 
     Raises:
-        DeployError: A unit did not start, or the backend did not become ready. The port is then
-            restored.
+        DeployError: A unit did not start, or the backend did not become ready; the former port is
+            then restored.
     """
     text = _new_dropin(port)
     if text is None:
         _check_addresses(ports.find_ours())
-    # A unit at its start limit stays down, and takes its socket along, until reset.
+    # A unit at its start limit, and its socket, stay down until they are reset.
     _reset_failed()
     with progress.step("Starting the services") as step:
         for unit in (DB, MIGRATE):
             again = unit == MIGRATE or unit in prepared.stale or _runs_old_image(unit)
             startup.run_job("restart" if again else "start", unit, step)
         if AI in find_services() and (AI in prepared.stale or _runs_old_image(AI)):
-            # The backend's start starts it again.
+            # Starting the backend starts it again.
             systemd.systemctl("stop", AI)
         if WAL in find_services() and (WAL in prepared.stale or _runs_old_image(WAL)):
             # `backups.start` starts it again.
@@ -184,11 +170,11 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
 def restart() -> str:
     """Restart the backend and all units that differ from their files; return the public URL.
 
-    Without a change of its own the socket keeps accepting meanwhile. Of several instances, each
-    serves again before the next one is restarted.
+    An unchanged socket keeps accepting connections meanwhile. Several instances are restarted one
+    after the other, each as soon as the previous one is ready.
 
     Raises:
-        DeployError: A file of a unit is unusable, and nothing was touched; or a unit did not start.
+        DeployError: A unit file is unusable and nothing was changed, or a unit did not start.
     """
     refuse_absent()
     instances.check(None)
@@ -216,7 +202,7 @@ def _units(
     volume: str | None = None,
     database: postgresql.Request = postgresql.UNCHANGED,
 ) -> dict[str, str | Link]:
-    """Return the units to install, with our drop-ins for port and volume."""
+    """Return the units to install, including our drop-ins for port and volume."""
     units = {
         **postgresql.find_units(database),
         **local_model.find_units(ai),
@@ -232,7 +218,7 @@ def _units(
 
 
 def _new_dropin(port: int | None) -> str | None:
-    """Return the drop-in for another port; None when that port is set already."""
+    """Return the drop-in for another port, or None if that port is set already."""
     if port is None:
         return None
     if install.is_installed() and [each.text for each in ports.defined()][:1] == [
@@ -247,18 +233,18 @@ def reload(step: progress.Step) -> set[str]:
     """Reload systemd, and return the units that run with outdated settings.
 
     Raises:
-        DeployError: Quadlet does not accept a file; nothing was reloaded.
+        DeployError: Quadlet rejects a file; nothing was reloaded.
     """
     step.note("systemctl --user daemon-reload")
     quadlet.refuse_rejected()
-    # Before: a reload hides that the files changed since the unit was loaded.
+    # To be found before the reload, which hides changes of the files.
     unread = drift.find_unread()
     systemd.systemctl("daemon-reload")
     return {*unread, *drift.find_outdated()}
 
 
 def _serve(stale: Collection[str], step: progress.Step) -> None:
-    """Start sockets and instances, and restart stale ones."""
+    """Start the sockets and instances, and restart the outdated ones."""
     _open_sockets(stale, step)
     several = len(find_instances()) > 1
     for unit in find_instances():
@@ -268,18 +254,18 @@ def _serve(stale: Collection[str], step: progress.Step) -> None:
             readiness.wait_instance(unit, step)
     unlistened = {unit for unit in find_sockets() if ports.find_unlistened(unit)}
     if unlistened:
-        # A reload with other addresses, undone since, took the sockets away from systemd.
+        # A reload with other addresses, which were undone since, made systemd close the sockets.
         _open_sockets(unlistened, step)
         for unit in find_instances():
             startup.run_job("start", unit, step)
 
 
 def _open_sockets(stale: Collection[str], step: progress.Step) -> None:
-    """Start the sockets that are down, again where they are stale; instances are down then."""
+    """Start stopped and outdated sockets, after stopping the instances that use them."""
     again = [unit for unit in find_sockets() if unit in stale or not systemd.is_active(unit)]
     if not again:
         return
-    # An instance holds the sockets that it inherited.
+    # An instance keeps inherited sockets open.
     holding = [
         unit
         for unit in find_instances()
@@ -293,7 +279,7 @@ def _open_sockets(stale: Collection[str], step: progress.Step) -> None:
 
 
 def _stop_removed(removed: list[str]) -> None:
-    """Stop instances whose units go, so that nothing else could stop them."""
+    """Stop instances before their units are removed, as nothing could stop them afterwards."""
     for unit in removed:
         socket = name_management(number_of(unit))
         systemd.systemctl("stop", socket, unit, check=False)
@@ -306,7 +292,7 @@ def _reset_failed() -> None:
 
 @contextlib.contextmanager
 def _moved(dropin: str) -> Iterator[None]:
-    """The stack on another port while the block runs, and after it unless that fails."""
+    """Move the stack to another port for the block, and back if the block fails."""
     before = install.installed_text(ports.DROPIN)
     ran = systemd.is_active(SOCKET)
     try:
@@ -322,16 +308,16 @@ def _moved(dropin: str) -> Iterator[None]:
             systemd.systemctl("daemon-reload")
             _reset_failed()
             if ran:
-                # Why the new port failed is what the user needs to know.
+                # The user needs the error of the new port, not one of the former.
                 with contextlib.suppress(DeployError):
                     _serve((), step)
         raise
 
 
 def stop() -> None:
-    """Stop everything; the sockets first, so that no connection starts the backend again."""
+    """Stop all units, the sockets first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
-        # A timer starts a backup, and with that the database.
+        # A timer would start a backup, and thereby the database.
         systemd.systemctl("stop", *find_timers(), *find_sockets(), check=False)
         # The units of an interrupted update.
         systemd.systemctl("stop", *CANDIDATE_SOCKETS, CANDIDATE, check=False)
@@ -363,7 +349,7 @@ def _ensure_secret() -> None:
 
 
 def _ensure_linger(user: str) -> None:
-    """Enable the user's services to run without a login, from boot on."""
+    """Enable lingering, so that the user's services run without a login from boot on."""
     if (LINGERING / user).exists():
         return
     done = process.run(["loginctl", "enable-linger", user], check=False)
@@ -377,11 +363,7 @@ def _ensure_linger(user: str) -> None:
 
 
 def refuse_absent() -> None:
-    """Refuse where no stack is installed.
-
-    Raises:
-        DeployError: No units are installed.
-    """
+    """Raise DeployError if no stack is installed for this user."""
     if not install.is_installed():
         raise DeployError(
             "the units are not installed for this user",

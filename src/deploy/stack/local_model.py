@@ -1,7 +1,7 @@
-"""The local model: its file in a volume, and the drop-in by which its server loads that file.
+"""Local model of the assistant: its file in a volume, and the drop-in that selects the file.
 
-The default model is part of the image. Another one is copied once into the volume `todo-model`; its
-name is its SHA-256. The launcher compares file and hash at every start.
+The default model is part of the image. A custom model is copied once into the volume `todo-model`,
+named after its SHA-256, which the launcher verifies at every start.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DROPIN = "todo-ai.container.d/50-model.conf"
 VOLUMES = ("todo-ai-socket", "todo-model")
-"""The volumes that only the local model uses."""
+"""Volumes that only the local model uses."""
 
 _VOLUME = "todo-model"
 _FOLDER = "/model"
@@ -39,13 +39,7 @@ _COPY_TIMEOUT_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """A GGUF file on this machine.
-
-    Attributes:
-        path: Path of the file.
-        sha256: Expected SHA-256, in lower case.
-        size: Size in bytes.
-    """
+    """A GGUF file on this machine, with its lower-case SHA-256 and its size in bytes."""
 
     path: Path
     sha256: str
@@ -53,24 +47,24 @@ class Model:
 
     @property
     def name(self) -> str:
-        """The name of its copy in the volume."""
+        """File name of the copy in the volume."""
         return f"{self.sha256}.gguf"
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Request of a command about the local model.
+    """Options of a command for the local model.
 
     Attributes:
-        wanted: Whether the stack shall have one; None leaves it as it is.
-        model: The model in place of the present one; None keeps that.
+        wanted: Whether the stack has a local model; None keeps the current choice.
+        model: Custom model; None keeps the current one.
     """
 
     wanted: bool | None = None
     model: Model | None = None
 
     def applies(self) -> bool:
-        """Return whether the stack has a local model afterwards."""
+        """Return whether the stack has a local model after the command."""
         return has_ai() if self.wanted is None else self.wanted
 
 
@@ -78,11 +72,11 @@ UNCHANGED = Request()
 
 
 def check_file(path: Path, sha256: str) -> Model:
-    """Compare a model with its hash; nothing has changed by then.
+    """Compare a model file with its expected SHA-256, before anything is changed.
 
     Raises:
-        DeployError: It cannot be read, is not a GGUF file, has another hash, or is larger than the
-            memory of this machine.
+        DeployError: The hash is malformed, or the file is unreadable, not in the GGUF format, too
+            large for this machine's memory, or has another hash.
     """
     wanted = sha256.lower().removeprefix("sha256:")
     if not _SHA256.fullmatch(wanted):
@@ -108,11 +102,7 @@ def check_file(path: Path, sha256: str) -> Model:
 
 
 def find_units(request: Request) -> dict[str, str]:
-    """Return the units to install: the common ones, and those of the local model if it is on.
-
-    Args:
-        request: The user's choice; without one, the installed units stay.
-    """
+    """Return the units to install: the common ones, and those of the local model if it is on."""
     if not request.applies():
         return install.shipped()
     text = render_dropin(request.model) if request.model else install.installed_text(DROPIN)
@@ -120,7 +110,7 @@ def find_units(request: Request) -> dict[str, str]:
 
 
 def render_dropin(model: Model) -> str:
-    """Return the drop-in of the model server for a model in the volume."""
+    """Render the model server's drop-in for a model in the volume."""
     return "\n".join(
         [
             "# Written by `build.py up --ai --model`; `up --no-ai` removes it.",
@@ -139,23 +129,21 @@ def render_dropin(model: Model) -> str:
 
 
 def memory_limit(size: int) -> int:
-    """Return the limit of the server's memory for a model of this size, in bytes."""
+    """Return the model server's memory limit for a model of this size, both in bytes."""
     return math.ceil((2 * size + _GIB) / _STEP) * _STEP
 
 
 def copy(model: Model) -> None:
-    """Copy a model into the volume, unless it is there; models of former runs stay meanwhile.
+    """Copy a model into the volume, unless an intact copy exists; other models stay.
 
-    A copy that was damaged is replaced.
-
-    The copy shares its blocks with the file where the file system can do so.
+    The copy shares its blocks with the file if the file system supports reflinks.
 
     Raises:
-        DeployError: The disk is full, or Podman failed; the volume is as it was.
+        DeployError: The disk is full, or Podman failed; the models in the volume are unchanged.
     """
     volume = next(one for one in load_contract(ai=True).volumes if one.name == _VOLUME)
     owner = f"--opt=o=uid={volume.uid},gid={volume.gid}"
-    # As Quadlet makes it.
+    # With the same owner as Quadlet sets.
     process.run(["podman", "volume", "create", "--ignore", owner, _VOLUME])
     folder = _mount_point()
     target, partial = folder / model.name, folder / f".{model.name}"
@@ -164,7 +152,7 @@ def copy(model: Model) -> None:
     with progress.step(f"Copying the model ({model.size / 1e9:.1f} GB)"):
         try:
             _unshared("cp", "--reflink=auto", str(model.path), str(partial))
-            # The container's account is not the owner.
+            # The container's user does not own the file.
             _unshared("chmod", "0444", str(partial))
             _unshared("mv", "-f", str(partial), str(target))
         except BaseException:
@@ -173,10 +161,10 @@ def copy(model: Model) -> None:
 
 
 def start() -> None:
-    """Start the model server, and wait until it has loaded its model.
+    """Start the model server, wait until it has loaded its model, and remove former models.
 
     Raises:
-        DeployError: It did not start; the backend serves without it.
+        DeployError: The model server did not start; the backend works without it.
     """
     with progress.step("Loading the model") as step:
         startup.run_job("start", AI, step)
@@ -184,15 +172,15 @@ def start() -> None:
 
 
 def remove() -> None:
-    """Remove the volumes of the local model, after its units and those who used them."""
+    """Remove the local model's volumes; the units that use them must be removed before."""
     systemd.stop_volume_units(VOLUMES)
     for name in VOLUMES:
-        # A volume that a foreign container uses stays, and `uninstall` names it.
+        # A volume that another container uses stays; `uninstall` lists it.
         process.run(["podman", "volume", "rm", name], check=False)
 
 
 def _remove_others() -> None:
-    """Remove the models of former drop-ins from the volume."""
+    """Remove all models from the volume except the installed drop-in's."""
     text = install.installed_text(DROPIN)
     if text is None:
         return
@@ -209,7 +197,6 @@ def _mount_point() -> Path:
 
 
 def _is_intact(path: Path, sha256: str) -> bool:
-    """Return whether a copy is there and is what its name says."""
     if _unshared("test", "-e", str(path), check=False).returncode != 0:
         return False
     with progress.step("Checking the copy of the model"):
@@ -217,7 +204,7 @@ def _is_intact(path: Path, sha256: str) -> bool:
 
 
 def _unshared(*argv: str, check: bool = True) -> process.Completed:
-    """Run a program as root of the user's namespace, who may write to every volume."""
+    """Run a program as root of the user namespace, who can write to every volume."""
     return process.run(["podman", "unshare", *argv], check=check, timeout_s=_COPY_TIMEOUT_S)
 
 

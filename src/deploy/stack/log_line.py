@@ -1,4 +1,4 @@
-"""One event of the log: parsed from journalctl's JSON, rendered for people and for programs."""
+"""Log event, parsed from journalctl's JSON and rendered as text or JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _LEVELS = ("CRITICAL", "CRITICAL", "CRITICAL", "ERROR", "WARNING", "INFO", "INFO", "DEBUG")
-"""By the priority in the journal."""
+"""Log level of each priority of the journal, from 0 to 7."""
 _OF_PREFIX = {
     "WARNING": "WARNING",
     "ERROR": "ERROR",
@@ -20,7 +20,7 @@ _OF_PREFIX = {
     "PANIC": "CRITICAL",
 }
 _PREFIX = re.compile(r"(?:^|\s)([A-Z]+\d?|error):(?:\s|$)")
-"""The severity of PostgreSQL ("[1] LOG:  ready") and of commands ("todo.admin: error: …")."""
+"""Severity in lines of PostgreSQL ("[1] LOG:  ready") and of commands ("todo.admin: error: …")."""
 _PODMAN_ERROR = "Error: "
 _UNIT_FAILURE = ": Failed with result "
 _GRAVE = {"ERROR", "CRITICAL"}
@@ -40,14 +40,14 @@ _COLORS = {
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """One log event.
+    """A log event.
 
     Args:
         at: Time of the event.
-        unit: Unit, by the name that users know.
+        unit: Name of the unit for users ("db", "backend@2").
         level: Log level.
         message: Log message.
-        fields: Further fields of the record.
+        fields: All fields of a JSON message; empty for a plain line.
     """
 
     at: datetime
@@ -58,22 +58,22 @@ class Line:
 
     @property
     def is_error(self) -> bool:
-        """Whether the event needs attention."""
+        """Whether the level is ERROR or CRITICAL."""
         return self.level in _GRAVE
 
     @property
     def request_id(self) -> str:
-        """The request that it belongs to; empty for none."""
+        """ID of the request that caused the event; empty if there is none."""
         return str(self.fields.get("request_id", ""))
 
     def __str__(self) -> str:
         return self.render()
 
     def render(self, *, color: bool = False) -> str:
-        """Return the event for a reader, in the time of this machine; a traceback below it.
+        """Return the event for people, in local time and followed by its traceback.
 
         Args:
-            color: Whether to mark its level and what is less important, for a terminal.
+            color: Whether to add the terminal's colors.
         """
         paint = _paint if color else _leave
         time = self.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -95,18 +95,18 @@ class Line:
         return "\n".join([" ".join(text), *(f"{_INDENT}{_plain(line)}" for line in below)])
 
     def as_json(self) -> str:
-        """Return the event for a program."""
+        """Return the event as one line of JSON."""
         return render_json(self.as_dict())
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the same as a value: time, unit, level and message first."""
+        """Return the event as a JSON object: time, unit, level and message first."""
         time = self.at.isoformat()
         first = {"timestamp": time, "unit": self.unit, "level": self.level, "message": self.message}
         return first | self.fields
 
 
 def parse(text: str) -> Line | None:
-    """Return the event of one line of journalctl's JSON; None if it is not informative."""
+    """Return the event in one line of journalctl's JSON; None if it is not informative."""
     try:
         entry = json.loads(text)
     except ValueError:
@@ -132,39 +132,39 @@ def parse(text: str) -> Line | None:
 
 
 def render_json(value: object) -> str:
-    """A value as one line of JSON; half a surrogate pair, which UTF-8 has not, is escaped."""
+    """Return a value as one line of JSON, in which lone surrogates are escaped for UTF-8."""
     text = json.dumps(value, ensure_ascii=False)
     return text.encode(errors="backslashreplace").decode()
 
 
 def text_of(message: object) -> str:
-    """Return the text of a message, which journalctl shows as numbers where it is not printable."""
+    """Return the text of a message, which journalctl prints as a list of bytes if unprintable."""
     if isinstance(message, list):
         return bytes(message).decode(errors="replace")
     return str(message or "")
 
 
 def _level(entry: dict[str, Any], message: str) -> str:
-    """Return the severity of a plain line."""
+    """Return the level of a line that does not state one."""
     if "CONTAINER_NAME" in entry:
-        # Podman's monitor gives a priority by the stream, and standard error is one of logs.
+        # conmon derives the priority from the stream, and programs log to standard error.
         prefix = _PREFIX.search(message)
         return _OF_PREFIX.get(prefix[1], "INFO") if prefix else "INFO"
     if message.startswith(_PODMAN_ERROR) or _UNIT_FAILURE in message:
-        # What Podman itself prints has no priority, and the end of a service is only a warning.
+        # Podman's own output has no priority, and a service's failure is only a warning.
         return "ERROR"
     return _LEVELS[int(entry.get("PRIORITY", 6))]
 
 
 def _shown(value: object) -> str:
-    """Return a value as a reader expects it: words without quotes, the rest as JSON has it."""
+    """Render a string without quotes, a list with commas, and other values as JSON."""
     if isinstance(value, list):
         return ",".join(map(_shown, value))
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def _plain(text: str) -> str:
-    """Text that cannot control a terminal, whatever a client made the program log."""
+    """Escape the control characters that a client may have made the program log."""
     if text.isprintable():
         return text
     return "".join(

@@ -1,4 +1,4 @@
-"""The log of the stack: what its programs and systemd wrote, from the user's journal."""
+"""Log of the stack: messages of its programs and of systemd in the user's journal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ INSTANCES = tuple(
     service.removeprefix("todo-").removesuffix(".service")
     for service in (*map(name_instance, range(2, MAX_INSTANCES + 1)), CANDIDATE)
 )
-"""Those of further instances, and of the candidate of an update."""
+"""Names of additional instances, and of the candidate of an update."""
 DEFAULT_LINES = 100
 
 _FIELDS = "MESSAGE,PRIORITY,CONTAINER_NAME,SYSLOG_IDENTIFIER,USER_UNIT,_SYSTEMD_USER_UNIT"
@@ -49,14 +49,14 @@ _JOURNAL = ("journalctl", "--user", "--quiet", "--no-pager")
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """Selection of events to show.
+    """Selection of log events.
 
     Attributes:
         units: Units, out of UNITS; empty for all.
         lines: Maximum number of events, the latest ones; None for all.
         since: Start time in the format of journalctl; empty for no limit.
-        errors: Whether to show only the levels ERROR and CRITICAL.
-        request: ID of a request, to show only its events.
+        errors: Whether to select only the levels ERROR and CRITICAL.
+        request: ID of the request to select; empty for all.
     """
 
     units: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ class Query:
     request: str = ""
 
     def matches(self, line: Line) -> bool:
-        """Return whether an event of one of the units is wanted."""
+        """Return whether an event has the selected level and request ID."""
         if self.errors and not line.is_error:
             return False
         return not self.request or line.request_id == self.request
@@ -74,13 +74,13 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class Errors:
-    """The latest errors.
+    """Latest errors of the log.
 
     Attributes:
         latest: Errors, oldest first.
         searched: Number of searched events, the newest ones.
         since: Time of the oldest searched event; None without events.
-        planned: Number of errors that commands of `build.py` caused; they are omitted.
+        planned: Number of omitted errors that commands of `build.py` caused.
     """
 
     latest: tuple[Line, ...]
@@ -90,11 +90,7 @@ class Errors:
 
 
 def check_since(time: str) -> None:
-    """Refuse a time that journalctl would not take; the journal is not read.
-
-    Raises:
-        DeployError: It is not a time.
-    """
+    """Raise DeployError if journalctl does not accept a time; the journal is not read."""
     done = process.run([*_JOURNAL, f"--since={time}", "--lines=0"], check=False)
     if done.returncode != 0 and "timestamp" in done.stderr:
         raise DeployError(
@@ -105,12 +101,7 @@ def check_since(time: str) -> None:
 
 
 def read(query: Query, *, follow: bool = False) -> Iterator[Line]:
-    """Yield the events of a query, oldest first.
-
-    Args:
-        query: Events to read.
-        follow: Whether to continue with new events indefinitely.
-    """
+    """Yield the events of a query, oldest first; `follow` waits for new events indefinitely."""
     if query.lines is None:
         following = ["--follow", "--no-tail"] if follow else []
         yield from filter(query.matches, _run(query, *following))
@@ -130,7 +121,7 @@ def find_errors(
     Args:
         lines: Maximum number of errors.
         search: Number of events to search; a busy backend logs one for each request.
-        is_planned: Returns whether a command caused the error, so that it is omitted.
+        is_planned: Predicate for errors to omit, because a command caused them.
     """
     found: list[Line] = []
     searched = planned = 0
@@ -149,7 +140,7 @@ def find_errors(
 
 
 def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
-    """Remove duplicates: Podman and its log driver both log some output."""
+    """Yield the lines without duplicates: Podman and its log driver both log some output."""
     before: Line | None = None
     for line in lines:
         echoes = before is not None and (line.unit, line.message) == (before.unit, before.message)
@@ -161,8 +152,7 @@ def without_echoes(lines: Iterable[Line]) -> Iterator[Line]:
 def _find_latest(query: Query, lines: int) -> tuple[list[Line], str]:
     """Return the latest events that match, oldest first, and the cursor of the newest event.
 
-    The journal cannot search for a level or a request in a line of JSON. So it is read from its
-    end, for as long as it takes.
+    The journal cannot search JSON for a level or a request, so it is read backwards.
     """
     found: list[Line] = []
     with contextlib.closing(process.follow(_command(query, "--reverse"))) as output:

@@ -1,4 +1,4 @@
-"""Requests to the backend over one of its addresses, and what its metrics say of it."""
+"""HTTP requests to the backend's addresses, and parsing of its metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 _TIMEOUT_S = 20.0
-"""Timeout of a request; the backend itself responds within a second, except on a busy machine."""
+"""Timeout of a request in seconds; the backend responds within a second unless the host is busy."""
 _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")
@@ -25,13 +25,7 @@ _MOST = 0.99
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A sample of the text exposition format.
-
-    Attributes:
-        name: Name of the series.
-        labels: Name -> value.
-        value: Value of the sample.
-    """
+    """A sample in Prometheus's text exposition format."""
 
     name: str
     labels: Mapping[str, str]
@@ -40,14 +34,7 @@ class Sample:
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """The connections to the database.
-
-    Attributes:
-        size: At most so many.
-        in_use: At work now.
-        idle: Open, and free.
-        waiters: Requests that wait for one.
-    """
+    """State of the connection pool: maximum size, used and idle connections, waiting requests."""
 
     size: int
     in_use: int
@@ -57,13 +44,7 @@ class Pool:
 
 @dataclasses.dataclass(frozen=True)
 class LoopLag:
-    """Lag of the event loop since the start of the process.
-
-    Attributes:
-        samples: Number of measurements.
-        p99_s: 99th percentile; None if it exceeds the largest bucket.
-        mean_s: Mean.
-    """
+    """Lag of the event loop since its start; `p99_s` is None if it exceeds the largest bucket."""
 
     samples: int
     p99_s: float | None
@@ -72,7 +53,7 @@ class LoopLag:
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """Figures from the metrics of a backend process.
+    """Metrics of a backend process.
 
     Attributes:
         version: Version of the program.
@@ -80,11 +61,11 @@ class Figures:
         database_schema: Schema revision of the database; None before the first connection.
         oldest_program: Revision of the oldest program that works with the schema, if known.
         started_at: Start time of the process.
-        memory_bytes: Memory of the process.
+        memory_bytes: Resident memory of the process.
         requests: Status class ("2xx") -> number of responses since the start.
-        pool: Connections of the pool.
+        pool: State of the connection pool.
         breakers: Name of the circuit breaker -> "closed", "half-open" or "open".
-        loop_lag: Delay of the event loop; None before the first measurement.
+        loop_lag: Lag of the event loop; None before the first measurement.
     """
 
     version: str
@@ -100,12 +81,7 @@ class Figures:
 
 
 def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int, bytes]:
-    """Send a GET request; returns the status code and the body.
-
-    Args:
-        address: Address of the server.
-        path: Path of the request.
-        timeout_s: Timeout of the response.
+    """Send a GET request, and return the status code and the body.
 
     Raises:
         DeployError: The server did not respond.
@@ -128,12 +104,8 @@ def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int
 def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
     """Return the metrics of the process that listens on a management address.
 
-    Args:
-        address: The address.
-        timeout_s: Timeout of the response.
-
     Raises:
-        DeployError: The server did not respond, or not with metrics.
+        DeployError: The server did not respond, or not with the backend's metrics.
     """
     status, body = get(address, "/metrics", timeout_s)
     if status != http.client.OK:
@@ -143,17 +115,17 @@ def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
 
 
 def parse(text: str) -> Iterator[Sample]:
-    """Yield the samples of the text exposition of Prometheus."""
+    """Yield the samples in Prometheus's text exposition format."""
     for name, labels, value in _SAMPLE.findall(text):
         found = {key: _ESCAPED.sub(_unescape, text) for key, text in _LABEL.findall(labels)}
         yield Sample(name, found, float(value))
 
 
 def find_figures(samples: Iterable[Sample]) -> Figures:
-    """Return the figures in samples of the backend's metrics.
+    """Return the figures in the backend's metrics.
 
     Raises:
-        DeployError: They are not the backend's.
+        DeployError: The metrics are those of another program.
     """
     found = _Samples(samples)
     build = found.labels("todo_build_info")
@@ -195,7 +167,7 @@ def find_figures(samples: Iterable[Sample]) -> Figures:
 
 
 class _Samples:
-    """Samples by name."""
+    """Index of samples by name."""
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._by_name: dict[str, list[Sample]] = {}

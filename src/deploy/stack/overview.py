@@ -1,7 +1,7 @@
-"""The stack at a glance: units, instances, images, disks and the latest errors in one object.
+"""Overview of the stack: units, instances, images, disks and latest errors in one object.
 
-A part that cannot be found out is empty, and the reason is in `unknown`: operators of a broken
-stack need to see the rest.
+A part that cannot be determined is empty, and `unknown` contains the reason, so that operators of a
+broken stack see the rest.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ FORMAT = 1
 
 _ERRORS = 5
 _SEARCHED = 5000
-"""A second's reading; a busy backend logs so much in a minute."""
+"""Number of log events to search: a second of reading, or a minute of a busy backend's log."""
 _TIMEOUT_S = 120.0
 _INSPECTED = "{{.Name}}\t{{with .State.Health}}{{.Status}}{{end}}\t{{.Image}}\t{{.ImageName}}"
 
@@ -72,10 +72,9 @@ class UnitStatus:
         restarts: Number of restarts by systemd since a command last started the unit.
         health: Podman's health status of the container.
         image: ID of the container's image.
-        cause: Why the unit is down, or the progress of a start; None if there is nothing to
-            report.
+        cause: Why the unit is down, or the progress of a start; None otherwise.
         differs: How the running unit differs from its files; None if it does not.
-        since: Time of its last state change; None before its first start.
+        since: Time of the last state change; None before the first start.
         image_name: Name and tag of the image when the container was created.
     """
 
@@ -113,16 +112,16 @@ class Overview(Readiness):
     """Current status of the stack.
 
     Attributes:
-        format: FORMAT.
+        format: Version of the JSON format, `FORMAT`.
         at: Time of the status.
         user: User who owns the stack.
         linger: Whether the stack runs without a login.
-        units: The sockets and the services.
-        instances: The processes of the backend.
+        units: Sockets and services.
+        instances: Processes of the backend.
         images: Images that the units use.
         disks: File systems with the data and the backups.
         backup: Status of the backups; None if they are off.
-        update: Kept and rejected images, and the outcome of the last update.
+        update: Kept and refused images, and the outcome of the last update.
         errors: Latest errors of the log.
         unknown: Name of a part -> why its status is unknown.
     """
@@ -142,7 +141,7 @@ class Overview(Readiness):
 
 
 class _Finder:
-    """Finds out one part after the other, and notes why one cannot be."""
+    """Collector of the overview's parts, which records why a part is unknown."""
 
     def __init__(self) -> None:
         self.unknown: dict[str, str] = {}
@@ -158,7 +157,7 @@ class _Finder:
 
 
 def find() -> Overview:
-    """Query systemd, Podman and the backend itself; never fails."""
+    """Return the overview from systemd, Podman and the backend; failures are in its `unknown`."""
     finder = _Finder()
     checked = finder.find("readiness", status.check_all)
     if checked is None:
@@ -188,7 +187,7 @@ def find() -> Overview:
 
 
 def to_json_dict(found: Overview) -> dict[str, Any]:
-    """Return the object that `status --json` prints."""
+    """Return the overview as a JSON object for `status --json`."""
     shown = dataclasses.asdict(found)
     if found.errors is not None:
         shown["errors"]["latest"] = [line.as_dict() for line in found.errors.latest]
@@ -201,7 +200,7 @@ def _find_errors() -> logs.Errors:
 
 
 def _find_image(units: tuple[UnitStatus, ...]) -> str | None:
-    """Return the digest of the image that the first instance runs."""
+    """Return the image digest of the first instance."""
     found = (unit.image for unit in units if unit.unit == BACKEND and unit.image)
     return next((f"sha256:{image}" for image in found), None)
 
@@ -250,10 +249,10 @@ def _unit_status(
 
 
 def _inspect_containers() -> dict[str, tuple[str, str, str]]:
-    """Service -> health, id and name of the image of its container, where it has one now."""
+    """Return service -> health, image ID and image name of its container, if that exists."""
     services = {container_of(unit): unit for unit in find_services() if unit != MIGRATE}
     inspect = ["podman", "container", "inspect", f"--format={_INSPECTED}", *services]
-    # It fails for containers that do not exist, but prints the others.
+    # Podman fails if a container does not exist, but prints the others.
     shown = process.run(inspect, check=False, timeout_s=_TIMEOUT_S).stdout
     found = {}
     for line in shown.splitlines():
@@ -263,12 +262,11 @@ def _inspect_containers() -> dict[str, tuple[str, str, str]]:
 
 
 def _find_instances(instances: Mapping[str, Readiness]) -> tuple[Instance, ...]:
-    """Return the instances of the backend, with what their metrics say."""
     return tuple(_find_instance(unit, now) for unit, now in instances.items())
 
 
 def _find_instance(unit: str, now: Readiness) -> Instance:
-    """An instance; it gets a request only if it runs: a connection to its socket would start it."""
+    """Return an instance; query it only if it is up, because a connection would start it."""
     address = ports.find_management(number_of(unit))
     if address is None:
         return Instance(unit, None, None, "it has no address for management")

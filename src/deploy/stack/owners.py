@@ -1,4 +1,4 @@
-"""The users of this machine who have installed the stack, for commands that root runs."""
+"""Users of this machine who have installed the stack, for commands that root runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _UNIT = Path(".config/systemd/user") / SOCKET
 
 
 def find_owners() -> list[str]:
-    """Return the names of the users with an installed stack; first the one who called sudo."""
+    """Return the names of the users with an installed stack, the caller of sudo first."""
     return [
         entry.pw_name
         for entry in dict.fromkeys(_find_candidates())
@@ -29,18 +29,13 @@ def find_owners() -> list[str]:
 
 
 def render_hint(owner: str, words: Sequence[str]) -> str:
-    """Return the commands with which root reaches the stack of a user.
-
-    Args:
-        owner: The user's name.
-        words: Command and arguments of `build.py`.
-    """
+    """Render the commands for root to run `build.py` as a user, and to manage the user's units."""
     build = shlex.join(["sudo", "-u", owner, "python3", str(REPO / "build.py"), *words])
     return f"{build}; its units: systemctl --user -M {owner}@ status todo-backend"
 
 
 def _find_candidates() -> Iterator[pwd.struct_passwd]:
-    """Return the caller of sudo, and users with a systemd instance now or after the next boot."""
+    """Yield the caller of sudo, lingering users, and users with a running systemd instance."""
     names = [os.environ.get("SUDO_USER", "")]
     if _LINGERING.is_dir():
         names += sorted(path.name for path in _LINGERING.iterdir())

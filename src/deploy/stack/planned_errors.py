@@ -1,7 +1,7 @@
-"""Errors in the log that commands of `build.py` cause on purpose, so that `status` leaves them out.
+"""Log errors that `build.py` commands cause on purpose, and that `status` therefore omits.
 
-A command that restarts the database or lets it refuse writes makes it log errors. Each of them is
-left out only if it is of that kind and from the time in which such a command ran.
+Restarting the database, or making it refuse writes, causes errors in its log. An error is omitted
+only if it matches such a pattern and was logged while a command ran.
 """
 
 from __future__ import annotations
@@ -33,15 +33,11 @@ _KINDS = {
         r"(connection to server|could not (send|receive)|unexpected termination of replication)"
     ),
 }
-"""Unit -> what it logs while the database refuses writes, stops and starts."""
+"""Unit -> pattern of its errors while the database refuses writes, stops or starts."""
 
 
 class PlannedErrors:
-    """The errors that commands caused, among others.
-
-    Args:
-        windows: The times in which commands ran: start and end.
-    """
+    """Filter for the log errors that commands caused between these start and end times."""
 
     def __init__(self, windows: Sequence[tuple[datetime, datetime]] = ()) -> None:
         self._windows = windows
@@ -58,33 +54,25 @@ class PlannedErrors:
 
 @contextlib.contextmanager
 def noted(folder: Path) -> Iterator[None]:
-    """Write down when the block ran, however it ends.
-
-    Args:
-        folder: Where; it exists.
-    """
+    """Record the start and end time of the block in an existing folder, even if the block fails."""
     start = datetime.now(UTC)
     try:
         yield
     finally:
         windows = [*_read(folder), (start, datetime.now(UTC))][-_MAX_ENTRIES:]
         entries = [[time.isoformat() for time in window] for window in windows]
-        # A full disk must not make a command fail that has succeeded.
+        # A full disk must not fail a command that succeeded.
         with contextlib.suppress(OSError):
             atomic_write.write_text(folder / FILE, f"{json.dumps(entries)}\n")
 
 
 def find(folder: Path) -> PlannedErrors:
-    """Return the recorded errors of commands.
-
-    Args:
-        folder: Folder of the records.
-    """
+    """Return the filter for the commands that are recorded in a folder."""
     return PlannedErrors(_read(folder))
 
 
 def _read(folder: Path) -> list[tuple[datetime, datetime]]:
-    """Return the times of commands; empty if the file is missing or damaged."""
+    """Return the recorded times of commands; empty if the file is missing or damaged."""
     with contextlib.suppress(OSError, ValueError, TypeError):
         entries = json.loads((folder / FILE).read_text(encoding="utf-8"))
         return [

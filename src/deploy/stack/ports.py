@@ -1,4 +1,4 @@
-"""The addresses of the stack: checks before they are used, and the drop-in that sets one."""
+"""Listen addresses of the stack: lookup, validation, and the drop-in for another port."""
 
 from __future__ import annotations
 
@@ -35,12 +35,7 @@ _DEFAULT_UNPRIVILEGED = 1024
 
 
 def check(port: int, *, management: Collection[int], ours: Collection[Address] = ()) -> None:
-    """Reject a public port that the stack cannot use.
-
-    Args:
-        port: The port.
-        management: Management ports, which must be different.
-        ours: Present listen addresses of the stack.
+    """Check that the stack can use a public port, given the addresses on which it listens now.
 
     Raises:
         DeployError: The port is a management port, needs root, or is in use.
@@ -58,12 +53,9 @@ def check(port: int, *, management: Collection[int], ours: Collection[Address] =
 def check_defined(
     wanted: Sequence[Address], ours: Collection[Address], *, ipv6_only: bool = False
 ) -> None:
-    """Reject addresses in socket units that the stack cannot use.
+    """Check that the stack can use the addresses of its socket units, the public one first.
 
-    Args:
-        wanted: Addresses, the public one first.
-        ours: Present listen addresses of the stack.
-        ipv6_only: Whether `[::]` excludes IPv4, as with BindIPv6Only=ipv6-only.
+    `ours` are the addresses on which it listens now; `ipv6_only` excludes IPv4 from `[::]`.
 
     Raises:
         DeployError: An address needs root, is in use, does not belong to this machine, or
@@ -90,11 +82,7 @@ def check_defined(
 
 
 def check_movable(port: int) -> None:
-    """Refuse another port where a drop-in of the user decides the addresses.
-
-    Raises:
-        DeployError: There is one that is merged after ours.
-    """
+    """Raise DeployError if a user's drop-in would override another port."""
     for path in definition.find_files(SOCKET):
         if path.name > Path(DROPIN).name and path.parent.suffix == ".d" and _sets_addresses(path):
             raise DeployError(
@@ -105,10 +93,10 @@ def check_movable(port: int) -> None:
 
 
 def defined() -> list[Address]:
-    """Return the addresses of all socket units as the files define them, the public one first.
+    """Return the addresses of all socket units according to the files, the public one first.
 
     Raises:
-        DeployError: One is not an address.
+        DeployError: An address is invalid.
     """
     return [address for unit in find_sockets() for address in parse_unit(definition.load(unit))]
 
@@ -117,7 +105,7 @@ def parse_unit(unit: Unit) -> list[Address]:
     """Return the addresses of a socket unit.
 
     Raises:
-        DeployError: One is not an address.
+        DeployError: An address is invalid.
     """
     found = []
     for each in unit.find_all("Socket", "ListenStream"):
@@ -133,27 +121,27 @@ def parse_unit(unit: Unit) -> list[Address]:
 
 
 def leaves_out_ipv4() -> bool:
-    """Return whether the files make the address `[::]` exclude IPv4."""
+    """Return whether `[::]` excludes IPv4 according to the files."""
     found = definition.load(SOCKET).find_all("Socket", "BindIPv6Only")
     return bool(found) and found[-1].value == "ipv6-only"
 
 
 def loaded(unit: str = SOCKET) -> list[Address]:
-    """Return the addresses of a socket unit that systemd has loaded."""
+    """Return the addresses of a socket unit as systemd has loaded it."""
     return [addresses.parse_shown(text) for text in systemd.listening(unit)]
 
 
 def find_management(number: int = 1) -> Address | None:
-    """The management address of an instance, as systemd has loaded it; None where it has none."""
+    """Return an instance's management address as systemd has loaded it, or None without one."""
     unit = name_management(number)
     if unit in find_possible_sockets():
         return next(iter(loaded(unit)), None)
-    # Both are in one unit, as before they were split.
+    # In older versions, the public unit has both addresses.
     return next(iter(loaded()[1:]), None)
 
 
 def find_management_ports() -> set[int]:
-    """Return the management ports as the files define them, or as this checkout has them."""
+    """Return the management ports according to the installed files, or else to this checkout."""
     if not install.is_installed():
         found = parse_text(MANAGEMENT, install.shipped()[MANAGEMENT])
     elif MANAGEMENT in find_sockets():
@@ -165,18 +153,14 @@ def find_management_ports() -> set[int]:
 
 
 def parse_text(name: str, text: str) -> list[Address]:
-    """Return the addresses of a socket unit that is about to be installed, with its drop-ins.
-
-    Raises:
-        DeployError: One is not an address.
-    """
+    """Return the addresses of a socket unit that is about to be installed, with its drop-ins."""
     return parse_unit(definition.load(name, text))
 
 
 def find_ours() -> set[Address]:
     """Return the addresses on which the stack's socket units and instances listen.
 
-    An instance keeps the sockets that it inherited when a daemon-reload gives the unit others.
+    An instance keeps its inherited sockets when a daemon-reload changes the unit's addresses.
     """
     listening = addresses.find_listening()
     held = _held_sockets()
@@ -189,7 +173,7 @@ def find_ours() -> set[Address]:
 def find_unlistened(unit: str = SOCKET) -> list[str]:
     """Return the addresses of a loaded socket unit on which nothing listens.
 
-    A daemon-reload with other addresses leaves the unit active, but takes its sockets away.
+    A daemon-reload with other addresses leaves the unit active, but closes its sockets.
     """
     actual = addresses.find_listening()
     known = (address for address in loaded(unit) if address.port or address.path)
@@ -197,12 +181,12 @@ def find_unlistened(unit: str = SOCKET) -> list[str]:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a port of the loopback can be listened on."""
+    """Return whether a port of the loopback is free."""
     return _loopback(port).find_bind_error() == 0
 
 
 def render_dropin(port: int) -> str:
-    """Return the drop-in of the socket for another public port."""
+    """Render the socket's drop-in for another public port."""
     return "\n".join(
         [
             "# Written by `build.py up --port`; `--port 8000` goes back.",
@@ -216,15 +200,15 @@ def render_dropin(port: int) -> str:
 
 
 def find_dropin() -> str | None:
-    """The installed drop-in for another public port, as this version writes it; None without one.
+    """Return the installed drop-in for another port as this version renders it, or None.
 
-    Earlier ones also had the management address.
+    Older versions also wrote the management address to it.
     """
     text = install.installed_text(DROPIN)
     if text is None:
         return None
     port = re.search(r"(?m)^ListenStream=127\.0\.0\.1:(\d+)$", text)
-    # Without one it was edited, which the installation refuses.
+    # Without a port, the user edited the file, and `install` will refuse it.
     return render_dropin(int(port[1])) if port else text
 
 
@@ -237,7 +221,7 @@ def _loopback(port: int) -> Address:
 
 
 def _where(address: Address, *, public: bool) -> str:
-    """Return the remedy for an address: the switch, or the file that has it."""
+    """Render the remedy for an unusable address: the switch, or the file to change."""
     file = Path(address.place.rpartition(":")[0])
     if public and (not file.name or file in map(install.destination, (SOCKET, DROPIN))):
         return f"choose another port: {_command()}"
@@ -276,7 +260,7 @@ def _check_path(address: Address, ours: Collection[Address], hint: str) -> None:
     folder = next(each for each in path.parents if each.exists())
     reason = ""
     if path.exists() and not path.is_socket():
-        # systemd would remove a file that is in the way.
+        # systemd would delete another kind of file.
         reason = "it exists and is not a socket"
     elif not folder.is_dir():
         reason = f"{folder} is not a folder"
@@ -306,16 +290,16 @@ def _sets_addresses(path: Path) -> bool:
 
 
 def _expand(value: str) -> str:
-    """Return the specifiers that a path may have (systemd.unit(5))."""
+    """Expand the specifiers that a path may contain (systemd.unit(5))."""
     known = {"%t": str(definition.runtime_folder()), "%h": str(Path.home()), "%%": "%"}
     return re.sub("%[th%]", lambda found: known[found[0]], value)
 
 
 def _held_sockets() -> set[str]:
-    """Return the inodes of the sockets that the monitors of the instances' containers inherited."""
+    """Return the inodes of the sockets that the conmon processes of the instances inherited."""
     inspect = ["podman", "container", "inspect", "--format={{.State.ConmonPid}}"]
     names = [container_of(unit) for unit in find_instances()]
-    # Podman shows the existing containers even if another one does not exist.
+    # Podman prints the existing containers even if another one does not exist.
     pids = process.run([*inspect, *names], check=False).stdout.split()
     found = set()
     for pid in filter(str.isdigit, pids):

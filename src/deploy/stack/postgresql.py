@@ -1,6 +1,7 @@
-"""PostgreSQL's major version: that of the checkout's units, and that of the stack of this user.
+"""Major versions of PostgreSQL: that of the checkout, and that of the installed stack.
 
-A stack keeps its version, whatever the checkout says, until `build.py upgrade-db` moved the data.
+The installed stack keeps its version until `build.py upgrade-db` moves the data, even if the
+checkout has another one.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from deploy.units.spec import DB, DB_MAJOR, build_args
 
 CONTAINER = "todo-db.container"
 HOLD = f"{CONTAINER}.d/95-upgrade-db.conf"
-"""Drop-in that pins image and volume of the server while the other files change (ADR 83)."""
+"""Drop-in that pins the server's image and volume during an upgrade (ADR 83)."""
 
 _SOURCE, _DATA = "todo-data.volume", "/var/lib/postgresql"
-"""The unit's data mount."""
+"""Volume and mount point of the database's files."""
 _UNNAMED = "17"
-"""Version of older units, which do not name it."""
+"""Version of older units, which do not declare it."""
 _ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Request of a command about the database's units.
+    """Options of a command for the database's units.
 
     Attributes:
-        major: The version; empty keeps the stack's.
-        hold: The drop-in that pins what starts; empty for none, None keeps it as it is.
+        major: Major version; empty keeps the installed one.
+        hold: Text of the drop-in HOLD; empty removes it, None keeps it.
     """
 
     major: str = ""
@@ -44,7 +45,7 @@ UNCHANGED = Request()
 
 
 def find_shipped() -> str:
-    """Return the version of the checkout's units."""
+    """Return the major version in the checkout's units."""
     return load_contract().container(DB).env[DB_MAJOR]
 
 
@@ -57,7 +58,7 @@ def find_known() -> list[str]:
 
 
 def find_installed() -> str:
-    """Return the version of the installed stack; without one, the checkout's version."""
+    """Return the major version of the installed stack, or the checkout's without a stack."""
     unit = install.installed_text(CONTAINER)
     if unit is None:
         return find_shipped()
@@ -69,10 +70,10 @@ def find_installed() -> str:
 
 
 def find_arguments(major: str = "") -> dict[str, str]:
-    """Return the arguments of the image build, for the stack's version or another one.
+    """Return the build arguments of the images for a major version, by default the installed one.
 
     Raises:
-        DeployError: The checkout does not have that version.
+        DeployError: The checkout does not support the version.
     """
     chosen = major or find_installed()
     other = "" if chosen == find_shipped() else _require(chosen)
@@ -80,15 +81,15 @@ def find_arguments(major: str = "") -> dict[str, str]:
 
 
 def find_target_arguments(target: str) -> dict[str, str]:
-    """The arguments of a target; another version of the database makes no other image stale."""
+    """Return a target's build arguments; only the target `db` depends on the installed version."""
     return find_arguments("" if target == "db" else find_shipped())
 
 
 def find_units(request: Request = UNCHANGED) -> dict[str, str]:
-    """Return the drop-ins to install, the one that pins first.
+    """Return the drop-ins to install, HOLD first.
 
     Raises:
-        DeployError: The checkout does not have that version.
+        DeployError: The checkout does not support the version.
     """
     found = {}
     hold = install.installed_text(HOLD) if request.hold is None else request.hold
@@ -102,20 +103,17 @@ def find_units(request: Request = UNCHANGED) -> dict[str, str]:
 
 
 def is_held() -> bool:
-    """Return whether an upgrade pins what starts."""
+    """Return whether the drop-in HOLD is installed."""
     return install.installed_text(HOLD) is not None
 
 
 def render_hold(major: str, image: str, volume: str) -> str:
-    """Return the drop-in that pins the server to start, with all present mounts of its unit.
+    """Render the drop-in that pins the server's version, image and data volume.
 
-    Args:
-        major: Major version of the server.
-        image: Image of the server.
-        volume: Volume of the server.
+    An assignment of `Volume=` resets the list, so the drop-in repeats the other mounts of the unit.
     """
     name = HOLD.partition("/")[2]
-    # Drop-ins that sort after this one still apply.
+    # Drop-ins that sort after this one apply by themselves.
     before = [path for path in definition.find_drop_ins(CONTAINER) if path.name < name]
     parts = [(str(path), path.read_text(encoding="utf-8")) for path in before]
     unit = parse_unit(CONTAINER, install.shipped()[CONTAINER], parts)
@@ -139,11 +137,7 @@ def render_hold(major: str, image: str, volume: str) -> str:
 
 
 def refuse_elsewhere() -> None:
-    """Reject a user's drop-in that makes the server use files outside the volume.
-
-    Raises:
-        DeployError: One does.
-    """
+    """Raise DeployError if a user's drop-in places the database outside of the volume."""
     unit = definition.load(CONTAINER, install.shipped()[CONTAINER])
     for mount in unit.find_all("Container", "Volume"):
         source, _, rest = mount.value.partition(":")
@@ -156,15 +150,7 @@ def refuse_elsewhere() -> None:
 
 
 def refuse_other(what: str, major: str) -> None:
-    """Reject data of another major version than that of the stack.
-
-    Args:
-        what: Description of the data, for the message.
-        major: Major version of the data.
-
-    Raises:
-        DeployError: The version differs.
-    """
+    """Raise DeployError if data (`what`) is of another PostgreSQL version than the stack."""
     installed = find_installed()
     if major != installed:
         raise DeployError(
@@ -175,11 +161,7 @@ def refuse_other(what: str, major: str) -> None:
 
 
 def describe_way(major: str = "") -> str:
-    """Describe the commands that lead to another version of PostgreSQL.
-
-    Args:
-        major: The version; empty for an unknown one.
-    """
+    """Render the commands that move the stack to a major version; empty is an unknown version."""
     up, upgrade = command_hints.build("up"), command_hints.build("upgrade-db")
     newer = f"{up}, then {upgrade}, then the same command"
     older = f"{command_hints.build('upgrade-db --back')}, then the same command"

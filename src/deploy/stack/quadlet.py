@@ -1,4 +1,4 @@
-"""Quadlet, Podman's generator of units: what it makes of the files as they are now."""
+"""Client of Quadlet, Podman's generator of units, applied to the current files."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _GENERATOR = "podman-user-generator"
 
 
 def find_generator() -> Path | None:
-    """Return the path of the generator; None if it is elsewhere."""
+    """Return the path of Quadlet's program, or None if it is not installed."""
     paths = (Path(folder) / _GENERATOR for folder in _FOLDERS)
     return next((path for path in paths if path.is_file()), None)
 
 
 def generate() -> dict[str, str] | None:
-    """The services that a daemon-reload would make now: name -> text; None without a generator."""
+    """Return service -> text as a daemon-reload would generate it now, or None without Quadlet."""
     program = find_generator()
     if program is None:
         return None
@@ -36,11 +36,7 @@ def generate() -> dict[str, str] | None:
 
 
 def refuse_rejected() -> None:
-    """Refuse files of which Quadlet makes no unit: it drops such a unit without an error.
-
-    Raises:
-        DeployError: There is one; the message is Quadlet's own reason.
-    """
+    """Raise DeployError with Quadlet's reason if Quadlet would silently skip a file."""
     generated = generate()
     for unit in find_services():
         if generated is not None and unit not in generated:
@@ -48,7 +44,7 @@ def refuse_rejected() -> None:
 
 
 def explain_rejected(unit: str) -> str:
-    """Return Quadlet's reason for not generating a unit from a file."""
+    """Return the message that Quadlet rejects a unit's file, with its reason."""
     container = file_of(unit)
     return f"{REJECTED} {container}: {_reason(container)}"
 

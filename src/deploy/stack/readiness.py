@@ -17,47 +17,39 @@ _POLL_S = 0.2
 
 
 class Observer(Protocol):
-    """Source of observations for the wait: the real stack, except in tests."""
+    """Source of observations: the stack, except in tests."""
 
     def readiness(self) -> Readiness:
-        """Return whether the backend serves now."""
+        """Return the current readiness of the backend."""
 
     def state(self, unit: str) -> UnitState:
-        """Return a unit as it is now."""
+        """Return the current state of a unit."""
 
     def describe(self, unit: str, state: UnitState) -> str:
         """Return why a unit is not up."""
 
 
 class Stack:
-    """The real observer.
-
-    Args:
-        unit: The instance that it looks at.
-    """
+    """Observer of one instance of the stack (`unit`)."""
 
     def __init__(self, unit: str = BACKEND) -> None:
         self._unit = unit
 
     def readiness(self) -> Readiness:
-        """Return the instance's readiness response."""
+        """Return the instance's readiness."""
         return status.check(self._unit)
 
     def state(self, unit: str) -> UnitState:
-        """Return the state that systemd shows."""
+        """Return the unit's state in systemd."""
         return systemd.state(unit)
 
     def describe(self, unit: str, state: UnitState) -> str:
-        """Return why a unit is not up, with the last line of its log."""
+        """Return why a unit is not up, including the last line of its log."""
         return status.describe(unit, state)
 
 
 def wait(observer: Observer | None = None, clock: startup.Clock | None = None) -> str:
-    """Wait until the backend reports that it is ready; returns the public URL.
-
-    Args:
-        observer: Source of the observations; None for the real stack.
-        clock: Clock; None for the machine's clock.
+    """Wait until the backend reports that it is ready, and return the public URL.
 
     Raises:
         DeployError: A required unit failed permanently, or there was no progress for 15 minutes;
@@ -73,16 +65,10 @@ def wait_instance(
     observer: Observer | None = None,
     clock: startup.Clock | None = None,
 ) -> str:
-    """Wait until an instance can serve; returns the public URL.
-
-    Args:
-        instance: Service of the instance.
-        step: Step that displays the notes.
-        observer: Source of the observations; None for the real stack.
-        clock: Clock; None for the machine's clock.
+    """Wait until an instance is ready, and return the public URL.
 
     Raises:
-        DeployError: As `wait`.
+        DeployError: As for `wait`.
     """
     observer = observer or Stack(instance)
     clock = clock or startup.Clock()
@@ -96,19 +82,19 @@ def wait_instance(
         step.note(now.reason)
         states = {unit: observer.state(unit) for unit in (instance, DB)}
         for unit, state in states.items():
-            # The database may be another one, and its unit stopped on purpose.
+            # The backend may use another database, so the unit may be inactive on purpose.
             given_up = {"failed", "inactive"} if unit == instance else {"failed"}
             if state.active in given_up and not state.has_job:
                 code = ExitCode.CONFIG if startup.is_final(state) else ExitCode.UNAVAILABLE
                 message = f"is not ready: {observer.describe(unit, state)}"
                 raise _error(message, unit, code)
-        # A crash loop repeats itself, except for the number of its restarts.
+        # The reason counts only for an active unit: in a crash loop it has a restart count.
         up = states[instance].active == "active"
         observed = (*(state.active for state in states.values()), up and now.reason)
         if observed not in seen:
             seen.add(observed)
             new_at = clock.now()
-        # systemd bounds a single attempt to start; a loop of them ends between two.
+        # systemd bounds a single attempt to start, so a loop is ended between two of them.
         last, attempt = attempt, states[instance]
         within = attempt == last and attempt.active == "activating"
         if clock.now() - new_at > startup.STALL_TIMEOUT_S and not within:

@@ -1,7 +1,7 @@
-"""Removal of secrets from what leaves this machine: by pattern, by name, and by their values.
+"""Redaction of secrets in output that leaves this machine: by pattern, by name, and by value.
 
-Each of the three finds what the others miss: a token in a log, a variable with the name of a
-secret, and a password that a program wrote somewhere without its name.
+Each method finds secrets that the others miss: a token in a log, a variable named like a secret,
+and a password that a program printed without its name.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ HIDDEN = "***"
 _PATTERNS = (
     # A JSON Web Token, or the beginning of one.
     (re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), HIDDEN),
-    # The secret of an API token; its id is not secret.
+    # The secret part of an API token; its ID is public.
     (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), rf"\1{HIDDEN}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',;]+"), rf"\1 {HIDDEN}"),
-    # The password of an address, which may itself contain an @.
+    # The password in a URL, which may itself contain an @.
     (re.compile(r"(\w://[^\s/:@\"]*):[^\s/\"]+@"), rf"\1:{HIDDEN}@"),
     (
         re.compile(
@@ -51,9 +51,9 @@ _URL_PASSWORD = re.compile(r"://[^\s/:@]*:([^\s/]+)@")
 _URL_PARAMETER = re.compile(
     r"[?&](?:password|passphrase|passwd|secret|token)=([^&\s]+)", re.IGNORECASE
 )
-# Additions of PostgreSQL to an error of a session: rows and statements, on several lines.
+# PostgreSQL's details of an error: rows and statements, on several lines.
 _ROWS = re.compile(r"^(\[\d+\] \S+@\S+ (?:DETAIL|CONTEXT|STATEMENT|QUERY):).*|^\t.*", re.DOTALL)
-# Where unit files hold secrets besides variables: in comments, options of Podman, credentials.
+# Secrets in unit files besides variables: in comments, Podman's options, credentials.
 _ASSIGNED = re.compile(
     r"""(\w*(?:PASSWORD|PASSPHRASE|SECRET|TOKEN|KEY|CREDENTIAL)S?)=("[^"\n]*"|'[^'\n]*'|[^\s"',]+)""",
     re.IGNORECASE,
@@ -68,8 +68,9 @@ _MORE_KEYS = {
 _PLAIN_KEYS = keys.find_names() - _FREE_KEYS | _MORE_KEYS
 _MIN_NAMED_LENGTH = 4
 _MIN_UNNAMED_LENGTH = 8
-"""Minimum length of a value that is removed wherever it appears: of a variable with the name of a
-secret, and of another hidden one, whose value may be an ordinary word."""
+"""Minimum length of values that are removed everywhere: of variables named like a secret, and of
+other hidden ones, whose values may be ordinary words.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Redactor:
     """Removes secrets from texts.
 
     Args:
-        values: The values of secrets of this machine, the longest first.
-        known: The options of the service, whose values are shown unless they are secrets.
-        shipped: The lines of the units in this checkout.
+        values: Secrets of this machine, the longest first.
+        known: Options of the service, whose values are shown unless they are secrets.
+        shipped: Lines of this checkout's units, which are public.
     """
 
     values: tuple[str, ...]
@@ -87,23 +88,23 @@ class Redactor:
     shipped: frozenset[str]
 
     def clean(self, text: str) -> str:
-        """Return a text with secrets redacted, by pattern and by value."""
+        """Return a text with secrets redacted by pattern and by value."""
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return self.clean_values(text)
 
     def clean_values(self, text: str) -> str:
-        """Return a text without the values of secrets."""
+        """Return a text with the known secrets redacted."""
         for value in self.values:
             text = text.replace(value, HIDDEN)
         return text
 
     def clean_log(self, message: str) -> str:
-        """Return a message of the log, without rows of the database as well."""
+        """Return a log message with secrets and database rows redacted."""
         return self.clean(_ROWS.sub(lambda found: f"{found[1] or ''} {HIDDEN}", message))
 
-    def clean_json(self, value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-        """A value of JSON, cleaned in all of its texts; one with the name of a secret is hidden."""
+    def clean_json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Return a JSON value with secrets redacted: in its strings, and by its keys."""
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, dict):
@@ -118,7 +119,7 @@ class Redactor:
         return value
 
     def clean_unit(self, text: str) -> str:
-        """Return a unit file or drop-in, without comments: people keep former values there."""
+        """Return a redacted unit file without its comments, which often contain former values."""
         joined = re.sub(r"\\\n(?:[ \t]*[#;][^\n]*\n)*", " ", text)
         lines = (line.strip() for line in joined.splitlines())
         shown = (self._clean_line(line) for line in lines if line and line[0] not in "#;")
@@ -137,7 +138,7 @@ class Redactor:
             return f"{key}={self.clean_values(value)}"
         if key in _PLAIN_KEYS:
             return f"{key}={self.clean(value)}"
-        # A command line, or a key of an unknown meaning: its options without their values.
+        # Command lines and unknown keys: only the names of their options.
         return f"{key}={' '.join(map(_option, value.split()))}"
 
     def _clean_variables(self, value: str) -> str:
@@ -172,13 +173,7 @@ def find() -> Redactor:
 def find_values(
     variables: Mapping[str, str], known: Collection[str], public: str = ""
 ) -> Iterator[str]:
-    """Yield the secrets in variables: whole values, and passwords in addresses.
-
-    Args:
-        variables: Name -> value.
-        known: The options of the service.
-        public: A text that everybody may read; what is in it is not secret.
-    """
+    """Yield the secrets in variables: values that are not public, and passwords in URLs."""
     for name, value in variables.items():
         passwords = _URL_PASSWORD.findall(value) + _URL_PARAMETER.findall(value)
         yield from (each for raw in passwords for each in {raw, urllib.parse.unquote(raw)})
@@ -190,12 +185,7 @@ def find_values(
 
 
 def find_written(text: str, public: str = "") -> Iterator[str]:
-    """Yield the secrets in the text of a unit file, wherever in it.
-
-    Args:
-        text: The text.
-        public: As for `find_values`.
-    """
+    """Yield the secrets anywhere in the text of a unit file, except words of a public text."""
     assigned = (
         value.strip("\"'") for name, value in _ASSIGNED.findall(text) if name != _NAMED_SECRET
     )
@@ -220,7 +210,7 @@ def _find_unit_texts() -> Iterator[str]:
 
 
 def _find_variables() -> Iterator[Mapping[str, str]]:
-    """Yield the variables of the units, of the containers that run, and of this process."""
+    """Yield the variables of the units, of running containers, and of this process."""
     for service in find_possible_services():
         named: dict[str, str] = {}
         with contextlib.suppress(DeployError):
@@ -233,7 +223,7 @@ def _find_variables() -> Iterator[Mapping[str, str]]:
                 json.loads(process.run([*inspect, container_of(service)], check=False).stdout) or ()
             )
             running = dict(str(pair).partition("=")[::2] for pair in pairs)
-            # Most are of the image and of Podman, such as PATH.
+            # Most variables come from the image and Podman, such as PATH.
             yield {
                 name: value
                 for name, value in running.items()
@@ -256,5 +246,5 @@ def _find_podman_secrets() -> Iterator[str]:
             value = process.run(inspect, check=False).stdout.strip()
             if len(value) >= _MIN_NAMED_LENGTH:
                 yield value
-                # A secret of several lines, as a key in a file, can be shown line by line.
+                # A secret of several lines, such as a key, may be printed line by line.
                 yield from (line for line in value.splitlines() if len(line) >= _MIN_UNNAMED_LENGTH)

@@ -21,13 +21,13 @@ NOTES = {
         f"{_PSQL} 'REINDEX INDEX CONCURRENTLY ix_task_search'",
     ),
 }
-"""Release -> what was wrong before, and the command that corrects it."""
+"""Release -> defect of earlier releases, and the command that repairs existing data."""
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 def find_release() -> tuple[int, int] | None:
-    """Return the release in the image of the database, by its record, or None."""
+    """Return the PostgreSQL release in the build record of the database image, or None."""
     path = build.record_dir() / f"todo-db{build.RECORDS[1]}"
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         for package in json.loads(path.read_text(encoding="utf-8"))["debian"]:
@@ -38,14 +38,9 @@ def find_release() -> tuple[int, int] | None:
 
 
 def find_demands(before: tuple[int, int] | None, after: tuple[int, int] | None) -> Iterator[str]:
-    """Return the actions that a change of the minor release requires, one per line.
-
-    Args:
-        before: Release of the former image; None if there was none.
-        after: Release of the present image.
-    """
+    """Yield the actions that a minor update requires, one per line; None is an unknown release."""
     if before is None or after is None or before[0] != after[0]:
-        # A new cluster has nothing from before.
+        # A new cluster has no data of an earlier release.
         return
     for release, (reason, command) in NOTES.items():
         if before < release <= after:

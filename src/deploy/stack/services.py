@@ -1,4 +1,4 @@
-"""The units that make up the stack."""
+"""Names of the units that make up the stack."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from deploy.errors import DeployError
 from deploy.stack import install
 
 SOCKET = "todo-backend.socket"
-"""The public socket, from which every instance accepts."""
+"""Public socket, from which every instance accepts."""
 MANAGEMENT = "todo-management.socket"
-"""The management socket of the first instance."""
+"""Management socket of the first instance."""
 BACKEND = "todo-backend.service"
-"""The first instance; the only one, unless further ones are wanted."""
+"""First instance; the only one by default."""
 DB = "todo-db.service"
 MIGRATE = "todo-migrate.service"
 AI = "todo-ai.service"
@@ -27,18 +27,18 @@ UPDATE_TIMER = "todo-update.timer"
 SERVICES = (DB, MIGRATE, BACKEND)
 """Services of every stack, in the order of their start."""
 CANDIDATE = "todo-backend@candidate.service"
-"""The instance of another image that an update tries; only while it does."""
+"""Temporary instance with the image that an update tries."""
 CANDIDATE_SOCKETS = ("todo-candidate.socket", "todo-management@candidate.socket")
-"""Its own sockets: for requests, and for management."""
+"""Sockets of the candidate: for requests, and for management."""
 MAX_INSTANCES = 8
-"""More would wait for the processors of one machine, and for its database."""
+"""Maximum number of instances; more would only compete for CPUs and the database."""
 
 _BACKUPS = (WAL, BACKUP, DRILL_DB, DRILL)
 _INSTANCE = re.compile(r"todo-backend(?:@(\d+))?\.service")
 
 
 def find_services() -> tuple[str, ...]:
-    """Return the services of this user's stack, with the installed optional parts."""
+    """Return the services of this user's stack, including the installed optional parts."""
     before = (DB, MIGRATE, AI) if has_ai() else (DB, MIGRATE)
     return (*before, *find_instances(), *(_BACKUPS if has_backups() else ()))
 
@@ -53,14 +53,14 @@ def find_instances() -> tuple[str, ...]:
 def find_sockets() -> tuple[str, ...]:
     """Return the socket units: the public one, and the management socket of each instance.
 
-    The first has none where the public unit has both addresses, as before they were split.
+    The first instance has none if the public unit has both addresses, as in older versions.
     """
     units = [name_management(number_of(instance)) for instance in find_instances()]
     return (SOCKET, *(unit for unit in units if _is_installed(unit)))
 
 
 def find_possible_services() -> tuple[str, ...]:
-    """Return `find_services`, or all possible services if the record of the units is damaged."""
+    """Return `find_services`, or all possible services if the record of units is damaged."""
     try:
         return find_services()
     except DeployError:
@@ -69,7 +69,7 @@ def find_possible_services() -> tuple[str, ...]:
 
 
 def find_possible_sockets() -> tuple[str, ...]:
-    """Return `find_sockets`, or all possible sockets if the record of the units is damaged."""
+    """Return `find_sockets`, or all possible sockets if the record of units is damaged."""
     try:
         return find_sockets()
     except DeployError:
@@ -88,28 +88,28 @@ def has_backups() -> bool:
 
 
 def has_update_timer() -> bool:
-    """Return whether the timer of updates is installed."""
+    """Return whether the update timer is installed."""
     return _is_installed(UPDATE_TIMER)
 
 
 def find_timers() -> tuple[str, ...]:
-    """Return the timers of the optional parts that are installed."""
+    """Return the timers of the installed optional parts."""
     backups = (BACKUP_TIMER, DRILL_TIMER) if has_backups() else ()
     return (*backups, *((UPDATE_TIMER,) if has_update_timer() else ()))
 
 
 def name_instance(number: int) -> str:
-    """Return the service of an instance, by its number from 1."""
+    """Return the service of an instance, numbered from 1."""
     return BACKEND if number == 1 else f"todo-backend@{number}.service"
 
 
 def name_management(number: int) -> str:
-    """Return the management socket of an instance, by its number from 1."""
+    """Return the management socket of an instance, numbered from 1."""
     return MANAGEMENT if number == 1 else f"todo-management@{number}.socket"
 
 
 def number_of(service: str) -> int:
-    """Return the number of an instance; 0 for another service."""
+    """Return the number of an instance's service, or 0 for other services."""
     match = _INSTANCE.fullmatch(service)
     return int(match[1] or 1) if match else 0
 

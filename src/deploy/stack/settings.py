@@ -1,8 +1,8 @@
-"""The effective settings of the installed stack, each with the file and line that it comes from.
+"""Effective settings of the installed stack, each with its file and line.
 
-They come from the files, which the next restart applies; an option with another value in the
-running backend is marked. Secrets are hidden: the value of an option with the name of a secret,
-a password in a URL, and every variable that is neither an option nor known to be harmless.
+The values are those of the files, which the next restart applies; options that differ in the
+running backend are marked. Secrets are hidden: options named like a secret, passwords in URLs, and
+variables that are neither an option nor known to be harmless.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _LIMITS = (
 )
 _CONTAINER = ("Image", "Network")
 _TABLE = paths.REPO / "docs" / "configure.md"
-"""The table of options there is made from the service's own settings, and tests compare them."""
+"""Page with the table of options, which is generated from the service's settings."""
 _PREFIX = "TODO_"
 _ROW = re.compile(r"^\| `(TODO_\w+)` \| (.*?) \| ", re.MULTILINE)
 _HIDDEN = "***"
@@ -70,14 +70,14 @@ _HARMLESS = {
     "SSL_CERT_FILE",
     "TZ",
 }
-"""Variables of libraries whose values are shown: those that the documentation names, and a few."""
+"""Variables of libraries whose values are shown: the documented ones, and a few more."""
 _USER_INFO = re.compile(r"(://[^:/?#\s]*:)\S*@")
 _PARAMETER = re.compile(r"(\w*(?:password|passphrase|passwd|secret|token)=)[^&\s]+", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One setting.
+    """A setting with its source.
 
     Attributes:
         unit: Unit of the setting.
@@ -85,8 +85,8 @@ class Setting:
         value: Value in the files; secrets are hidden.
         source: File and line, or "default".
         running: Different value in the running backend, if any.
-        problem: Why the backend will not start with this value; None if it will.
-        published: Address for the reader, if it differs from the one in `value`.
+        problem: Why the backend rejects the setting; None if it does not.
+        published: Address on the host of a lab, if the lab publishes it.
     """
 
     unit: str
@@ -100,10 +100,10 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """All settings.
+    """All settings of the stack.
 
     Attributes:
-        options: Variables of the backend, the shipped options first.
+        options: Variables of the backend, the documented options first.
         addresses: Listen addresses of the socket units, the public address first.
         limits: Limits of each service in systemd, and properties of its container.
     """
@@ -114,7 +114,7 @@ class Settings:
 
 
 def find() -> Settings:
-    """Read the files of the installed units, and the variables of the running backend.
+    """Return the settings in the files of the installed units and in the running backend.
 
     Raises:
         DeployError: The units are not installed, or a file is malformed.
@@ -128,15 +128,15 @@ def find() -> Settings:
 
 
 def read_defaults() -> dict[str, str]:
-    """Return every option of the service -> its default as the documentation writes it."""
+    """Return the documented options of the service with their defaults."""
     return dict(_ROW.findall(_TABLE.read_text(encoding="utf-8")))
 
 
 def read_environment(unit: Unit) -> dict[str, tuple[str, str]]:
-    """The variables of a container: name -> value and source, in the order in which Podman merges.
+    """Return a container's variables in Podman's order: name -> value and source.
 
     Raises:
-        DeployError: A file of variables cannot be read.
+        DeployError: An environment file is unreadable.
     """
     found: dict[str, tuple[str, str]] = {}
     for assignment in unit.find_all("Container", "EnvironmentFile"):
@@ -156,10 +156,10 @@ def render_options(
     set_here: Mapping[str, tuple[str, str]],
     running: Mapping[str, str] | None,
 ) -> Iterator[Setting]:
-    """Yield the options with their values, sources, and how the running backend differs.
+    """Yield the options with their values, sources and problems.
 
     Args:
-        defaults: Option -> its default according to the documentation.
+        defaults: Option -> default according to the documentation.
         set_here: Result of `read_environment`.
         running: Variables of the running backend; None if it is not running.
     """
@@ -173,7 +173,7 @@ def render_options(
             BACKEND,
             name,
             show(name, effective, defaults),
-            # An empty value counts as not set.
+            # An empty value means the default.
             source if value or source == DEFAULT else f"{DEFAULT} (empty in {source})",
             None if now in {None, effective} else show(name, now or "", defaults),
             None if name in defaults else _find_problem(name, defaults),
@@ -188,38 +188,31 @@ def _find_problem(name: str, defaults: Iterable[str]) -> str | None:
 
 
 def show(name: str, value: str, known: Collection[str]) -> str:
-    """Return the displayable form of a variable's value; unknown variables are hidden.
-
-    Args:
-        name: The variable.
-        value: Value of the variable.
-        known: Names of the service's options.
-    """
+    """Return a variable's value for display; secrets and unknown variables are hidden."""
     return hide(name, value) if name in known or name in _HARMLESS else _hide_all(value)
 
 
 def is_secret(name: str) -> bool:
-    """Return whether a name is that of a secret."""
+    """Return whether a variable's name is typical of a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
 def hide(name: str, value: str) -> str:
-    """Return a value that can be shown, of an option or a unit's key."""
+    """Return the value of an option or of a unit's key for display, without secrets."""
     if value and value != NOTHING and is_secret(name):
         return _HIDDEN
     return _PARAMETER.sub(rf"\1{_HIDDEN}", _USER_INFO.sub(rf"\1{_HIDDEN}@", value))
 
 
 def _hide_all(value: str) -> str:
-    """Any value of a variable that may be a secret, whatever its name says."""
     return _HIDDEN if value and value != NOTHING else value
 
 
 def find_addresses(sockets: Iterable[Unit]) -> Iterator[Setting]:
-    """Yield the addresses of the socket units, the public one first.
+    """Yield the addresses of the socket units.
 
     Args:
-        sockets: The public one first. By itself, it also has the management address.
+        sockets: Units, the public one first; a single one also has the management address.
     """
     units = list(sockets)
     for unit in units:
@@ -236,7 +229,7 @@ def find_addresses(sockets: Iterable[Unit]) -> Iterator[Setting]:
 
 
 def _find_limits() -> Iterator[Setting]:
-    """Yield those of every service; of further instances only what differs from the first one."""
+    """Yield the limits of every service; of additional instances only those that differ."""
     first: set[tuple[str, str]] = set()
     for service in find_services():
         for setting in _limits(service, definition.load(file_of(service))):
@@ -249,7 +242,7 @@ def _find_limits() -> Iterator[Setting]:
 def _limits(service: str, unit: Unit) -> Iterator[Setting]:
     for section, keys in (("Container", _CONTAINER), ("Service", _LIMITS)):
         for key in keys:
-            # Networks add up, everything else is replaced.
+            # Networks accumulate; other keys replace earlier values.
             found = unit.find_all(section, key)
             counts = found if key == "Network" else found[-1:]
             if not counts:

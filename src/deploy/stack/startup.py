@@ -1,9 +1,8 @@
-"""Waiting for a unit as long as systemd keeps trying, with progress.
+"""Waiting for a unit to start, for as long as systemd keeps trying.
 
-No timeout ends a wait on a slow machine. systemd itself bounds each attempt (TimeoutStartSec) and
-fast crash loops (the start limit). What it does not bound is a loop of slow attempts, and a job
-that waits for another unit which does not start or stop either: those end after a quarter of an
-hour without anything new.
+There is no total timeout, because machines can be slow. systemd bounds each attempt
+(TimeoutStartSec) and fast crash loops (the start limit). It does not bound a loop of slow attempts,
+or a job that waits for a stuck unit: those waits end after 15 minutes without progress.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
     from deploy.stack.systemd import UnitState
 
 STALL_TIMEOUT_S = 900.0
-"""Maximum time without progress; no step takes a tenth of it."""
+"""Maximum time without progress, in seconds; every step takes less than a tenth of it."""
 
 MAX_RESTARTS = 10
-"""Maximum number of failures of one of several instances, which has no start limit."""
+"""Maximum number of restarts while one of several instances starts; it has no start limit."""
 
 NEWER_SCHEMA = 65
-"""Exit codes of the migration after which the backend would never get its schema."""
+"""Exit code of the migration if the database has the schema of a newer version."""
 
 FINAL = {77, 78}
-"""Exit codes after which systemd does not restart the unit: its RestartPreventExitStatus."""
+"""Exit codes after which systemd does not restart the unit (RestartPreventExitStatus)."""
 
 _POLL_S = 0.2
 _NOTE_S = 2.0
@@ -48,29 +47,29 @@ _LAST_LINE_COLUMNS = 100
 
 
 class StartState(enum.Enum):
-    """Meaning of an observation of a unit for a caller that waits for it."""
+    """State of a unit's start."""
 
     WAIT = enum.auto()
     STARTED = enum.auto()
     FAILED = enum.auto()
     """systemd gave up."""
     LOOPING = enum.auto()
-    """systemd still tries, in vain: for a quarter of an hour, or too often."""
+    """systemd keeps restarting the unit: for 15 minutes, or too many times."""
     STUCK = enum.auto()
-    """Its job waits for another unit, for a quarter of an hour."""
+    """The unit's job has waited for another unit for 15 minutes."""
 
 
 class StartMonitor:
-    """Evaluates a start from successive observations of the unit.
+    """Monitor of a unit's start, which evaluates successive observations.
 
     Args:
-        before: Invocation of the unit before its job was queued, whose end does not count.
+        before: Invocation of the unit before its job was queued; its failure is ignored.
         most: Maximum number of restarts of a unit without a start limit; None for no limit.
 
     Attributes:
         failed: Last failed invocation; empty if none failed.
         restarts: Number of restarts by systemd since the first observation.
-        within: Duration of these restarts, if the limit was not exceeded.
+        within: Time limit of the restarts in words, if it was exceeded; otherwise empty.
     """
 
     def __init__(self, before: str = "", most: int | None = None) -> None:
@@ -84,12 +83,12 @@ class StartMonitor:
         self._looping_since: float | None = None
 
     def judge(self, now: UnitState, at: float, *, behind: bool = False) -> StartState:
-        """Return the meaning of the unit's state.
+        """Return the state of the start after another observation.
 
         Args:
-            now: The state; the first one has to be from after the job was queued.
-            at: Seconds of a clock that never goes back.
-            behind: Whether another unit starts or stops now, which systemd bounds.
+            now: State of the unit; the first one must be observed after the job was queued.
+            at: Time of a monotonic clock, in seconds.
+            behind: Whether another unit is starting or stopping, which systemd bounds.
         """
         last, self._last = self._last, now
         if last is None or last != now or behind:
@@ -98,7 +97,7 @@ class StartMonitor:
             self.restarts += now.restarts - last.restarts
             self.failed = last.invocation
             self._looping_since = at if self._looping_since is None else self._looping_since
-            # Only between two attempts: the last one may take as long as the first.
+            # Checked only between attempts: the last one may use its full timeout.
             if self._most is not None and self.restarts >= self._most:
                 return StartState.LOOPING
             if at - self._looping_since > STALL_TIMEOUT_S:
@@ -113,11 +112,10 @@ class StartMonitor:
         return StartState.FAILED
 
     def find_replaced(self, now: UnitState) -> str | None:
-        """The invocation that another one replaced without systemd restarting the unit, or None.
+        """Return the previous invocation if a new one replaced it without a restart by systemd.
 
-        That happens when a connection at the socket starts a service that systemd gave up on, or
-        that waits for its restart, which can be faster than its state is looked at. To be called
-        before `judge`.
+        A connection to the socket starts a service that failed or waits for its restart, possibly
+        before the failure was observed. To be called before `judge`.
         """
         last = self._last
         if last is None or last.invocation in {"", self._before, now.invocation}:
@@ -126,28 +124,28 @@ class StartMonitor:
 
 
 def is_queued(now: UnitState) -> bool:
-    """Return whether a unit's job waits for that of another one."""
+    """Return whether the unit's job waits for another unit's job."""
     return now.has_job and now.active in {"inactive", "failed"}
 
 
 class Observer(Protocol):
-    """Source of observations for a wait: systemd and its journal, except in tests."""
+    """Source of observations: systemd and its journal, except in tests."""
 
     def state(self, unit: str) -> UnitState:
-        """Return the unit as it is now."""
+        """Return the current state of a unit."""
 
     def find_end(self, invocation: str) -> ExitStatus | None:
-        """Return the failure of an invocation, or None."""
+        """Return the exit status of a failed invocation, or None."""
 
     def last_line(self, unit: str, invocation: str) -> str:
-        """Return the most informative line of the log."""
+        """Return the most informative log line of an invocation."""
 
 
 class Systemd:
-    """The real observer."""
+    """Observer of the user's systemd and journal."""
 
     def state(self, unit: str) -> UnitState:
-        """Return the state that systemd shows."""
+        """Return the unit's state in systemd."""
         return systemd.state(unit)
 
     def find_end(self, invocation: str) -> ExitStatus | None:
@@ -155,21 +153,15 @@ class Systemd:
         return journal.find_end(invocation)
 
     def last_line(self, unit: str, invocation: str) -> str:
-        """Return the last line in the journal."""
+        """Return the most informative line in the journal."""
         return journal.last_line(unit, invocation)
 
 
 def run_job(verb: str, unit: str, step: Step, look: Callable[[], str] | None = None) -> None:
-    """Start or restart a unit, and wait until it is up.
-
-    Args:
-        verb: "start" or "restart".
-        unit: The service.
-        step: Step that shows the notes.
-        look: As for `wait_started`.
+    """Start or restart (`verb`) a service and wait until it is up, as with `wait_started`.
 
     Raises:
-        DeployError: The unit did not start; the message is the cause.
+        DeployError: The service did not start; the message is the cause.
     """
     before = systemd.state(unit).invocation
     systemd.systemctl(verb, "--no-block", unit)
@@ -187,17 +179,10 @@ def wait_started(
     look: Callable[[], str] | None = None,
     clock: Clock | None = None,
 ) -> None:
-    """Wait until a unit with a job is up, and show the progress.
+    """Wait until a service with a queued job is up, and display the progress.
 
-    Args:
-        unit: The service.
-        step: Step that shows the notes.
-        observer: Source of the observations.
-        before: Invocation of the unit before its job was queued.
-        most: As for `StartMonitor`.
-        look: Called every two seconds; returns an additional note, and may end the wait by an
-            exception.
-        clock: Clock; None for the machine's clock.
+    `before` and `most` are those of `StartMonitor`. `look` is called every two seconds: it returns
+    an additional note, and may raise to end the wait.
 
     Raises:
         DeployError: systemd gave up, or there was no progress for 15 minutes.
@@ -229,7 +214,7 @@ def wait_started(
 
 
 def _is_another_changing(unit: str, observer: Observer) -> bool:
-    """Return whether systemd starts or stops another unit, for which it has a timeout."""
+    """Return whether systemd is starting or stopping another unit, for which it has a timeout."""
     others = [observer.state(each) for each in (*find_sockets(), *find_services()) if each != unit]
     return any(
         other.active in {"activating", "deactivating"} and not other.sub.startswith("auto-restart")
@@ -238,7 +223,7 @@ def _is_another_changing(unit: str, observer: Observer) -> bool:
 
 
 def _refuse_newer_schema(observer: Observer) -> None:
-    """End where the migration failed for good: the backend waits for its schema until a timeout."""
+    """Raise if the migration failed because of a newer schema, for which the backend would wait."""
     migration = observer.state(MIGRATE)
     if (migration.active, migration.has_job, migration.status) == ("failed", False, NEWER_SCHEMA):
         said = observer.last_line(MIGRATE, migration.invocation)
@@ -246,14 +231,14 @@ def _refuse_newer_schema(observer: Observer) -> None:
 
 
 class Clock:
-    """The time, and the way to pass it."""
+    """Monotonic clock, which tests replace."""
 
     def now(self) -> float:
-        """Seconds of a clock that never goes back."""
+        """Return the time in seconds."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep for a number of seconds."""
         time.sleep(seconds)
 
 
@@ -269,12 +254,12 @@ def render_note(unit: str, now: UnitState, restarts: int, said: str) -> str:
 
 
 def is_final(end: ExitStatus | UnitState) -> bool:
-    """Return whether a unit ended with an exit code that only another setting changes."""
+    """Return whether the exit code means a configuration error, which a restart cannot correct."""
     return not end.signaled and end.status in FINAL
 
 
 def explain(unit: str, now: UnitState, observer: Observer | None = None) -> str:
-    """Return why a unit is not up: its last log line and exit status."""
+    """Render the reason why a unit is not up: its last log line and exit status."""
     observer = observer or Systemd()
     said = observer.last_line(unit, now.invocation) if now.invocation else ""
     return _cause(unit, _end_of(now, observer), said)
@@ -308,9 +293,9 @@ def _explain(
 
 
 def _end_of(now: UnitState, observer: Observer) -> ExitStatus:
-    """Return the last exit status of the unit, from the journal if the unit lacks it.
+    """Return the unit's last exit status; from the journal if systemd does not keep it.
 
-    That is so at the start limit, and when another program than the main one failed.
+    systemd drops it at the start limit, and if another program than the main one failed.
     """
     end = ExitStatus(now.result, signaled=now.signaled, status=now.status)
     if (not now.status or now.result == "start-limit-hit") and now.invocation:

@@ -1,4 +1,4 @@
-"""State of the stack: whether it serves, and otherwise the cause from systemd and the backend."""
+"""Readiness of the stack, and otherwise the cause from systemd and the backend."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 PUBLISHED_URL = "BUILD_PUBLISHED_URL"
-"""Variable with the public address as seen from outside, if a lab publishes another port."""
+"""Environment variable with the public URL as seen from the host of a lab."""
 PUBLISHED_MANAGEMENT = "BUILD_PUBLISHED_MANAGEMENT"
-"""The same for the address of health and metrics."""
+"""Environment variable with the URL of health and metrics as seen from the host of a lab."""
 
 _ACCEPTING = b"\ntodo_accepting 1.0\n"
 READY, NOT_READY, STOPPED, ABSENT = "ready", "not ready", "stopped", "not installed"
@@ -48,11 +48,7 @@ class Readiness:
 
 
 def check(unit: str = BACKEND) -> Readiness:
-    """Query systemd, and an instance of the backend if that does not start it.
-
-    Args:
-        unit: The instance.
-    """
+    """Return the readiness of an instance, without starting a stopped one."""
     addresses = ports.loaded() if systemd.is_active(SOCKET) else []
     backend = systemd.state(unit)
     reason = describe(unit, backend)
@@ -65,7 +61,7 @@ def check(unit: str = BACKEND) -> Readiness:
         return Readiness(None, ready=False, reason=f"{down}; {reason}" if reason else down)
     url = os.environ.get(PUBLISHED_URL) or addresses[0].url
     answers = False
-    # Asking a backend that is down would start it: that is what a socket unit is for.
+    # A request would start a stopped backend, through its socket unit.
     if not reason:
         reason, answers = _find_problem(unit, addresses[0])
     database = describe(DB, systemd.state(DB)) if reason else ""
@@ -85,7 +81,7 @@ def check_all() -> tuple[Readiness, dict[str, Readiness]]:
 def find_management(unit: str = BACKEND) -> str | None:
     """Return the URL of an instance's health and metrics, or None if it has no address.
 
-    In a lab, only those of the first one are published.
+    In a lab, only that of the first instance is published.
     """
     if unit == BACKEND and PUBLISHED_MANAGEMENT in os.environ:
         return os.environ[PUBLISHED_MANAGEMENT]
@@ -94,7 +90,7 @@ def find_management(unit: str = BACKEND) -> str | None:
 
 
 def find_trouble(state: systemd.UnitState, instance: Readiness) -> str:
-    """Return the problem of one of several running instances."""
+    """Return the problem of one of several running instances; empty if there is none."""
     if len(_find_instances()) == 1 or state.active != "active":
         return ""
     if state.restarts and not instance.reason:
@@ -103,7 +99,7 @@ def find_trouble(state: systemd.UnitState, instance: Readiness) -> str:
 
 
 def _find_instances() -> tuple[str, ...]:
-    """Return the instances; only the first where the record of the units is damaged."""
+    """Return the instances; only the first one if the record of the units is damaged."""
     try:
         return find_instances()
     except DeployError:
@@ -114,7 +110,7 @@ def _find_problem(unit: str, public: Address) -> tuple[str, bool]:
     """Return why an instance does not serve (empty if it does), and whether it responded."""
     if len(_find_instances()) == 1:
         return _ask(public)
-    # At the public address any of them answers.
+    # Any of them may respond at the public address.
     address = ports.find_management(number_of(unit))
     if address is None:
         return f"{unit} has no management socket", False
@@ -138,12 +134,12 @@ def describe(unit: str, state: systemd.UnitState) -> str:
 
 
 def find_cause(unit: str, state: systemd.UnitState) -> str:
-    """Return the cause of a unit's failure, or the message of its start; otherwise empty."""
+    """Return the cause of a unit's failure, or the last log line of its start; otherwise empty."""
     if state.active == "failed":
         return startup.explain(unit, state)
     if state.active != "activating" or not state.invocation:
         return ""
-    # In a crash loop the attempt that runs now has nothing to say yet.
+    # In a crash loop, the current attempt may not have logged anything yet.
     return journal.last_line(unit, "" if state.restarts else state.invocation)
 
 

@@ -1,4 +1,4 @@
-"""The user's systemd: its commands, and the properties of its units."""
+"""Client of the user's systemd: commands, and properties of units."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _TIMEOUT_S = 600.0
-"""For a command that does not wait for a start: a stop may take the longest TimeoutStopSec."""
+"""Timeout of a command in seconds; stopping a unit may take the longest TimeoutStopSec."""
 
 
 def systemctl(*arguments: str, check: bool = True) -> process.Completed:
@@ -27,13 +27,13 @@ class UnitState:
     Attributes:
         active: ActiveState.
         sub: SubState.
-        result: Result of its last run ("success", "exit-code", "timeout", …).
+        result: Result of the last run ("success", "exit-code", "timeout", …).
         restarts: Number of restarts by systemd since a command last started the unit.
         has_job: Whether a job of the unit is queued or running.
         signaled: Whether a signal ended the main process; `status` is then the signal.
         status: Exit code or signal of the main process.
-        invocation: ID of its current or last start; empty before the first.
-        since: Time of its last state change; None before the first start.
+        invocation: InvocationID of the current or last start; empty before the first.
+        since: Time of the last state change; None before the first start.
     """
 
     active: str = "inactive"
@@ -44,7 +44,7 @@ class UnitState:
     signaled: bool = False
     status: int = 0
     invocation: str = ""
-    # Two observations of the same state are equal.
+    # Not compared, so that observations of the same state are equal.
     since: datetime | None = dataclasses.field(default=None, compare=False)
 
 
@@ -60,7 +60,7 @@ _TIMES = {
     "inactive": "InactiveEnterTimestamp",
     "failed": "InactiveEnterTimestamp",
 }
-"""The property with the time of the change to a state."""
+"""ActiveState -> property with the time of the change to that state."""
 _EXITED = 1
 """CLD_EXITED; ExecMainCode is 2 or 3 when a signal ended the process."""
 
@@ -71,7 +71,7 @@ def state(unit: str) -> UnitState:
 
 
 def states(units: Sequence[str]) -> dict[str, UnitState]:
-    """Return the current states of several units, with the times of their last changes."""
+    """Return the current states of several units, including the times of their last changes."""
     names = ("Id", *_STATE, *dict.fromkeys(_TIMES.values()))
     wanted = [f"--property={name}" for name in names]
     shown = systemctl("show", "--timestamp=unix", *wanted, *units).stdout
@@ -96,9 +96,9 @@ def _parse_state(shown: Mapping[str, str]) -> UnitState:
 
 
 def properties(unit: str, *names: str) -> dict[str, str]:
-    """Return the named properties of a unit, as systemd prints them; unknown ones are absent.
+    """Return the named properties of a unit, as systemd prints them; unknown ones are missing.
 
-    A property with several values, one a line, keeps the lines.
+    Values that systemd prints on several lines are joined by newlines.
     """
     return _parse_properties(
         systemctl("show", unit, *(f"--property={name}" for name in names)).stdout
@@ -115,27 +115,27 @@ def _parse_properties(shown: str) -> dict[str, str]:
 
 
 def stop_volume_units(names: Iterable[str]) -> None:
-    """Stop the units of these volumes; the volumes stay.
+    """Stop the units of these volumes, but keep the volumes.
 
-    Once they have run they are active, even after their volume and their file are removed. Later
-    containers would not start them, and Podman would make volumes without their owner.
+    The units stay active even after the volume and the unit file are removed. Containers would then
+    not start them again, and Podman would create the volumes with the wrong owner.
     """
     systemctl("stop", *(f"{name}-volume.service" for name in names), check=False)
 
 
 def is_active(unit: str) -> bool:
-    """Return whether a unit is up (a finished oneshot that remains after exit counts)."""
+    """Return whether a unit is active, as is a finished oneshot unit with RemainAfterExit."""
     return properties(unit, "ActiveState").get("ActiveState") == "active"
 
 
 def listening(socket_unit: str) -> list[str]:
-    """Return the addresses that a socket unit is to listen on, in its order ("127.0.0.1:8000")."""
+    """Return the loaded addresses of a socket unit ("127.0.0.1:8000"), in their order."""
     lines = properties(socket_unit, "Listen").get("Listen", "").splitlines()
     return [line.rsplit(" (", 1)[0] for line in lines if line]
 
 
 def _time(text: str) -> datetime | None:
-    """Return a time as `--timestamp=unix` shows it ("@1796009428"), or None."""
+    """Parse a time in the format of `--timestamp=unix` ("@1796009428"); None without a time."""
     seconds = _number(text.removeprefix("@"))
     return datetime.fromtimestamp(seconds, UTC) if seconds else None
 

@@ -1,4 +1,4 @@
-"""Uninstall: what it removes, what stays, and the command that removes that."""
+"""Uninstallation of the stack, and commands that remove what it keeps."""
 
 from __future__ import annotations
 
@@ -33,23 +33,14 @@ _MEASURE_TIMEOUT_S = 600.0
 
 @dataclasses.dataclass(frozen=True)
 class Leftover:
-    """A part of the stack that an uninstallation keeps.
-
-    Args:
-        what: Name and content.
-        command: Command that removes it, for the user's shell.
-    """
+    """A part of the stack that an uninstallation keeps, and the shell command that removes it."""
 
     what: str
     command: str
 
 
 def check() -> None:
-    """Refuse before anything is stopped or asked.
-
-    Raises:
-        DeployError: A unit was edited after its installation.
-    """
+    """Raise DeployError if a unit was edited after its installation."""
     install.refuse_edited()
 
 
@@ -59,13 +50,12 @@ def has_work(*, volumes: bool) -> bool:
 
 
 def remove(*, volumes: bool) -> list[Path]:
-    """Stop the stack and remove the units; with `volumes` the data and the secret as well.
+    """Stop the stack, remove its units, and return the removed unit files.
 
-    Returns:
-        The unit files that were removed.
+    With `volumes`, remove the data and the secret as well.
 
     Raises:
-        DeployError: As `check`; nothing was stopped then.
+        DeployError: A unit was edited after its installation; nothing was stopped.
     """
     check()
     removed: list[Path] = []
@@ -85,12 +75,12 @@ def remove(*, volumes: bool) -> list[Path]:
 
 
 def find_volumes() -> list[Volume]:
-    """Return the volumes of the stack that are there, with their size and age."""
+    """Return the existing volumes of the stack, with their size and age."""
     return [found for name in _volume_names() if (found := _find_volume(name))]
 
 
 def _volume_names() -> list[str]:
-    """Return the volumes of every stack, and those of restores."""
+    """Return the names of the standard volumes, and of those that restores and upgrades created."""
     return list(dict.fromkeys((*VOLUMES, *data_volume.find_all())))
 
 
@@ -98,8 +88,7 @@ def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
     """Return the remains of the stack on this machine, the data first.
 
     Args:
-        folders: Backup folders, found before the units that contain them were removed; None finds
-            them now.
+        folders: Backup folders that were found before the units were removed; None finds them now.
     """
     folders = backups.find_left() if folders is None else folders
     return [
@@ -109,18 +98,13 @@ def find_kept(folders: Iterable[Path] | None = None) -> list[Leftover]:
 
 
 def render_kept(kept: Iterable[Leftover]) -> str:
-    """Return the list for people, each thing with its command below; empty when nothing is kept."""
+    """Render the list of remains, each followed by its command; empty if nothing is kept."""
     lines = [f"  {one.what}\n    {one.command}\n" for one in kept]
     return "".join(["What stays, and the command that removes it:\n", *lines]) if lines else ""
 
 
 def parse_volume(inspected: str, size_bytes: int) -> Volume:
-    """Return a volume from the output of `podman volume inspect`.
-
-    Args:
-        inspected: Output, as JSON.
-        size_bytes: Disk usage of its files.
-    """
+    """Return a volume from the JSON of `podman volume inspect`, and the disk usage of its files."""
     (found,) = json.loads(inspected)
     return Volume(
         found["Name"], size_bytes, dt.datetime.fromisoformat(found["CreatedAt"]).timestamp()
@@ -138,7 +122,7 @@ def _find_podmans(folders: Iterable[Path]) -> Iterator[tuple[str, list[str]]]:
     if _has_secret():
         yield "the key that signs tokens", ["podman", "secret", "rm", SECRET]
     for folder in folders:
-        # Most of it belongs to the container's account.
+        # Most files belong to the container's user.
         yield f"backups in {folder}", ["podman", "unshare", "rm", "-r", str(folder)]
     images = _image_names()
     if images:
@@ -161,7 +145,7 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
         and not state.resolve().is_relative_to(cache.resolve())
     ):
         yield "the cache of builds", ["rm", "-r", str(cache)]
-    # By name: the folder may also hold data, and the disks of labs, which only `lab down` deletes.
+    # Removed by name, as the folder may also contain data and disks of labs.
     data = {paths.dev_data_dir(), paths.labs_dir()}
     records = sorted(set(state.iterdir()) - data) if state.is_dir() else []
     if records:
@@ -170,7 +154,7 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
 
 def _find_lingering() -> Iterator[tuple[str, list[str]]]:
     user = getpass.getuser()
-    # In a lab the user was made so.
+    # Labs create the user with lingering enabled.
     if not command_hints.in_lab() and (lifecycle.LINGERING / user).exists():
         yield f"services of {user} run from boot on", ["loginctl", "disable-linger", user]
 
@@ -180,7 +164,7 @@ def _find_volume(name: str) -> Volume | None:
     if shown.returncode != 0:
         return None
     (found,) = json.loads(shown.stdout)
-    # Its files belong to users of the containers.
+    # The files belong to users of the containers.
     measure = ["podman", "unshare", "du", "--summarize", "--block-size=1", found["Mountpoint"]]
     measured = process.run(measure, check=False, timeout_s=_MEASURE_TIMEOUT_S)
     # du fails if a running server removes a file at the same time, but still prints the sum.
@@ -189,7 +173,7 @@ def _find_volume(name: str) -> Volume | None:
 
 
 def _image_names() -> list[str]:
-    # With any tag: updates keep some.
+    # With any tag, because updates keep images under other tags.
     references = [
         f"--filter=reference={build.reference(target, '*')}" for target in build.ALL_TARGETS
     ]

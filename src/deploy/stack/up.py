@@ -1,4 +1,4 @@
-"""The steps of `image`, `install` and `up`, from a checkout to a running stack."""
+"""Implementation of `image`, `install` and `up`, from a checkout to a running stack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def build(
     *,
     assume_yes: bool = False,
 ) -> list[image_build.Image]:
-    """Build the named targets where missing or stale; the units decide the arguments."""
+    """Build missing and stale images, and report the actions that a new PostgreSQL requires."""
     packages.ensure_stack_packages(assume_yes=assume_yes)
     release = release_notes.find_release()
     built = [
@@ -45,7 +45,7 @@ def build(
 def verify(
     target: str, options: image_build.Options, *, assume_yes: bool = False
 ) -> reproducible.Comparison:
-    """Build a target twice and compare; the units decide the arguments."""
+    """Build a target twice, and compare the results."""
     packages.ensure_stack_packages(assume_yes=assume_yes)
     return reproducible.verify(target, postgresql.find_target_arguments(target), options)
 
@@ -60,7 +60,7 @@ def install(
     updates: bool | None = None,
     assume_yes: bool = False,
 ) -> set[str]:
-    """Everything that `systemctl --user start todo-backend` needs; names what changed."""
+    """Install images, secret and units without starting the stack, and return the changed units."""
     lifecycle.check_port(port, moving=False)
     instances.check(number)
     update_timer.check(wanted=updates)
@@ -83,19 +83,12 @@ def up(
     updates: bool | None = None,
     assume_yes: bool = False,
 ) -> str:
-    """Install, start, and wait until the backend is ready; returns its URL.
+    """Install and start the stack, wait until the backend is ready, and return its URL.
 
-    Args:
-        options: Options of the image build.
-        port: New public port; None keeps the present one.
-        ai: Options of the local model.
-        number: Number of backend instances; None keeps the installed number.
-        backup: Options of backups.
-        updates: Whether a timer updates the backend; None keeps the present choice.
-        assume_yes: Install missing Debian packages without asking.
+    None keeps the current port, number of instances and choice of the update timer.
 
     Raises:
-        DeployError: A unit did not start. If it is an optional part, the backend serves.
+        DeployError: A unit did not start. If it is an optional part, the backend works.
     """
     lifecycle.check_port(port, moving=True)
     instances.check(number)
@@ -112,10 +105,10 @@ def up(
 
 
 def start() -> str:
-    """Start the stack as it is installed, and wait until the backend is ready; returns its URL.
+    """Start the installed stack, wait until the backend is ready, and return its URL.
 
     Raises:
-        DeployError: As `up`.
+        DeployError: As for `up`.
     """
     with progress.step("Reading the units") as step:
         stale = lifecycle.reload(step)
@@ -125,10 +118,10 @@ def start() -> str:
 
 
 def start_optional() -> None:
-    """Start the optional parts that are installed; one that runs continues.
+    """Start the installed optional parts; running ones continue.
 
     Raises:
-        DeployError: One did not start; the backend serves.
+        DeployError: A part did not start; the backend works without it.
     """
     if has_ai():
         local_model.start()
@@ -138,7 +131,7 @@ def start_optional() -> None:
 
 
 def _provide(options: image_build.Options, ai: Request, *, assume_yes: bool) -> None:
-    """The images, and the model where another one than the default is wanted."""
+    """Build the images, and copy a custom model into its volume."""
     targets = (*image_build.TARGETS, *([image_build.AI] if ai.applies() else []))
     build(options, targets, assume_yes=assume_yes)
     if ai.model:

@@ -1,4 +1,7 @@
-"""State files of updates: the current one, past ones, kept images and refused images."""
+"""State files of updates: the current one, past ones, kept images and refused images.
+
+Reading a damaged file raises DeployError.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEPT = 3
-"""Number of images that are kept, including the running one."""
+"""Number of kept images, including the running one."""
 UPDATE, ROLLBACK, CONTRACT = "update", "rollback", "contract"
 MIGRATE, TRY, WATCH, SWITCH, FINISH = "migrate", "try", "watch", "switch", "finish"
-"""The steps in their order; from `WATCH` on the candidate serves users."""
+"""Steps of an update in their order; from `WATCH` on the candidate serves users."""
 _KINDS, _STEPS = {UPDATE, ROLLBACK, CONTRACT}, {MIGRATE, TRY, WATCH, SWITCH, FINISH}
 
 _RECORD, _HISTORY, _REFUSED, _KEPT = "record.json", "history.json", "refused.json", "kept.json"
@@ -36,7 +39,7 @@ class Image:
         reference: Tag by which updates keep the image.
         digest: Digest of its configuration, "sha256:…".
         version: Version of the program.
-        inputs: Digest of the inputs of its build.
+        inputs: Digest of the build inputs.
     """
 
     reference: str
@@ -47,12 +50,7 @@ class Image:
 
 @dataclasses.dataclass(frozen=True)
 class KeptImage:
-    """An image that an update ran.
-
-    Attributes:
-        image: The image.
-        units: The unit files that it ran with: name -> text.
-    """
+    """An image that updates keep, with the unit files that it ran with: name -> text."""
 
     image: Image
     units: Mapping[str, str]
@@ -60,14 +58,7 @@ class KeptImage:
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """An image that failed and is not tried again.
-
-    Attributes:
-        image: The image.
-        reason: Why it failed.
-        log: Last lines of its log.
-        at: Time of the failure.
-    """
+    """An image that failed and is not tried again, with the last lines of its log."""
 
     image: Image
     reason: str
@@ -85,8 +76,8 @@ class Record:
         former: Image that the stack ran before.
         candidate: Image to update to.
         units: All unit files before the update: name -> text or link.
-        sources: The unit files that belong to the candidate's image: name -> text.
-        started: Time of the start.
+        sources: Unit files of the candidate's image: name -> text.
+        started: Start time of the update.
     """
 
     kind: str
@@ -98,22 +89,15 @@ class Record:
     started: str
 
     def render_recovery(self) -> str:
-        """Render how the next command that changes the stack recovers from an interruption."""
+        """Describe how the next command that changes the stack recovers from an interruption."""
         return "finishes it" if self.step == FINISH else f"goes back to {self.former.reference}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """An update that ended.
+    """Outcome of an update, with the tags of its images.
 
-    Attributes:
-        kind: "update", "rollback" or "contract".
-        result: "updated", "rolled back", "refused", "interrupted" or "failed".
-        former: The tag of before.
-        candidate: The tag of the other image.
-        reason: Why it was not updated.
-        started: When it began.
-        ended: When it ended.
+    The result is "updated", "rolled back", "refused", "interrupted" or "failed".
     """
 
     kind: str
@@ -135,8 +119,7 @@ class UpdateStatus:
         refused: Images that are not tried again.
         running: Kind and step of the running update; None if there is none.
         interrupted: Kind and step of an interrupted update; None if there is none.
-        resumed: What the next command that changes the stack does about the interrupted update;
-            None without one.
+        resumed: How the next command that changes the stack recovers; None if not interrupted.
         last: Outcome of the last update; None before the first.
     """
 
@@ -151,7 +134,7 @@ class UpdateStatus:
 
 @contextlib.contextmanager
 def hold() -> Iterator[None]:
-    """Exclude other commands that change the running stack, for the length of the block."""
+    """Exclude other commands that change the stack while the block runs."""
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
     title = "Waiting for another build.py that changes the stack"
@@ -160,25 +143,18 @@ def hold() -> Iterator[None]:
 
 
 def find_planned_errors() -> planned_errors.PlannedErrors:
-    """Return the errors in the log that these commands caused."""
+    """Return the filter for log errors that commands caused."""
     return planned_errors.find(_folder())
 
 
 def is_held() -> bool:
-    """Return whether a command that changes the stack runs now."""
+    """Return whether a command that changes the stack is running."""
     folder = _folder()
     return folder.is_dir() and folder_lock.is_held(folder)
 
 
 def find_status(digest: str | None) -> UpdateStatus:
-    """Return the status of updates.
-
-    Args:
-        digest: Digest of the running image.
-
-    Raises:
-        DeployError: A file is damaged.
-    """
+    """Return the status of updates, given the digest of the running image."""
     record = find_record()
     step = f"{record.kind}, {record.step}" if record else None
     kept, refused = find_kept(), find_refused()
@@ -197,11 +173,7 @@ def find_status(digest: str | None) -> UpdateStatus:
 
 
 def find_record() -> Record | None:
-    """Return the update that runs or was interrupted; None without one.
-
-    Raises:
-        DeployError: The file is damaged.
-    """
+    """Return the running or interrupted update, or None."""
     try:
         found = _load(_RECORD)
     except FileNotFoundError:
@@ -220,41 +192,33 @@ def find_record() -> Record | None:
 
 
 def write_record(record: Record) -> None:
-    """Write down how far an update is."""
+    """Save the state of the current update."""
     units = {name: _render_unit(unit) for name, unit in record.units.items()}
-    # Shallow first: `asdict` would turn links into objects without a name.
+    # Without units: `asdict` would turn links into dicts of another format.
     plain = dataclasses.asdict(dataclasses.replace(record, units={}))
     _write(_RECORD, {**plain, "units": units})
 
 
 def remove_record() -> None:
-    """Write down that no update runs."""
+    """Delete the record of the current update."""
     (_folder() / _RECORD).unlink(missing_ok=True)
 
 
 def find_history() -> list[Outcome]:
-    """Return the updates that ended, the last one last.
-
-    Raises:
-        DeployError: The file is damaged.
-    """
+    """Return the outcomes of updates, oldest first."""
     with _explained(_HISTORY):
         return [Outcome(**_parse_texts(each)) for each in _read(_HISTORY)]
 
 
 def add_outcome(outcome: Outcome) -> None:
-    """Add an update that ended."""
+    """Append an outcome to the history."""
     _write(
         _HISTORY, [dataclasses.asdict(each) for each in [*find_history(), outcome]][-_MAX_ENTRIES:]
     )
 
 
 def find_refused() -> list[Refusal]:
-    """Return the images that are not tried again.
-
-    Raises:
-        DeployError: The file is damaged.
-    """
+    """Return the images that are not tried again."""
     with _explained(_REFUSED):
         return [
             Refusal(
@@ -265,13 +229,13 @@ def find_refused() -> list[Refusal]:
 
 
 def refuse(refusal: Refusal) -> None:
-    """Add an image that is not tried again."""
+    """Exclude an image from further updates."""
     others = [each for each in find_refused() if each.image.digest != refusal.image.digest]
     _write_refused([*others, refusal])
 
 
 def accept(image: Image) -> None:
-    """Allow an image, and builds of the same inputs, to be tried again."""
+    """Allow updates to an image, and to builds of the same inputs, again."""
     _write_refused(
         [
             each
@@ -283,11 +247,7 @@ def accept(image: Image) -> None:
 
 
 def find_kept() -> list[KeptImage]:
-    """Return the images that updates keep, the running one last.
-
-    Raises:
-        DeployError: The file is damaged.
-    """
+    """Return the images that updates keep, the running one last."""
     with _explained(_KEPT):
         return [
             KeptImage(_parse_image(each["image"]), _parse_texts(each["units"]))
@@ -296,7 +256,7 @@ def find_kept() -> list[KeptImage]:
 
 
 def keep(*kept: KeptImage) -> list[KeptImage]:
-    """Write down that the last one of these images runs; returns those that are not kept now."""
+    """Keep images, of which the last one is running, and return the ones no longer kept."""
     digests = {each.image.digest for each in kept}
     found = [*(each for each in find_kept() if each.image.digest not in digests), *kept]
     _write(_KEPT, [dataclasses.asdict(each) for each in found[-KEPT:]])
@@ -315,7 +275,7 @@ def _folder() -> Path:
 
 
 def find_file(name: str) -> Path:
-    """Return the path of a file of `FILES`."""
+    """Return the path of a state file, one of `FILES`."""
     return _folder() / name
 
 
@@ -347,7 +307,7 @@ def _parse_text(found: Any) -> str:  # noqa: ANN401 - as `_load`
 
 
 def _read(name: str) -> list[Any]:
-    """Return the entries of a list; none where there is no file."""
+    """Return the entries of a list; [] if the file is missing."""
     try:
         found = _load(name)
     except FileNotFoundError:
@@ -379,7 +339,7 @@ def _unusable(name: str, reason: str) -> DeployError:
     path = find_file(name)
     hint = f"move it aside: {command_hints.shell(f'mv {path} {path}.damaged')}"
     if name == _RECORD:
-        # Nothing else says what the stack ran before.
+        # No other file names the former image.
         down, up = command_hints.build("down"), command_hints.build("up")
         hint += f"; then {down} ends what the update left, and {up} starts this checkout"
     return DeployError(f"{path} {reason}", hint=hint, code=ExitCode.DATA)

@@ -1,6 +1,6 @@
-"""`build.py update` by a timer: an optional part of the stack.
+"""Timer of `build.py update`, an optional part of the stack.
 
-The timer is a shipped unit. Its service names the checkout, so it is made here.
+The timer is a shipped unit. Its service contains the checkout's path, so it is rendered here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
-"""Variables that a shell may set and systemd does not; they decide where lock and records are."""
+"""Variables that locate the lock and records; systemd lacks those that a shell sets."""
 _SERVICE = """\
 # Made by `build.py up --update-timer`; `up --no-update-timer` removes it.
 [Unit]
@@ -40,19 +40,12 @@ SyslogIdentifier=todo-update
 
 
 def find_units() -> dict[str, str]:
-    """The units to install: both where they are installed, for this checkout, otherwise none."""
+    """Return the timer and its service for this checkout if they are installed, otherwise {}."""
     return _render() if has_update_timer() else {}
 
 
 def check(*, wanted: bool | None) -> None:
-    """Refuse a checkout that a unit cannot name; nothing has changed by then.
-
-    Args:
-        wanted: Whether there shall be a timer; None leaves it as it is.
-
-    Raises:
-        DeployError: Its path has a character that ends a line.
-    """
+    """Raise DeployError if the timer is wanted and a unit cannot contain the checkout's path."""
     if wanted and not str(paths.REPO).isprintable():
         raise DeployError(
             f"the path {str(paths.REPO)!r} of the checkout has characters that a unit cannot "
@@ -63,11 +56,11 @@ def check(*, wanted: bool | None) -> None:
 
 
 def set_wanted(*, wanted: bool | None, starts: bool) -> set[str]:
-    """Install or remove the units; return the changed ones.
+    """Install or remove the timer and its service, and return the changed units.
 
     Args:
-        wanted: Whether there shall be a timer; None leaves it as it is.
-        starts: Whether the timer is started, at boot as well.
+        wanted: Whether the stack has the timer; None keeps the current choice.
+        starts: Whether to enable and start an installed timer.
     """
     changed: set[str] = set()
     if wanted is False:
@@ -84,21 +77,16 @@ def set_wanted(*, wanted: bool | None, starts: bool) -> set[str]:
 
 
 def stop() -> None:
-    """Stop the timer, before its units go; an update that runs ends by itself."""
+    """Stop the timer before its units are removed; a running update continues."""
     if has_update_timer():
         systemd.systemctl("disable", "--quiet", "--now", UPDATE_TIMER, check=False)
 
 
 def render_service(program: str, environ: Mapping[str, str]) -> str:
-    """Return the service that the timer starts.
-
-    Args:
-        program: Path of `build.py`.
-        environ: The environment, of which it gets the folders of the user.
-    """
+    """Render the service that runs `build.py`, with the folder variables of the environment."""
     folders = {name: environ[name] for name in _FOLDERS if environ.get(name)}
     lines = [f"Environment={_quote(f'{name}={value}')}\n" for name, value in folders.items()]
-    # In a command line, systemd expands variables as well.
+    # In command lines, systemd also expands variables.
     command = _quote(program).replace("$", "$$")
     return _SERVICE.format(program=command, environment="".join(lines))
 
