@@ -1,1 +1,1 @@
-"""The subcommands of `build.py`, one module each: read switches, call one function."""
+"""Commands of `build.py`, one module each: they parse switches and call one function."""

@@ -40,11 +40,11 @@ class Admin(StackCommand):
         write_output(f"{admin.get_help()}{_MORE_HELP}")
 
     def main(self) -> int:
-        """Run the command."""
+        """Run the command in the backend and return its exit code."""
         there = self.trial()
         if there is None or not self._words:
             return admin.run(self._words)
-        # Only once the command line is known to be sound: what is wrong with it needs no backend.
+        # `admin.run` looks for the lab only after it has validated the command line.
         return admin.run(
             self._words,
             within=lambda argv: there.machine().argv(argv),

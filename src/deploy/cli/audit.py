@@ -1,4 +1,4 @@
-"""`build.py audit`: checks the Containerfile, the manifest and the units against known rules."""
+"""`build.py audit`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Audit(Command):
     as_json = cli.Flag("--json", help="print JSON")
 
     def main(self) -> int:
-        """Print the result; 0 when nothing is wrong, 1 otherwise."""
+        """Print the findings; 0 without any, otherwise 1."""
         result = report.run_audit(dt.datetime.now(tz=dt.UTC).date())
         render = report.render_json if self.as_json else report.render_table
         write_output(f"{render(result)}\n")

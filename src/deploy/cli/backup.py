@@ -11,7 +11,7 @@ class Backup(StackCommand):
     """Make a backup of the database now, verify it, and remove old backups."""
 
     def main(self) -> int:
-        """Make it, and print its name, size and duration."""
+        """Make a backup, and print its name, size and duration."""
         code = self.elsewhere("backup")
         if code is None:
             write_output(f"{run.render(run.run())}\n")

@@ -12,7 +12,7 @@ from deploy.cli.command import Command, unknown, usage
 from deploy.paths import REPO
 
 _PARTS = {"api_data", "api_host", "api_lab", "api_load", "api_sides", "cpu", "launch", "load"}
-"""Modules of tests/bench that are parts of measurements."""
+"""Helper modules in tests/bench, which are not measurements."""
 
 
 class Bench(Command):

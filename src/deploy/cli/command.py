@@ -32,10 +32,10 @@ _REQUESTS = (ShowHelp, ShowHelpAll, ShowVersion, ShowCompletion)
 
 
 class Command(cli.Application):
-    """An application whose usage errors are one line each, raised as DeployError.
+    """Application whose usage errors are one line each, raised as DeployError.
 
-    plumbum prints pages of usage instead, and takes a BrokenPipeError or an EINVAL from
-    anywhere inside a command for a closed pipe, without a word.
+    plumbum would print its help instead, and silently treat a BrokenPipeError or EINVAL from
+    anywhere inside a command as a closed pipe.
     """
 
     SUBCOMMAND_HELPMSG = False
@@ -53,7 +53,7 @@ class Command(cli.Application):
 
     @classmethod
     def run(cls, argv: list[str] | None = None, *, exit: bool = True) -> Any:  # noqa: A002, ANN401
-        """Run like plumbum's, without its handling of broken pipes (see above)."""
+        """Run like plumbum's method, but without its handling of broken pipes."""
         arguments = list(sys.argv if argv is None else argv)
         instance, code = cls(arguments.pop(0))._parse_and_dispatch(arguments)  # noqa: SLF001 - a cls of its own
         if exit:
@@ -97,12 +97,12 @@ class Command(cli.Application):
             # plumbum's text ends with a Python list.
             text = text.partition(", got ")[0]
         if isinstance(error, WrongArgumentType):
-            # plumbum's text holds the representation of a Python function.
+            # plumbum's text contains the representation of a Python function.
             reason = str(error.__context__)
             reason = "not a whole number" if "invalid literal" in reason else reason
             name = text.split(" expected to be ")[0].removeprefix("Argument of ")
             if name in self._switches_by_name:
-                # By its long name, whichever was given.
+                # Name the switch by its longest name.
                 name = f"--{max(self._switches_by_name[name].names, key=len)}"
             text = f"{name} is {reason}" if reason.startswith("not ") else f"{name}: {reason}"
         if isinstance(error, UnknownSwitch):
@@ -115,22 +115,22 @@ def _only_dispatches(command: Application) -> bool:
     return type(command).main is Application.main
 
 
-# One page of help is enough, and completion would have to import every command.
+# --help is enough, and plumbum's completion would import every command.
 Command.unbind_switches("--help-all", "--completions")
 
 
 def strict(command: type[Application]) -> type[Command]:
-    """Return the same command with the manners of `Command`."""
+    """Return the command as a subclass of `Command`, for its error handling."""
     if issubclass(command, Command):
         return command
     return type(command.__name__, (Command, command), {"__doc__": command.__doc__})
 
 
 def show_log() -> None:
-    """Write the log of this program to standard error, everything included."""
+    """Write this program's whole log to standard error."""
     logger = logging.getLogger("deploy")
     if not logger.handlers:
-        # On a terminal a step may be drawing its line: start over on it.
+        # On a terminal, clear the line that a step may have drawn.
         clear = "\r\033[K" if sys.stderr.isatty() else ""
         handler = logging.StreamHandler()
         handler.setFormatter(logging.Formatter(f"{clear}  %(message)s"))
@@ -139,11 +139,11 @@ def show_log() -> None:
 
 
 def usage(message: str, program: str) -> DeployError:
-    """Return the error for a command line that cannot be understood."""
+    """Return the error for an invalid command line."""
     hint = f"see: python3 {program} --help" if program else ""
     return DeployError(message, hint=hint, code=ExitCode.USAGE)
 
 
 def unknown(message: str, word: str, names: Iterable[str], program: str) -> NoReturn:
-    """Refuse a word that is not one of the names, suggesting the nearest one."""
+    """Raise the error for an unknown word, with the nearest name as a hint."""
     raise listing.unknown(message[:1].lower() + message[1:], word, names, program)

@@ -38,8 +38,8 @@ class Completion(Command):
 
 
 def collect() -> completion_script.Tree:
-    """Return every command with its switches, which imports them all."""
-    from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
+    """Return all commands with their switches, which imports every command."""
+    from deploy.cli.main import Build  # noqa: PLC0415 - circular import
 
     tree: completion_script.Tree = {}
     _collect(Build, (), tree)
@@ -54,7 +54,7 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion_scr
     application = command(path[-1] if path else listing.PROGRAM)
     switches = {
         f"--{name}": " ".join(str(found.help or "").split())
-        for name, found in sorted(application._switches_by_name.items())  # noqa: SLF001 - plumbum has no other way
+        for name, found in sorted(application._switches_by_name.items())  # noqa: SLF001 - no public attribute
         if len(name) > 1
     }
     nested = {
@@ -73,7 +73,7 @@ def _collect(command: type[Command], path: tuple[str, ...], tree: completion_scr
 
 
 def _collect_admin(tree: completion_script.Tree) -> None:
-    """The backend's commands, which its own help lists."""
+    """Add the backend's commands and switches, parsed from their help."""
     words = dict(_ADMIN_COMMAND.findall(admin.get_help()))
     tree["admin",] = completion_script.Completions(words, tree["admin",].switches)
     for word in words:

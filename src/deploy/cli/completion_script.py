@@ -1,6 +1,6 @@
-"""Shell completion: a script with every command and switch, made once and then static.
+"""Static scripts for shell completion, with every command and switch.
 
-A script that asked `build.py` at each press of TAB would start Python and import commands.
+A dynamic script would start Python and import commands at each press of TAB.
 """
 
 from __future__ import annotations
@@ -16,19 +16,14 @@ SHELLS = ("bash", "zsh", "fish")
 
 @dataclasses.dataclass(frozen=True)
 class Completions:
-    """Words and switches that may follow a command.
-
-    Args:
-        words: Subcommands, or values of its first argument, with what each does.
-        switches: Long switches, with what each does.
-    """
+    """Words that may follow a command, and its long switches, each with a description."""
 
     words: Mapping[str, str]
     switches: Mapping[str, str]
 
 
 Tree = dict[tuple[str, ...], Completions]
-"""By the words of the command: () for `build.py` itself, ("lab", "up") for `build.py lab up`."""
+"""Words of a command -> completions: () for `build.py`, ("lab", "up") for `build.py lab up`."""
 
 
 def render(shell: str, tree: Tree) -> str:
@@ -132,6 +127,5 @@ def _path(path: tuple[str, ...]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Return the text as one word of fish."""
     escaped = text.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"

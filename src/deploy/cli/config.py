@@ -19,7 +19,7 @@ class Config(StackCommand):
     as_json = cli.Flag("--json", help="print a JSON object instead of tables")
 
     def main(self) -> int:
-        """Print them, without secrets."""
+        """Print the settings, without secrets."""
         code = self.elsewhere("config", ["--json"] if self.as_json else [])
         if code is not None:
             return code
@@ -34,7 +34,7 @@ class Config(StackCommand):
 
 
 def render(found: settings.Settings, differing: dict[str, str]) -> str:
-    """Three tables, and what is not applied yet below them."""
+    """Render the tables of settings, and the changes that are not applied yet."""
     home = f"{Path.home()}/"
     lines = []
     for title, rows in (

@@ -18,7 +18,7 @@ class Dev(cli.Application):
     token = cli.SwitchAttr("--token", str, argname="USER", help="print a token for USER and exit")
 
     def main(self) -> int:
-        """Serve, or print a token, in the environment that deploy.bootstrap.commands chose."""
+        """Serve, or print a token."""
         if self.token is not None:
             write_output(f"{server.token(self.token)}\n")
             return 0

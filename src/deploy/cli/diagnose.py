@@ -36,7 +36,7 @@ class Diagnose(StackCommand):
     )
 
     def main(self) -> int:
-        """Write the archive and say what is in it."""
+        """Write the archive, and print its content."""
         at = datetime.now().astimezone()
         path = (self.output or Path(diagnose.default_name(at))).absolute()
         _refuse(path)
@@ -53,19 +53,19 @@ class Diagnose(StackCommand):
         return ExitCode.OK
 
     def _find_lab(self) -> in_lab.LabStack | None:
-        """The lab with the stack; None where this host has it, or has none that can be reached.
+        """Return the lab to diagnose, or None to diagnose this host.
 
-        In the latter case, the reason is on this host.
+        If no lab is running, the archive of this host shows why.
         """
         lab = self.trial()
         if lab is None or self.lab or lab.is_up():
             return lab
-        # Its owner reports more than root can, and an error names both.
+        # For root, the lab's error names the stack's owner, whose diagnosis is more complete.
         return lab if os.geteuid() == 0 and owners.find_owners() else None
 
 
 def render(path: Path, archive: bytes) -> str:
-    """Return the closing lines: what was written, what is in it, and to look at it."""
+    """Render the summary: path and content of the archive, and the command to review it."""
     contents = diagnose.read_contents(archive)
     width = max(len(name) for name, _ in contents)
     lines = [f"{path} ({_size(len(archive))}) contains:"]
@@ -76,11 +76,7 @@ def render(path: Path, archive: bytes) -> str:
 
 
 def _refuse(path: Path) -> None:
-    """Refuse before minutes of collecting.
-
-    Raises:
-        DeployError: The archive cannot be written there.
-    """
+    """Raise DeployError early if the archive cannot be written, as collecting takes minutes."""
     if path.exists():
         raise _unwritable(path, "it exists")
     if not path.parent.is_dir():

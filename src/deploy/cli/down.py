@@ -11,7 +11,7 @@ class Down(StackCommand):
     """Stop the stack; the data and the units stay."""
 
     def main(self) -> int:
-        """Stop everything, the socket first."""
+        """Stop the stack, if it is running."""
         there = self.trial()
         if there is None:
             with update_state.hold():

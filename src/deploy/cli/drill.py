@@ -11,7 +11,7 @@ class Drill(StackCommand):
     """Restore the newest backup to a scratch volume, and compare it with the live journals."""
 
     def main(self) -> int:
-        """Do it, and print how long it took and what would have been lost."""
+        """Run the restore drill, and print its result."""
         code = self.elsewhere("drill")
         if code is None:
             write_output(f"{drill.render(drill.run())}\n")

@@ -1,4 +1,4 @@
-"""`build.py format`: the formatter."""
+"""`build.py format`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class Format(Command):
     """Format the code, and fix what can be fixed safely."""
 
     def main(self) -> int:
-        """Rewrite files, in the environment that deploy.bootstrap.commands chose."""
+        """Format all files."""
         checks.format_code()
         return 0

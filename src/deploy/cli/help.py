@@ -11,8 +11,8 @@ class Help(Command):
     """Show the help of a command, or the list of commands."""
 
     def main(self, *words: str) -> int:
-        """Show what `COMMAND --help` shows."""
-        from deploy.cli.main import Build  # noqa: PLC0415 - it names this module
+        """Print the output of `COMMAND --help`, or the list of commands."""
+        from deploy.cli.main import Build  # noqa: PLC0415 - circular import
 
         if not words:
             write_output(listing.render_help())

@@ -44,7 +44,7 @@ class Image(StackCommand):
     image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
-        """Build, and print what came out."""
+        """Build the images, and print their digests and sizes."""
         lab = self.trial()
         if lab is not None:
             return lab.image(self._words(), self.packages, assume_yes=bool(self.assume_yes))
@@ -59,7 +59,7 @@ class Image(StackCommand):
             return self._verify(targets, options)
         if self.sizes or self.json:
             host_packages.ensure_measure_packages(assume_yes=bool(self.assume_yes))
-        # The units of a stack that is being changed name what a build replaces.
+        # Locked, because the units may name an image that the build replaces.
         with update_state.hold():
             if "backend" in targets and not self.no_cache:
                 begin.refuse_checkout()
@@ -76,7 +76,7 @@ class Image(StackCommand):
         return 0
 
     def _words(self) -> list[str]:
-        """Return the command line again, for a lab; the package lock goes its own way there."""
+        """Return the arguments for a lab, without the package lock, which is copied there."""
         flags = ("no_cache", "verify", "sizes", "json")
         words = [f"--{name.replace('_', '-')}" for name in flags if getattr(self, name)]
         words += [f"--builder={self.builder}"] if self.builder else []

@@ -13,7 +13,7 @@ class Install(StartCommand):
     """Install images, secret and units, ready for `systemctl --user start todo-backend`."""
 
     def main(self) -> int:
-        """Install, and name what changed."""
+        """Install the stack, and print the changed units."""
         self.check_switches()
         # Refuse: `install` must not start a lab that the user did not request.
         in_lab.find(no_lab=True)

@@ -1,4 +1,4 @@
-"""`build.py kube`: the manifest for Podman and Kubernetes, compiled from the units."""
+"""`build.py kube`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FILES = {files.MANIFEST: False, files.AI_MANIFEST: True}
-"""Manifest -> whether it has the local model."""
+"""Manifest -> whether it includes the local model."""
 
 
 class Kube(cli.Application):
@@ -45,7 +45,7 @@ class Kube(cli.Application):
     )
 
     def main(self) -> int:
-        """Write the manifest, or do what the one switch asks for."""
+        """Write the manifests, or do what a switch requests."""
         if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
             message = "--check, --stdout, --explain and --secret are mutually exclusive"
             raise DeployError(message, hint="use one of them", code=ExitCode.USAGE)
@@ -62,7 +62,7 @@ class Kube(cli.Application):
         if self.stdout:
             write_output(_render(ai=bool(self.ai)))
             return ExitCode.OK
-        # Both are rendered before either is written.
+        # Render both before writing either.
         texts = {path: _render(ai=ai) for path, ai in _FILES.items()}
         if self.check:
             _compare(texts)
@@ -78,11 +78,7 @@ def _render(*, ai: bool) -> str:
 
 
 def _compare(texts: Mapping[Path, str]) -> None:
-    """Print how the files differ from these texts.
-
-    Raises:
-        DeployError: One does.
-    """
+    """Print how stale files differ from these texts, and raise DeployError if there are any."""
     diffs = {path: list(files.diff_manifest(text, path)) for path, text in texts.items()}
     stale = [path for path, diff in diffs.items() if diff]
     for path in stale:

@@ -1,4 +1,4 @@
-"""`build.py lab`: a throwaway Debian machine with systemd and Podman."""
+"""`build.py lab`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LabUp(Command):
 
     @cli.switch("--publish", str, list=True, argname="HOST:LAB")
     def publish(self, pairs: list[str]) -> None:
-        """Reach a port of the lab's loopback through a port of this host's; repeatable."""
+        """Forward a port of this host's loopback to a port of the lab's; repeatable."""
         self._publish = tuple(pairs)
 
     def main(self, name: str = command_hints.DEFAULT_LAB) -> int:
@@ -54,7 +54,7 @@ class LabUp(Command):
 class LabRun(Command):
     """Run a program in a lab and return its exit code: `lab run [NAME] -- PROGRAM …`.
 
-    Without a running lab of that name, in one that starts for it and goes with it.
+    If no lab of that name is running, start a temporary one.
     """
 
     root = cli.Flag("--root", help="run as root instead of todo")
@@ -78,7 +78,7 @@ class LabRun(Command):
     def _parse_args(
         self, argv: list[str]
     ) -> tuple[dict[Callable[..., None], SwitchParseInfo], list[str]]:
-        # plumbum forgets where the -- was.
+        # plumbum does not keep the position of --.
         if "--" in argv:
             at = argv.index("--")
             self._argv = tuple(argv[at + 1 :])
@@ -99,7 +99,7 @@ class LabShell(Command):
 
 @Lab.subcommand("down")
 class LabDown(Command):
-    """Halt a lab and delete everything in it; asks first where that is data."""
+    """Halt a lab and delete everything in it; asks for confirmation if it contains data."""
 
     all = cli.Flag("--all", help="all running labs")
     assume_yes = cli.Flag("--yes", help="do not ask for confirmation")
@@ -117,10 +117,10 @@ class LabDown(Command):
 
 @Lab.subcommand("list")
 class LabList(Command):
-    """List the labs that run."""
+    """List the running labs."""
 
     def main(self) -> int:
-        """Print a line for each."""
+        """Print the name, ports and volumes of each lab."""
         for there in manager.list_labs():
             ports = ", ".join(f"127.0.0.1:{port} -> {to}" for port, to in there.publish.items())
             write_output(f"{there.name}\t{ports}\t{volumes.describe(there.volumes)}\n")
@@ -128,13 +128,10 @@ class LabList(Command):
 
 
 def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
-    """Ask for confirmation before the data of labs is deleted; only `yes` confirms.
-
-    Args:
-        data: Name of a lab -> the volumes in it.
+    """Ask for confirmation before the volumes of labs are deleted; only `yes` confirms.
 
     Raises:
-        DeployError: The answer was not `yes`, or nobody can be asked.
+        DeployError: The answer was not `yes`, or standard input is not a terminal.
     """
     held = "; ".join(f"the lab {name} holds {volumes.describe(data[name])}" for name in data)
     if not sys.stdin.isatty():

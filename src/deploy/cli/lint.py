@@ -1,4 +1,4 @@
-"""`build.py lint`: the static checks."""
+"""`build.py lint`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class Lint(Command):
     """Check the code: lint rules, format, types, import contracts and spelling."""
 
     def main(self) -> int:
-        """Run every check, in the environment that deploy.bootstrap.commands chose."""
+        """Run every check."""
         checks.lint()
         return 0

@@ -1,6 +1,7 @@
-"""The list of commands, and the answers of `build.py` that need no environment.
+"""List of the commands, and handling of command lines that need no environment.
 
-Standard library only: a misspelt command or test tier must not wait until an environment is made.
+This module uses only the standard library, so that it reports a misspelled command or test tier
+before an environment is created.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ COMMANDS = (
     "help",
     "version",
 )
-"""`some-name` is the class `SomeName` in the module `deploy.cli.some_name`."""
+"""Command names: `some-name` is the class `SomeName` in the module `deploy.cli.some_name`."""
 
 DEFAULT = "image"
 PROGRAM = "build.py"
@@ -68,7 +69,7 @@ _VERSION = {"-v", "--version"}
 
 
 def answer(words: Sequence[str]) -> bool:
-    """Answer a command line that needs no command; False where one has to run.
+    """Print the help or the version if it is requested, and return whether it was.
 
     Raises:
         DeployError: A command, a switch or a test tier is unknown.
@@ -97,7 +98,7 @@ def answer(words: Sequence[str]) -> bool:
 
 
 def unknown(message: str, word: str, names: Iterable[str], program: str = PROGRAM) -> DeployError:
-    """Return the error for a word that is not one of the names, with the nearest one."""
+    """Return the error for an unknown word, with the nearest name as a hint."""
     near = difflib.get_close_matches(word.partition("=")[0], list(names), n=1)
     hint = f"did you mean {near[0]}?" if near else f"see: python3 {program} --help"
     return DeployError(message, hint=hint, code=ExitCode.USAGE)
@@ -110,7 +111,7 @@ def version() -> str:
 
 
 def describe(name: str) -> str:
-    """Return the first line of a command's docstring, read without importing it."""
+    """Return the first line of a command's docstring, without importing the command."""
     source = Path(__file__).with_name(f"{switches.find_module(name)}.py")
     if not source.exists():
         return ""
@@ -121,7 +122,7 @@ def describe(name: str) -> str:
 
 
 def render_help() -> str:
-    """Return the help of `build.py`: every command with what it does."""
+    """Render the help of `build.py`: every command with its description."""
     width = max(map(len, COMMANDS))
     lines = [
         SUMMARY,

@@ -1,4 +1,4 @@
-"""`build.py lock`: the hash-pinned locks."""
+"""`build.py lock`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Lock(cli.Application):
     )
 
     def main(self) -> int:
-        """Resolve them in the environment of dev.lock, which holds uv, or look at them there."""
+        """Refresh or check the locks with the uv of dev.lock's environment."""
         venv.enter("dev")
         if self.check:
             requirements.require_current()

@@ -54,7 +54,7 @@ class Logs(StackCommand):
         except KeyboardInterrupt:
             if not self.follow:
                 raise
-            # Ctrl-C is how one stops following.
+            # Ctrl-C is the usual end of `logs --follow`.
             return ExitCode.INTERRUPTED
 
     def _switches(self) -> list[str]:
@@ -85,6 +85,6 @@ class Logs(StackCommand):
 
 
 def wants_color() -> bool:
-    """Return whether standard output is a terminal, and its user has not turned colors off."""
+    """Return whether standard output is a terminal, unless its user has turned off colors."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain

@@ -1,4 +1,4 @@
-"""`build.py` itself: its commands, each of which is imported only when it is used."""
+"""Command line of `build.py`, which imports a command only when it is used."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Build(Command):
         write_output(listing.render_help())
 
     def main(self) -> None:
-        """Without a command, build the image."""
+        """Run the default command if there is none."""
         if self.nested_command is None:
             command = strict(self._subcommands[listing.DEFAULT].get())
             self.nested_command = (command, [f"{self.PROGNAME} {listing.DEFAULT}"])

@@ -41,7 +41,7 @@ class McpToken(StackCommand):
     name = cli.SwitchAttr("--name", str, argname="TEXT", help="name of the token (default: mcp)")
 
     def main(self, user: str) -> int:
-        """Make a token for USER."""
+        """Issue a token for USER, and print it."""
         given = {"days": self.days, "writes-per-hour": self.writes, "name": self.name}
         words = [f"--{option}={value}" for option, value in given.items() if value is not None]
         words += [f"--scope={scope}" for scope in self.scopes]
@@ -60,17 +60,12 @@ class McpToken(StackCommand):
 
 
 def render(token: str, url: str) -> str:
-    """Return the token, and the configuration to paste into clients.
-
-    Args:
-        token: The token.
-        url: Address of the public API.
-    """
+    """Render the token, and the configuration for clients that connect to this URL of the API."""
     endpoint = f"{url.rstrip('/')}/mcp"
     header = f"Authorization: Bearer {token}"
     add = ["claude", "mcp", "add", "--transport", "http", "todo", endpoint, "--header", header]
     remote = {"type": "http", "url": endpoint, "headers": {"Authorization": f"Bearer {token}"}}
-    # A lab has the checkout elsewhere.
+    # In a lab, the checkout has another path.
     folder = "/PATH/TO/todo-backend" if command_hints.in_lab() else str(paths.REPO)
     bridge = {
         "command": "python3",

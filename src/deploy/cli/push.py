@@ -16,7 +16,7 @@ from deploy.scan import gate
 class Push(Command):
     """Push an image that passes the scan to a registry, signed if a key is given.
 
-    Push REGISTRY/REPO[:TAG]. Who may push there is what `podman login` says.
+    Push to REGISTRY/REPO[:TAG]. The registry's credentials are those of `podman login`.
     """
 
     target = cli.SwitchAttr(

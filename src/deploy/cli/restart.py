@@ -12,14 +12,14 @@ class Restart(StackCommand):
     """Restart the backend; connections wait in its socket meanwhile."""
 
     def main(self) -> int:
-        """Restart and wait until it serves again."""
+        """Restart the backend, and wait until it is ready."""
         code = self.elsewhere("restart")
         if code is None:
             with update_state.hold():
                 begin.recover()
                 interruption.end_refusal()
                 lifecycle.restart()
-                # After `down` they do not run either.
+                # `down` also stops the optional parts.
                 up.start_optional()
             code = 0
         return code

@@ -62,7 +62,7 @@ class Restore(StackCommand):
     )
 
     def main(self) -> int:
-        """Restore, and print what the stack uses now and what it used before."""
+        """Restore, and print the current and the former volume."""
         given = {name: getattr(self, name) for name in _PARSERS if getattr(self, name) is not None}
         if len(given) > 1:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -75,7 +75,7 @@ class Restore(StackCommand):
         code = self.elsewhere("restore", self._words(given))
         if code is None:
             with update_state.hold():
-                # Without a database the backend cannot start, and a restore is the way out.
+                # The backend may fail to start for lack of a database, which a restore corrects.
                 begin.recover(must_start=False)
                 write_output(render(self._restore(wanted)))
             code = 0
@@ -111,7 +111,7 @@ def _find_folder() -> Path:
 
 
 def render(outcome: restore.Outcome) -> str:
-    """Return the outcome for people."""
+    """Render the outcome for people."""
     lines = [f"restored {outcome.target}, into the volume {outcome.volume}"]
     if outcome.target.kind is target.Kind.VOLUME:
         lines = [f"the stack uses the volume {outcome.volume}"]

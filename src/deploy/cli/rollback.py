@@ -26,7 +26,7 @@ class Rollback(StackCommand):
     )
 
     def main(self) -> int:
-        """Go back, and print what the stack runs now and what it ran before."""
+        """Roll back, and print the current and the former image."""
         words = [f"--to={self.to}"] if self.to else []
         words += ["--refuse"] if self.refuse else []
         code = self.elsewhere("rollback", [*words, f"--watch={self.watch_s}"])

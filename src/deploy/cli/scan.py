@@ -57,7 +57,7 @@ class Scan(StackCommand):
         return report.exit_code
 
     def _words(self) -> list[str]:
-        """Return the command line again, for a lab; the advisories go their own way there."""
+        """Return the arguments for a lab, without the advisories, which are copied there."""
         words = [f"--target={self.target}"]
         words += [f"--{name}" for name in ("offline", "json") if getattr(self, name)]
         named = {"image": self.reference, "builder": self.builder}

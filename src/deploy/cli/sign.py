@@ -14,7 +14,7 @@ from deploy.registry import push, sign, skopeo
 class Sign(Command):
     """Sign an image in a registry with a sigstore key, or generate a key pair.
 
-    Sign REGISTRY/REPO[:TAG][@DIGEST] --key KEY. Without a digest, the one that `push` recorded.
+    Sign REGISTRY/REPO[:TAG][@DIGEST] --key KEY. The default is the digest that `push` recorded.
     """
 
     key = cli.SwitchAttr("--key", Path, help="private key to sign with")
@@ -30,7 +30,7 @@ class Sign(Command):
     assume_yes = cli.Flag("--yes", help="install missing Debian packages")
 
     def main(self, image: str = "") -> int:
-        """Sign IMAGE, or make a key."""
+        """Sign IMAGE, or generate a key pair."""
         if bool(self.generate) == bool(image) or bool(self.key) != bool(image):
             raise usage("sign requires an image and --key, or --generate-key", str(self.PROGNAME))
         skopeo.ensure_skopeo(assume_yes=bool(self.assume_yes))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StackCommand(Command):
-    """A command that runs on this host, or in the lab that holds the trial."""
+    """A command that runs on this host, or in the lab that runs the stack."""
 
     no_lab = cli.Flag(
         "--no-lab",
@@ -25,16 +25,16 @@ class StackCommand(Command):
     )
 
     def trial(self) -> in_lab.LabStack | None:
-        """Return the lab that the command belongs to; None when it belongs to this host.
+        """Return the lab that the command runs in, or None if it runs on this host.
 
         Raises:
-            DeployError: The stack cannot run on this host, and a lab is excluded.
+            DeployError: The switches conflict, or this host cannot run the stack.
         """
         if self.no_lab and self.lab:
             raise usage("--lab and --no-lab are mutually exclusive", str(self.PROGNAME))
         return in_lab.find(no_lab=bool(self.no_lab), lab=self.lab)
 
     def elsewhere(self, command: str, arguments: Sequence[str] = ()) -> int | None:
-        """Run the command in the lab and return its code; None when it belongs here."""
+        """Run the command in the lab and return its exit code; None if it must run on this host."""
         there = self.trial()
         return None if there is None else there.again(command, arguments)

@@ -1,4 +1,4 @@
-"""Switches of the commands that create a stack from a checkout: port, builder, parts, …."""
+"""Base class of the commands that create a stack from a checkout, `install` and `up`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deploy.stack import backups, local_model
 
 
 class StartCommand(StackCommand):
-    """A command that builds and installs what the stack runs."""
+    """A command that builds and installs the stack."""
 
     port = cli.SwitchAttr("--port", cli.Range(1, 65535), help="loopback port of the public API")
     instances = cli.SwitchAttr(
@@ -45,11 +45,7 @@ class StartCommand(StackCommand):
     no_update_timer = cli.Flag("--no-update-timer", help="stop updating every night")
 
     def check_switches(self) -> None:
-        """Refuse switches for the optional parts that do not go together.
-
-        Raises:
-            DeployError: They do not.
-        """
+        """Raise DeployError if the switches of optional parts conflict."""
         program = str(self.PROGNAME)
         if self.no_ai and (self.ai or self.model):
             raise usage("--ai and --no-ai are mutually exclusive", program)
@@ -74,7 +70,7 @@ class StartCommand(StackCommand):
         return bool(self.update_timer) if given else None
 
     def backup_request(self) -> backups.Request:
-        """Return the request of the command line about backups.
+        """Return the options of backups.
 
         Raises:
             DeployError: The folder cannot be used.
@@ -86,10 +82,10 @@ class StartCommand(StackCommand):
         return backups.Request(wanted, backups.check_folder(folder))
 
     def request(self) -> local_model.Request:
-        """Return the request about the local model, after verifying its file.
+        """Return the options of the local model, after verifying its file.
 
         Raises:
-            DeployError: The file is not what the switches say.
+            DeployError: The file is unusable, or its SHA-256 differs.
         """
         wanted = bool(self.ai) if self.ai or self.no_ai else None
         if not self.model:

@@ -30,7 +30,7 @@ class Status(StackCommand):
     watch = cli.Flag("--watch", help="repeat every SECONDS (default: 2) until Ctrl-C")
 
     def main(self, seconds: str = "") -> int:
-        """Print the state; 0 when the backend is ready, 3 otherwise."""
+        """Print the status; 0 if the backend is ready, otherwise 3."""
         interval_s = self._check_interval(seconds)
         words = ["--json"] if self.as_json else []
         words += ["--watch", str(interval_s)] if self.watch else []
@@ -46,7 +46,7 @@ class Status(StackCommand):
         except KeyboardInterrupt:
             if not self.watch:
                 raise
-            # Ctrl-C is how one stops watching.
+            # Ctrl-C is the usual end of `status --watch`.
             return ExitCode.INTERRUPTED
 
     def _check_interval(self, seconds: str) -> float:
@@ -58,7 +58,7 @@ class Status(StackCommand):
             interval_s = float(seconds)
         except ValueError:
             interval_s = -1.0
-        # A day: what is above it is a mistake, and infinity cannot be slept.
+        # A longer time than a day is a mistake, and `sleep` does not accept infinity.
         if not 0 < interval_s <= 86400:  # noqa: PLR2004
             raise usage(f"not a number of seconds: {seconds}", str(self.PROGNAME))
         return interval_s

@@ -1,4 +1,4 @@
-"""The table of `build.py status`: units, figures, and the verdict below."""
+"""Table of `build.py status`: units, figures, and the verdict."""
 
 from __future__ import annotations
 
@@ -25,17 +25,11 @@ _COLUMNS = 200
 _LOG_LINES = 3
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 _LOW = 0.1
-"""A disk with a smaller free share is reported as nearly full."""
+"""Free share of a disk below which it is reported as nearly full."""
 
 
 def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> str:
-    """Return the state as a table, with the verdict below.
-
-    Args:
-        now: The state.
-        color: Whether to mark what is wrong, for a terminal.
-        notes: Further lines about what is wrong.
-    """
+    """Return the table, followed by notes about problems and the verdict, optionally in color."""
     at = datetime.fromisoformat(now.at) if now.at else datetime.now(UTC)
     verdict = f"ready at {now.url}" if now.ready else f"{now.state}: {now.reason}"
     if color:
@@ -53,7 +47,7 @@ def render(now: Overview, *, color: bool = False, notes: Iterable[str] = ()) -> 
 
 
 def render_age(seconds: float) -> str:
-    """Return a duration in its largest two units: "3 d 4 h"."""
+    """Return a duration in its two largest units: "3 d 4 h"."""
     left = max(0, int(seconds))
     words: list[str] = []
     for name, length in _UNITS:
@@ -104,7 +98,7 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
     if now.update is not None:
         yield from _update(now.update, at)
     for part, why in now.unknown.items():
-        # The verdict says it.
+        # The verdict contains the reason.
         if part != "readiness":
             yield _line(part, f"unknown: {why}")
     yield from _errors(now)
@@ -113,7 +107,7 @@ def _figures(now: Overview, at: datetime) -> Iterator[str]:
 def _instance(instance: Instance, now: Overview, at: datetime) -> Iterator[str]:
     figures = instance.figures
     if figures is None:
-        # The verdict says why nothing answers.
+        # The verdict contains this reason.
         if instance.unknown != now.reason:
             yield _line("backend", f"unknown: {instance.unknown}")
         return

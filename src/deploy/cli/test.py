@@ -1,4 +1,4 @@
-"""`build.py test`: the test tiers."""
+"""`build.py test`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deploy.dev import suite
 class Test(cli.Application):
     """Run the tests: unit, integration, system, or all three; faults by its name only.
 
-    Installs what they need. What follows `--` goes to pytest: build.py test unit -- -k lab
+    Required packages are installed. Pass options to pytest after `--`: build.py test unit -- -k lab
     """
 
     coverage = cli.Flag(
@@ -19,7 +19,7 @@ class Test(cli.Application):
     )
 
     def main(self, *tiers: str) -> int:
-        """Enter the environment of dev.lock and run them there."""
-        suite.choose(tiers)  # what cannot run is refused before a minute goes into that
+        """Run the tests in the environment of dev.lock."""
+        suite.choose(tiers)  # fails before the environment is created
         venv.enter("dev")
         return suite.run_tiers(tiers, coverage=self.coverage)

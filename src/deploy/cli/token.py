@@ -24,7 +24,7 @@ class Token(StackCommand):
     )
 
     def main(self, user: str) -> int:
-        """Issue a token for USER."""
+        """Issue a token for USER, and print it."""
         words = [f"--scope={scope}" for scope in self.scopes]
         if self.days is not None:
             words.append(f"--days={self.days}")

@@ -20,7 +20,7 @@ class Uninstall(StackCommand):
     assume_yes = cli.Flag("--yes", help="do not ask for confirmation")
 
     def main(self) -> int:
-        """Remove; with --volumes after a question."""
+        """Remove the stack, after a confirmation if --volumes is given."""
         there = self.trial()
         if there is None:
             return self._remove()
@@ -51,9 +51,6 @@ class Uninstall(StackCommand):
 
 def confirm(data: str) -> None:
     """Ask for confirmation before data is deleted; only `yes` confirms.
-
-    Args:
-        data: Description of the data to delete, with its size and age.
 
     Raises:
         DeployError: The answer was not `yes`, or standard input is not a terminal.

@@ -22,7 +22,7 @@ class Up(StartCommand):
     image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
-        """Bring the stack up."""
+        """Start the stack, and print its addresses."""
         self.check_switches()
         lab = self.trial()
         if lab is not None:
@@ -48,7 +48,7 @@ class Up(StartCommand):
             )
         timings = progress.TIMINGS.render()
         write_output(f"{timings}\n\n{render(url, status.find_management())}")
-        # A program that waits for the address has it now; what follows may take a while.
+        # The addresses are printed first, because this notice may take a while.
         warning = up_notice.find_in_time(self.builder)
         if warning:
             progress.say(warning)
@@ -56,12 +56,7 @@ class Up(StartCommand):
 
 
 def render(url: str, management: str | None) -> str:
-    """Return the closing lines: the addresses and the next commands.
-
-    Args:
-        url: Address of the public API.
-        management: Address of health checks and metrics; None if there is none.
-    """
+    """Render the closing lines: the public and the management address, and the next commands."""
     lines = [f"The backend answers at {url}"]
     if management is not None:
         lines.append(f"Health and metrics:  {management}")

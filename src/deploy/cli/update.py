@@ -37,7 +37,7 @@ class Update(StackCommand):
     builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
 
     def main(self) -> int:
-        """Update, and print what the stack runs now and what it ran before."""
+        """Update the backend, and print the current and the former image."""
         code = self.elsewhere("update", self._words())
         if code is not None:
             return code
@@ -50,7 +50,7 @@ class Update(StackCommand):
             scans=not self.no_scan,
         )
         with update_state.hold():
-            # The database may refuse writes, and a migration would be blamed for that.
+            # During an upgrade the database may refuse writes, so a migration would fail.
             record.refuse_interrupted()
             with export.exported():
                 done = begin.update(options)
@@ -58,7 +58,6 @@ class Update(StackCommand):
         return 0
 
     def _words(self) -> list[str]:
-        """Return the command line again, for a lab."""
         named = {"image": self.image, "builder": self.builder, "watch": self.watch_s}
         flags = ("retry_refused", "without_backup_check", "no_scan", "no_cache")
         words = [f"--{name}={value}" for name, value in named.items() if value]

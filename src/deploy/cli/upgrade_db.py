@@ -39,7 +39,7 @@ class UpgradeDb(StackCommand):
     image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
-        """Upgrade, or go back, and print what the stack uses now."""
+        """Upgrade or go back, and print what the stack uses now."""
         program = str(self.PROGNAME)
         if self.lose_writes and not self.back:
             raise usage("--lose-writes requires --back", program)
@@ -52,7 +52,7 @@ class UpgradeDb(StackCommand):
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
         with update_state.hold():
-            # Later, it would bring back the unit files of before both.
+            # After the upgrade, it would restore the unit files of before the upgrade.
             begin.recover()
             with folder_lock.hold(state):
                 write_output(self._go_back() if self.back else self._upgrade())
@@ -67,13 +67,13 @@ class UpgradeDb(StackCommand):
         }
         words = [f"--{name}" for name, is_set in flags.items() if is_set]
         words += [f"--builder={self.builder}"] if self.builder else []
-        # A folder of the lab; without one, that in which its images are kept.
+        # A folder in the lab; by default the labs' cache of images.
         return [*words, f"--image-cache={self.image_cache or in_lab.IMAGES}"]
 
     def _upgrade(self) -> str:
         found = record.read(record.path())
         steps.refuse_return(found)
-        # Otherwise writes would be refused during the build and the rehearsal as well.
+        # Otherwise the database would refuse writes during the build and the rehearsal.
         if found and steps.cancel(StackMachine(found.before, found.after), record.path()):
             found = None
         if found and found.step is record.Step.SWITCH:
@@ -109,7 +109,7 @@ class UpgradeDb(StackCommand):
 
 
 def render_rehearsal(copied: Copied, major: str) -> str:
-    """Return the outcome of a rehearsal for people."""
+    """Render the outcome of a rehearsal for people."""
     return (
         f"rehearsed: {copied.rows} rows in PostgreSQL {major}, {copied.size_bytes / _MB:.1f} MB, "
         f"in {copied.seconds:g} s, every journal verified; the copy is removed\n"
@@ -117,7 +117,7 @@ def render_rehearsal(copied: Copied, major: str) -> str:
 
 
 def render(outcome: steps.Outcome) -> str:
-    """Return the outcome of an upgrade for people."""
+    """Render the outcome of an upgrade for people."""
     done, copied = outcome.record, outcome.copied
     lines = [f"the stack runs PostgreSQL {done.after}, on the volume {done.volume}"]
     if copied is not None:
@@ -133,7 +133,7 @@ def render(outcome: steps.Outcome) -> str:
 
 
 def render_return(outcome: steps.Outcome) -> str:
-    """Return the outcome of a return for people."""
+    """Render the outcome of a return to the former version for people."""
     done = outcome.record
     lines = [f"the stack runs PostgreSQL {done.before} again, on the volume {done.former}"]
     lines += [f"it lacks: {line}" for line in outcome.lost]

@@ -11,6 +11,6 @@ class Version(Command):
     """Show the version of the project."""
 
     def main(self) -> int:
-        """Print it."""
+        """Print the version."""
         write_output(f"{listing.PROGRAM} {listing.version()}\n")
         return 0
