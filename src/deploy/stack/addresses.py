@@ -17,7 +17,7 @@ _TCP_LISTEN = "0A"
 _TCP_INODE = 9
 _UNIX_INODE = 6
 _UNIX_PATH = 7
-"""Columns of the tables in /proc/net."""
+"""Column numbers in the tables of /proc/net."""
 _ACCEPTS = 0x10000
 """__SO_ACCEPTCON in /proc/net/unix."""
 
@@ -51,7 +51,7 @@ class Address:
         return f"unix:{self.path}" if self.path else f"http://{self.text}"
 
     def overlaps(self, other: Address, *, ipv6_only: bool = False) -> bool:
-        """Return whether sockets cannot listen on both; `ipv6_only` excludes IPv4 from `[::]`."""
+        """Return whether the addresses conflict; with `ipv6_only`, `[::]` does not include IPv4."""
         if self.ip is None or other.ip is None:
             return self == other
         return self.port == other.port and (

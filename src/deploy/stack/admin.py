@@ -173,7 +173,7 @@ def _find_container(within: Within, lab: str) -> str:
 
 @contextlib.contextmanager
 def _duplicate(number: int) -> Iterator[int]:
-    """Duplicate a standard stream, as Podman passes only descriptors from 3 on."""
+    """Duplicate a standard stream, because Podman passes only descriptors from 3 upwards."""
     copy = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 3)
     try:
         yield copy
@@ -183,7 +183,7 @@ def _duplicate(number: int) -> Iterator[int]:
 
 @contextlib.contextmanager
 def _seekable(descriptor: int) -> Iterator[int]:
-    """Yield a descriptor of the same content that can be read more than once."""
+    """Yield a seekable descriptor with the same content."""
     with os.fdopen(descriptor, "rb", closefd=False) as given:
         if given.seekable():
             yield descriptor
@@ -205,7 +205,7 @@ def _input(path: Path) -> Iterator[int]:
 
 
 class _Output:
-    """Output file: a regular file is replaced atomically, another kind is written to directly."""
+    """Output file, replaced atomically if it is a regular file, otherwise written directly."""
 
     def __init__(self, target: Path) -> None:
         self._target = target

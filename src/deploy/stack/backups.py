@@ -1,7 +1,7 @@
 """Backups as an optional part of the stack: units, folder and replication slot.
 
-The programs that make backups are in the database's image (`containers/db`). The folder is outside
-of Podman's volumes; the user and the group of the container's user can write to it.
+The programs that make backups are in the database's image (`containers/db`). The backup folder is
+outside of Podman's volumes; both the user and the container's group can write to it.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ UNCHANGED = Request()
 
 
 def check_folder(path: Path) -> Path:
-    """Return a folder's path, or raise DeployError if it has characters special in units."""
+    """Return the path, or raise DeployError if it contains characters that are special in units."""
     if not _SAFE.fullmatch(str(path)):
         raise DeployError(
             f"the path of the folder {path} has characters that a unit cannot contain",
@@ -173,7 +173,7 @@ def refuse_absent() -> None:
 
 
 def make_folder() -> None:
-    """Create the backup folder, writable for this user and the group of the container's user.
+    """Create the backup folder, writable by this user and the container's group.
 
     Raises:
         DeployError: The folder cannot be created, or its file system does not store owners.

@@ -17,7 +17,7 @@ _TIMEOUT_S = 120.0
 
 
 def find_name() -> str:
-    """Return the name of the installed units' volume."""
+    """Return the name of the volume that the installed units use."""
     for line in (install.installed_text(DROPIN) or "").splitlines():
         if line.startswith(_NAME):
             return line.removeprefix(_NAME)

@@ -99,7 +99,7 @@ def default_name(at: datetime) -> str:
 def collect(lines: int, step: Step) -> list[Entry]:
     """Collect all files of the archive, with up to `lines` log lines of each unit.
 
-    A file that cannot be collected contains the reason.
+    A file that cannot be collected contains the reason instead.
     """
     step.note("secrets, to remove them")
     redactor = redaction.find()

@@ -35,7 +35,7 @@ def find() -> tuple[Disk, ...]:
     volume = data_volume.find_name()
     inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", volume]
     path = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
-    # Only users of the user namespace can enter the folder.
+    # The folder is accessible only inside the user namespace.
     stat = ["podman", "unshare", "stat", "--file-system", "--format=%S %b %a %c %d", path]
     shown = process.run(stat, timeout_s=_TIMEOUT_S).stdout
     try:

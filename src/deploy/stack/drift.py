@@ -49,7 +49,7 @@ def find_unread() -> dict[str, str]:
 
 
 def describe(differing: Mapping[str, str]) -> list[str]:
-    """Render the differences (unit -> reason), and the command that applies them, as lines."""
+    """Render lines with the differences (unit -> reason) and the command that applies them."""
     lines = [f"{unit} differs from its files: {why}" for unit, why in differing.items()]
     if any(why.startswith(quadlet.REJECTED) for why in differing.values()):
         lines.append(f"{quadlet.REMEDY}, then: {command_hints.build('restart')}")
@@ -106,14 +106,14 @@ def _runs_command(unit: str, exec_start: str) -> bool:
 
 
 def made_by(command: Sequence[str], exec_start: str) -> bool:
-    """Return whether a command is that of ExecStart, in the format of `systemctl show`."""
+    """Return whether a command line matches ExecStart as printed by `systemctl show`."""
     argv = _ARGV.search(exec_start)
     # systemd prints dollar signs doubled, as in the unit, but passes on single ones.
     return argv is None or same_words(" ".join(command), argv[1].replace("$$", "$"))
 
 
 def same_words(one: str, other: str) -> bool:
-    """Return whether two texts have the same words in any order, as Quadlet's order varies."""
+    """Return whether two texts have the same words in any order, as Quadlet varies the order."""
     return sorted(one.split()) == sorted(other.split())
 
 

@@ -127,7 +127,7 @@ class LabStack:
     def image(self, arguments: Sequence[str], packages: Path | None, *, assume_yes: bool) -> int:
         """Build images in the running lab, or in a temporary one.
 
-        The package lock is a file on this host, on which `assume_yes` installs missing packages.
+        `packages` is a file on this host, and `assume_yes` installs this host's missing packages.
 
         Raises:
             DeployError: The user named a lab that is not running.
@@ -150,7 +150,7 @@ class LabStack:
     def scan(self, arguments: Sequence[str], advisories: Path | None) -> int:
         """Scan the images of the running lab, or build and scan them in a temporary one.
 
-        The advisories are a file with OSV records on this host.
+        `advisories` is a file with OSV records on this host.
 
         Raises:
             DeployError: The user named a lab that is not running.
@@ -175,7 +175,7 @@ class LabStack:
         return _interact(self.machine(command, *arguments), [command, "--no-lab", *arguments])
 
     def diagnose(self, lines: int) -> bytes:
-        """Collect the archive of `diagnose` in the lab, with `lines` log lines of each unit."""
+        """Return the archive of `diagnose` from the lab, with `lines` log lines of each unit."""
         machine = self.machine("diagnose")
         name = f"diagnose-{secrets.token_hex(4)}.tar.gz"
         words = ["diagnose", "--no-lab", f"--lines={lines}", f"--output={name}"]
@@ -197,7 +197,7 @@ class LabStack:
         """Return the lab that runs the stack.
 
         Raises:
-            DeployError: The lab is not running. The hint may contain the command, given by `words`.
+            DeployError: The lab is not running; the hint for root runs `words` as the owner.
         """
         machine = self._find_or_none()
         if machine is None:
@@ -208,12 +208,12 @@ class LabStack:
         return machine
 
     def render_absence(self) -> str:
-        """Render the message that the lab is not running, with the labs that are."""
+        """Render the message that the lab is not running, with the names of running labs."""
         others = [machine.name for machine in manager.list_labs()]
         return f"no lab {self.name} is up{'; up are: ' if others else ''}{', '.join(others)}"
 
     def _find_or_none(self) -> manager.Lab | None:
-        """Return the running lab or None; raise if it is not running, but the user named it."""
+        """Return the running lab or None; raise if the user named a lab that is not running."""
         machine = self._running()
         is_asked = self.why is None or self.name != command_hints.DEFAULT_LAB
         if machine is None and is_asked:
@@ -230,7 +230,7 @@ class LabStack:
         return f"This host cannot run the stack itself: {self.why}."
 
     def _require_lab(self) -> None:
-        """Raise if this host cannot run a lab either, with the alternatives as the hint."""
+        """Raise DeployError, with the alternatives as a hint, if no lab can run on this host."""
         found = probe.probe()
         why = probe.why_no_lab(found)
         if why is None:
@@ -248,10 +248,10 @@ class LabStack:
             message = f"port {public} of this host is taken by another program"
             other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
             raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
-        # For health and metrics: at the same distance as in the lab, or the next free port.
+        # Health and metrics: the port at the same distance as in the lab, or the next free one.
         management = _free_port(public + _MANAGEMENT_PORT - _PUBLIC_PORT)
         publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
-        # The README announces that `up` installs the packages that it needs.
+        # As the README says, `up` installs the packages that it needs.
         return manager.start(self.name, publish=publish, assume_yes=True)
 
     def _running(self) -> manager.Lab | None:
@@ -363,7 +363,7 @@ def _beside(port: int | None) -> str:
 
 
 def _free_port(first: int) -> int:
-    """Return the next free port, or the first free one above the privileged ports."""
+    """Return the first free port from `first` on, otherwise the first free unprivileged port."""
     candidates = itertools.chain(range(first, 65536), range(1024, first))
     return next(port for port in candidates if ports.is_free(port))
 

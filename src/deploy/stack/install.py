@@ -22,7 +22,7 @@ _QUADLET_SUFFIXES = (".container", ".volume", ".network", ".pod", ".kube", ".ima
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A symbolic link among the units, to a file or folder beside it (`target`)."""
+    """A symbolic link to a file or folder (`target`) in the same folder."""
 
     target: str
 
@@ -66,13 +66,11 @@ def shipped(
 def install(units: Mapping[str, str | Link]) -> set[str]:
     """Write the units, remove other installed files, and return the names of the changed units.
 
-    Nothing is written if a file comes from another source, or was edited since its installation.
-
     Args:
         units: Path as for `destination` -> text, or link.
 
     Raises:
-        DeployError: A file comes from another source, or was edited.
+        DeployError: A file comes from another source, or was edited; nothing is written.
     """
     record = _read_record()
     wanted = {str(destination(name)): (name, text) for name, text in units.items()}
@@ -113,7 +111,7 @@ def find_dropins() -> list[Path]:
     folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):
         folders.update(destination(pattern).parent.glob(f"{pattern}.d"))
-    # Links lead to folders that are in the set themselves.
+    # Links lead to folders that are already in the set.
     folders = {folder for folder in folders if not folder.is_symlink()}
     found = (path for folder in folders if folder.is_dir() for path in folder.iterdir())
     return sorted(path for path in found if str(path) not in record)

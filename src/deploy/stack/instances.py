@@ -205,7 +205,7 @@ def _check_connections(number: int) -> None:
 
 
 def _find_connections() -> tuple[int, int] | None:
-    """Return an instance's pool size and the connection limit; None for another database."""
+    """Return an instance's pool size and the connection limit; None for another database URL."""
     text = install.shipped()[_CONTAINER]
     environment = settings.read_environment(definition.load(_CONTAINER, text))
     if environment[_URL][0] != settings.read_environment(parse_unit(_CONTAINER, text))[_URL][0]:

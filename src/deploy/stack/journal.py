@@ -36,7 +36,7 @@ def find_end(invocation: str) -> ExitStatus | None:
 
 
 def last_line(unit: str, invocation: str = "") -> str:
-    """Return a unit's last error, otherwise its last log line, or "" without any.
+    """Return a unit's last error, otherwise its last log line, otherwise "".
 
     An empty invocation selects the lines of all invocations.
     """

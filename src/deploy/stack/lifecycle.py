@@ -237,7 +237,7 @@ def reload(step: progress.Step) -> set[str]:
     """
     step.note("systemctl --user daemon-reload")
     quadlet.refuse_rejected()
-    # To be found before the reload, which hides changes of the files.
+    # Must run before the reload, which hides that the files changed.
     unread = drift.find_unread()
     systemd.systemctl("daemon-reload")
     return {*unread, *drift.find_outdated()}
@@ -254,7 +254,7 @@ def _serve(stale: Collection[str], step: progress.Step) -> None:
             readiness.wait_instance(unit, step)
     unlistened = {unit for unit in find_sockets() if ports.find_unlistened(unit)}
     if unlistened:
-        # A reload with other addresses, which were undone since, made systemd close the sockets.
+        # An earlier reload with other addresses made systemd close the sockets.
         _open_sockets(unlistened, step)
         for unit in find_instances():
             startup.run_job("start", unit, step)
@@ -292,7 +292,7 @@ def _reset_failed() -> None:
 
 @contextlib.contextmanager
 def _moved(dropin: str) -> Iterator[None]:
-    """Move the stack to another port for the block, and back if the block fails."""
+    """Move the stack to another port; move it back if that or the block fails."""
     before = install.installed_text(ports.DROPIN)
     ran = systemd.is_active(SOCKET)
     try:
@@ -308,7 +308,7 @@ def _moved(dropin: str) -> Iterator[None]:
             systemd.systemctl("daemon-reload")
             _reset_failed()
             if ran:
-                # The user needs the error of the new port, not one of the former.
+                # An error of the former port must not hide that of the new one.
                 with contextlib.suppress(DeployError):
                     _serve((), step)
         raise

@@ -72,7 +72,7 @@ UNCHANGED = Request()
 
 
 def check_file(path: Path, sha256: str) -> Model:
-    """Compare a model file with its expected SHA-256, before anything is changed.
+    """Verify the SHA-256 of a model file, and return the model.
 
     Raises:
         DeployError: The hash is malformed, or the file is unreadable, not in the GGUF format, too
@@ -172,7 +172,7 @@ def start() -> None:
 
 
 def remove() -> None:
-    """Remove the local model's volumes; the units that use them must be removed before."""
+    """Remove the local model's volumes; the units that use them must be gone already."""
     systemd.stop_volume_units(VOLUMES)
     for name in VOLUMES:
         # A volume that another container uses stays; `uninstall` lists it.

@@ -70,11 +70,7 @@ class Line:
         return self.render()
 
     def render(self, *, color: bool = False) -> str:
-        """Return the event for people, in local time and followed by its traceback.
-
-        Args:
-            color: Whether to add the terminal's colors.
-        """
+        """Return the event for people, in local time, with its traceback, optionally in color."""
         paint = _paint if color else _leave
         time = self.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         logger = str(self.fields.get("logger", "")).removeprefix(_ROOT_LOGGER)
@@ -151,7 +147,7 @@ def _level(entry: dict[str, Any], message: str) -> str:
         prefix = _PREFIX.search(message)
         return _OF_PREFIX.get(prefix[1], "INFO") if prefix else "INFO"
     if message.startswith(_PODMAN_ERROR) or _UNIT_FAILURE in message:
-        # Podman's own output has no priority, and a service's failure is only a warning.
+        # Podman's own output has no priority, and systemd logs failed services as warnings.
         return "ERROR"
     return _LEVELS[int(entry.get("PRIORITY", 6))]
 
@@ -164,7 +160,7 @@ def _shown(value: object) -> str:
 
 
 def _plain(text: str) -> str:
-    """Escape the control characters that a client may have made the program log."""
+    """Escape control characters, which clients can inject into the log."""
     if text.isprintable():
         return text
     return "".join(

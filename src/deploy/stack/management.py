@@ -44,7 +44,7 @@ class Pool:
 
 @dataclasses.dataclass(frozen=True)
 class LoopLag:
-    """Lag of the event loop since its start; `p99_s` is None if it exceeds the largest bucket."""
+    """Lag of the event loop since the process started; `p99_s` is None above the largest bucket."""
 
     samples: int
     p99_s: float | None
@@ -84,7 +84,7 @@ def get(address: Address, path: str, timeout_s: float = _TIMEOUT_S) -> tuple[int
     """Send a GET request, and return the status code and the body.
 
     Raises:
-        DeployError: The server did not respond.
+        DeployError: The address is unsupported, or the server did not respond.
     """
     if not (address.port or address.path):
         message = f"{address.text} is neither a TCP address nor a path"

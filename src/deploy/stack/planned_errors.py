@@ -37,7 +37,7 @@ _KINDS = {
 
 
 class PlannedErrors:
-    """Filter for the log errors that commands caused between these start and end times."""
+    """Filter for the log errors of commands, given the start and end time of each."""
 
     def __init__(self, windows: Sequence[tuple[datetime, datetime]] = ()) -> None:
         self._windows = windows

@@ -82,7 +82,7 @@ def check_defined(
 
 
 def check_movable(port: int) -> None:
-    """Raise DeployError if a user's drop-in would override another port."""
+    """Raise DeployError if a user's drop-in would override the new port."""
     for path in definition.find_files(SOCKET):
         if path.name > Path(DROPIN).name and path.parent.suffix == ".d" and _sets_addresses(path):
             raise DeployError(
@@ -141,7 +141,7 @@ def find_management(number: int = 1) -> Address | None:
 
 
 def find_management_ports() -> set[int]:
-    """Return the management ports according to the installed files, or else to this checkout."""
+    """Return the management ports of the installed units, otherwise those of this checkout."""
     if not install.is_installed():
         found = parse_text(MANAGEMENT, install.shipped()[MANAGEMENT])
     elif MANAGEMENT in find_sockets():
@@ -208,7 +208,7 @@ def find_dropin() -> str | None:
     if text is None:
         return None
     port = re.search(r"(?m)^ListenStream=127\.0\.0\.1:(\d+)$", text)
-    # Without a port, the user edited the file, and `install` will refuse it.
+    # A file without a port was edited, and `install` will refuse it.
     return render_dropin(int(port[1])) if port else text
 
 
@@ -260,7 +260,7 @@ def _check_path(address: Address, ours: Collection[Address], hint: str) -> None:
     folder = next(each for each in path.parents if each.exists())
     reason = ""
     if path.exists() and not path.is_socket():
-        # systemd would delete another kind of file.
+        # systemd would delete any other kind of file at the path.
         reason = "it exists and is not a socket"
     elif not folder.is_dir():
         reason = f"{folder} is not a folder"

@@ -108,10 +108,7 @@ def is_held() -> bool:
 
 
 def render_hold(major: str, image: str, volume: str) -> str:
-    """Render the drop-in that pins the server's version, image and data volume.
-
-    An assignment of `Volume=` resets the list, so the drop-in repeats the other mounts of the unit.
-    """
+    """Render the drop-in that pins the server's version, image and data volume."""
     name = HOLD.partition("/")[2]
     # Drop-ins that sort after this one apply by themselves.
     before = [path for path in definition.find_drop_ins(CONTAINER) if path.name < name]
@@ -161,7 +158,7 @@ def refuse_other(what: str, major: str) -> None:
 
 
 def describe_way(major: str = "") -> str:
-    """Render the commands that move the stack to a major version; empty is an unknown version."""
+    """Render the commands that move the stack to a major version ("" if it is unknown)."""
     up, upgrade = command_hints.build("up"), command_hints.build("upgrade-db")
     newer = f"{up}, then {upgrade}, then the same command"
     older = f"{command_hints.build('upgrade-db --back')}, then the same command"

@@ -44,7 +44,7 @@ def refuse_rejected() -> None:
 
 
 def explain_rejected(unit: str) -> str:
-    """Return the message that Quadlet rejects a unit's file, with its reason."""
+    """Render the message that Quadlet rejects a unit's file, and why."""
     container = file_of(unit)
     return f"{REJECTED} {container}: {_reason(container)}"
 

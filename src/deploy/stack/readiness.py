@@ -88,7 +88,7 @@ def wait_instance(
                 code = ExitCode.CONFIG if startup.is_final(state) else ExitCode.UNAVAILABLE
                 message = f"is not ready: {observer.describe(unit, state)}"
                 raise _error(message, unit, code)
-        # The reason counts only for an active unit: in a crash loop it has a restart count.
+        # The reason counts only while active: in a crash loop it contains the restart count.
         up = states[instance].active == "active"
         observed = (*(state.active for state in states.values()), up and now.reason)
         if observed not in seen:

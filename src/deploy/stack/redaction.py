@@ -68,14 +68,14 @@ _MORE_KEYS = {
 _PLAIN_KEYS = keys.find_names() - _FREE_KEYS | _MORE_KEYS
 _MIN_NAMED_LENGTH = 4
 _MIN_UNNAMED_LENGTH = 8
-"""Minimum length of values that are removed everywhere: of variables named like a secret, and of
+"""Minimum lengths of values that are removed everywhere: of variables named like a secret, and of
 other hidden ones, whose values may be ordinary words.
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class Redactor:
-    """Removes secrets from texts.
+    """Redactor of secrets in texts.
 
     Args:
         values: Secrets of this machine, the longest first.
@@ -104,7 +104,7 @@ class Redactor:
         return self.clean(_ROWS.sub(lambda found: f"{found[1] or ''} {HIDDEN}", message))
 
     def clean_json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
-        """Return a JSON value with secrets redacted: in its strings, and by its keys."""
+        """Return a JSON value with its strings redacted, and the values of secret keys hidden."""
         if isinstance(value, str):
             return self.clean(value)
         if isinstance(value, dict):
@@ -173,7 +173,7 @@ def find() -> Redactor:
 def find_values(
     variables: Mapping[str, str], known: Collection[str], public: str = ""
 ) -> Iterator[str]:
-    """Yield the secrets in variables: values that are not public, and passwords in URLs."""
+    """Yield the secrets in variables (name -> value): hidden values, and passwords in URLs."""
     for name, value in variables.items():
         passwords = _URL_PASSWORD.findall(value) + _URL_PARAMETER.findall(value)
         yield from (each for raw in passwords for each in {raw, urllib.parse.unquote(raw)})
@@ -185,7 +185,7 @@ def find_values(
 
 
 def find_written(text: str, public: str = "") -> Iterator[str]:
-    """Yield the secrets anywhere in the text of a unit file, except words of a public text."""
+    """Yield the secrets assigned anywhere in a unit file, unless they appear in a public text."""
     assigned = (
         value.strip("\"'") for name, value in _ASSIGNED.findall(text) if name != _NAMED_SECRET
     )

@@ -51,7 +51,7 @@ _LIMITS = (
 )
 _CONTAINER = ("Image", "Network")
 _TABLE = paths.REPO / "docs" / "configure.md"
-"""Page with the table of options, which is generated from the service's settings."""
+"""Page with the table of options, generated from the service's settings."""
 _PREFIX = "TODO_"
 _ROW = re.compile(r"^\| `(TODO_\w+)` \| (.*?) \| ", re.MULTILINE)
 _HIDDEN = "***"

@@ -158,7 +158,7 @@ class Systemd:
 
 
 def run_job(verb: str, unit: str, step: Step, look: Callable[[], str] | None = None) -> None:
-    """Start or restart (`verb`) a service and wait until it is up, as with `wait_started`.
+    """Start or restart a service (`verb`), and wait for it as in `wait_started`.
 
     Raises:
         DeployError: The service did not start; the message is the cause.
@@ -223,7 +223,7 @@ def _is_another_changing(unit: str, observer: Observer) -> bool:
 
 
 def _refuse_newer_schema(observer: Observer) -> None:
-    """Raise if the migration failed because of a newer schema, for which the backend would wait."""
+    """Raise if the database's schema is newer: the backend would wait in vain until a timeout."""
     migration = observer.state(MIGRATE)
     if (migration.active, migration.has_job, migration.status) == ("failed", False, NEWER_SCHEMA):
         said = observer.last_line(MIGRATE, migration.invocation)

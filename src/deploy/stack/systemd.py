@@ -124,7 +124,7 @@ def stop_volume_units(names: Iterable[str]) -> None:
 
 
 def is_active(unit: str) -> bool:
-    """Return whether a unit is active, as is a finished oneshot unit with RemainAfterExit."""
+    """Return whether a unit is active, which includes finished oneshots with RemainAfterExit."""
     return properties(unit, "ActiveState").get("ActiveState") == "active"
 
 

@@ -104,7 +104,7 @@ def render_kept(kept: Iterable[Leftover]) -> str:
 
 
 def parse_volume(inspected: str, size_bytes: int) -> Volume:
-    """Return a volume from the JSON of `podman volume inspect`, and the disk usage of its files."""
+    """Parse the JSON of `podman volume inspect`; `size_bytes` is the volume's disk usage."""
     (found,) = json.loads(inspected)
     return Volume(
         found["Name"], size_bytes, dt.datetime.fromisoformat(found["CreatedAt"]).timestamp()
@@ -145,7 +145,7 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
         and not state.resolve().is_relative_to(cache.resolve())
     ):
         yield "the cache of builds", ["rm", "-r", str(cache)]
-    # Removed by name, as the folder may also contain data and disks of labs.
+    # Listed by name, because the folder may also contain data and disks of labs.
     data = {paths.dev_data_dir(), paths.labs_dir()}
     records = sorted(set(state.iterdir()) - data) if state.is_dir() else []
     if records:

@@ -88,7 +88,7 @@ def up(
     None keeps the current port, number of instances and choice of the update timer.
 
     Raises:
-        DeployError: A unit did not start. If it is an optional part, the backend works.
+        DeployError: A unit did not start; the backend works without the optional parts.
     """
     lifecycle.check_port(port, moving=True)
     instances.check(number)

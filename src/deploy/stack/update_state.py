@@ -235,7 +235,7 @@ def refuse(refusal: Refusal) -> None:
 
 
 def accept(image: Image) -> None:
-    """Allow updates to an image, and to builds of the same inputs, again."""
+    """Allow an image, and builds of the same inputs, to be tried again."""
     _write_refused(
         [
             each
@@ -256,7 +256,7 @@ def find_kept() -> list[KeptImage]:
 
 
 def keep(*kept: KeptImage) -> list[KeptImage]:
-    """Keep images, of which the last one is running, and return the ones no longer kept."""
+    """Keep images, the running one last, and return those that are no longer kept."""
     digests = {each.image.digest for each in kept}
     found = [*(each for each in find_kept() if each.image.digest not in digests), *kept]
     _write(_KEPT, [dataclasses.asdict(each) for each in found[-KEPT:]])
@@ -316,7 +316,7 @@ def _read(name: str) -> list[Any]:
         return [*found]
 
 
-def _load(name: str) -> Any:  # noqa: ANN401 - whatever JSON can hold
+def _load(name: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(find_file(name).read_text(encoding="utf-8"))
     except FileNotFoundError:
