@@ -1,4 +1,4 @@
-"""`build.py admin`: the backend's own commands, with files of this machine."""
+"""`build.py admin`."""
 
 from __future__ import annotations
 

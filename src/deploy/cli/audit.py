@@ -18,7 +18,7 @@ class Audit(Command):
     as_json = cli.Flag("--json", help="print JSON")
 
     def main(self) -> int:
-        """Print the findings; 0 without any, otherwise 1."""
+        """Print the findings, and return 1 if there are any, otherwise 0."""
         result = report.run_audit(dt.datetime.now(tz=dt.UTC).date())
         render = report.render_json if self.as_json else report.render_table
         write_output(f"{render(result)}\n")

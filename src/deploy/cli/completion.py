@@ -38,7 +38,7 @@ class Completion(Command):
 
 
 def collect() -> completion_script.Tree:
-    """Return all commands with their switches, which imports every command."""
+    """Import every command, and return all commands with their switches."""
     from deploy.cli.main import Build  # noqa: PLC0415 - circular import
 
     tree: completion_script.Tree = {}

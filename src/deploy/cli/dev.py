@@ -1,4 +1,4 @@
-"""`build.py dev`: the development server."""
+"""`build.py dev`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class Doctor(Command):
     as_json = cli.Flag("--json", help="print JSON")
 
     def main(self) -> int:
-        """Print the table; 0 if the stack can run here or in a lab, otherwise 1."""
+        """Print the table, and return 0 if the stack can run here or in a lab, otherwise 1."""
         diagnosis = doctor.diagnose(probe.probe())
         render = doctor.render_json if self.as_json else doctor.render_table
         write_output(f"{render(diagnosis)}\n")

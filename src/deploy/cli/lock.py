@@ -22,7 +22,7 @@ class Lock(cli.Application):
     )
 
     def main(self) -> int:
-        """Refresh or check the locks with the uv of dev.lock's environment."""
+        """Refresh or check the locks, with uv from the environment of dev.lock."""
         venv.enter("dev")
         if self.check:
             requirements.require_current()

@@ -85,6 +85,6 @@ class Logs(StackCommand):
 
 
 def wants_color() -> bool:
-    """Return whether standard output is a terminal, unless its user has turned off colors."""
+    """Return whether standard output is a terminal, and colors are not turned off."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return sys.stdout.isatty() and not plain

@@ -22,7 +22,7 @@ class Build(Command):
         write_output(listing.render_help())
 
     def main(self) -> None:
-        """Run the default command if there is none."""
+        """Run the default command if no command is given."""
         if self.nested_command is None:
             command = strict(self._subcommands[listing.DEFAULT].get())
             self.nested_command = (command, [f"{self.PROGNAME} {listing.DEFAULT}"])

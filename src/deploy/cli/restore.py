@@ -75,7 +75,7 @@ class Restore(StackCommand):
         code = self.elsewhere("restore", self._words(given))
         if code is None:
             with update_state.hold():
-                # The backend may fail to start for lack of a database, which a restore corrects.
+                # The backend cannot start without its database, which the restore brings back.
                 begin.recover(must_start=False)
                 write_output(render(self._restore(wanted)))
             code = 0

@@ -35,6 +35,6 @@ class StackCommand(Command):
         return in_lab.find(no_lab=bool(self.no_lab), lab=self.lab)
 
     def elsewhere(self, command: str, arguments: Sequence[str] = ()) -> int | None:
-        """Run the command in the lab and return its exit code; None if it must run on this host."""
+        """Run the command in the lab and return its exit code, or None if this host runs it."""
         there = self.trial()
         return None if there is None else there.again(command, arguments)

@@ -30,7 +30,7 @@ class Status(StackCommand):
     watch = cli.Flag("--watch", help="repeat every SECONDS (default: 2) until Ctrl-C")
 
     def main(self, seconds: str = "") -> int:
-        """Print the status; 0 if the backend is ready, otherwise 3."""
+        """Print the status, and return 0 if the backend is ready, otherwise 3."""
         interval_s = self._check_interval(seconds)
         words = ["--json"] if self.as_json else []
         words += ["--watch", str(interval_s)] if self.watch else []

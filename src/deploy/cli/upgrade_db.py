@@ -52,7 +52,7 @@ class UpgradeDb(StackCommand):
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
         with update_state.hold():
-            # After the upgrade, it would restore the unit files of before the upgrade.
+            # If run later, it would restore the unit files from before the upgrade.
             begin.recover()
             with folder_lock.hold(state):
                 write_output(self._go_back() if self.back else self._upgrade())
