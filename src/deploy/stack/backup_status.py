@@ -56,9 +56,9 @@ class BackupStatus:
     Attributes:
         folder: Folder of the backups.
         count: Number of base backups.
-        newest: Stamp of the newest one; None without any.
-        age_seconds: Age of the newest one.
-        bytes: Size of the newest one.
+        newest: Stamp of the newest base backup; None if there is none.
+        age_seconds: Age of the newest base backup.
+        bytes: Size of the newest base backup.
         total_bytes: Size of all base backups.
         last: Outcome of the last run; None before the first.
         drill: Recorded outcome of the last restore drill; None before the first.

@@ -104,7 +104,7 @@ def refuse_edited() -> None:
 
 
 def find_dropins() -> list[Path]:
-    """Return the drop-ins for this checkout's units that `install` did not write."""
+    """Return the user's drop-ins for this checkout's units: those that `install` did not write."""
     record = _read_record()
     # Optional parts too, because they may have been installed before.
     units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
@@ -121,7 +121,7 @@ def uninstall() -> list[Path]:
     """Remove every file that `install` wrote and return their paths.
 
     Raises:
-        DeployError: One of the files was edited since; nothing is removed.
+        DeployError: A file was edited since; nothing is removed.
     """
     refuse_edited()
     removed = [Path(path) for path in sorted(_read_record())]

@@ -60,7 +60,7 @@ def last_lines(unit: str, number: int, invocation: str) -> list[str]:
 
 
 def _last_failure(unit: str, invocation: str) -> str:
-    """Return systemd's last failure message of a socket, preferably one with the address."""
+    """Return systemd's last failure message of a socket, preferably with the address."""
     of_now = [f"USER_INVOCATION_ID={invocation}"] if invocation else []
     prefix = f"{unit}: "
     said = [

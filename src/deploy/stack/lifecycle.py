@@ -77,7 +77,8 @@ def check_port(port: int | None, *, moving: bool) -> None:
         moving: Whether the command moves the sockets of a running stack.
 
     Raises:
-        DeployError: The port needs root, is taken, is a management port, or would have no effect.
+        DeployError: The port needs root, is taken, is a management port, or would have no effect;
+            or the stack is running, and the command does not move it.
     """
     if port is None:
         return

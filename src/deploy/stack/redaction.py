@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 HIDDEN = "***"
 
 _PATTERNS = (
-    # A JSON Web Token, or the beginning of one.
+    # A JSON Web Token, or its beginning.
     (re.compile(r"eyJ[\w-]{8,}(?:\.[\w-]*){0,2}"), HIDDEN),
     # The secret part of an API token; its ID is public.
     (re.compile(r"(todo_[0-9a-f]{32}_)[\w-]+"), rf"\1{HIDDEN}"),
