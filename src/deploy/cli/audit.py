@@ -13,7 +13,7 @@ from deploy.errors import ExitCode
 
 
 class Audit(Command):
-    """Check Containerfile, manifest and units against known rules of hardening."""
+    """Check Containerfile, manifest and units against known hardening rules."""
 
     as_json = cli.Flag("--json", help="print JSON")
 

@@ -12,7 +12,7 @@ from deploy.upgrade import record
 
 
 class Contract(StackCommand):
-    """Remove what only earlier versions need from the database, unless one is still kept."""
+    """Remove database objects that only earlier versions need, unless such a version is kept."""
 
     drop_images = cli.Flag(
         "--drop-images",

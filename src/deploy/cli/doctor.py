@@ -11,7 +11,7 @@ from deploy.host import doctor, probe
 
 
 class Doctor(Command):
-    """Show what this host has and lacks, and the exact command that provides it."""
+    """Check the requirements on this host, and show the command for each missing one."""
 
     as_json = cli.Flag("--json", help="print JSON")
 

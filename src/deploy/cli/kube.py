@@ -22,7 +22,7 @@ _FILES = {files.MANIFEST: False, files.AI_MANIFEST: True}
 class Kube(cli.Application):
     """Compile quadlet/ to kube/todo.yaml, for podman kube play and for Kubernetes.
 
-    And to kube/todo-ai.yaml, the same with the local model.
+    Also compile kube/todo-ai.yaml, which includes the local model.
     """
 
     check = cli.Flag("--check", help="do not write; fail with a diff if a file is stale")
@@ -45,7 +45,7 @@ class Kube(cli.Application):
     )
 
     def main(self) -> int:
-        """Write the manifests, or do what a switch requests."""
+        """Write the manifests, or run the action of a switch."""
         if sum(map(bool, (self.check, self.stdout, self.explain, self.secret))) > 1:
             message = "--check, --stdout, --explain and --secret are mutually exclusive"
             raise DeployError(message, hint="use one of them", code=ExitCode.USAGE)

@@ -9,7 +9,7 @@ from deploy.dev import suite
 
 
 class Test(cli.Application):
-    """Run the tests: unit, integration, system, or all three; faults by its name only.
+    """Run the tests: unit, integration, system, or all three; faults only by its name.
 
     Required packages are installed. Pass options to pytest after `--`: build.py test unit -- -k lab
     """

@@ -14,7 +14,7 @@ from deploy.stack import backups, uninstall, update_state
 
 
 class Uninstall(StackCommand):
-    """Stop the stack and remove its units; report what stays, and how to remove that."""
+    """Stop the stack and remove its units; list what stays, and the commands that remove it."""
 
     volumes = cli.Flag("--volumes", help="also remove the database volume and the token secret")
     assume_yes = cli.Flag("--yes", help="do not ask for confirmation")

@@ -17,7 +17,7 @@ from deploy.upgrade import interruption
 
 
 class Up(StartCommand):
-    """Build what is stale, install, start, and wait until the backend serves."""
+    """Build stale images, install and start the stack, and wait until the backend is ready."""
 
     image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 

@@ -13,7 +13,7 @@ from deploy.upgrade import record
 
 
 class Update(StackCommand):
-    """Update the backend without an outage, and go back by itself if the image is bad."""
+    """Update the backend without an outage, and roll back automatically if the image is bad."""
 
     image = cli.SwitchAttr(
         "--image",
