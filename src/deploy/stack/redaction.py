@@ -173,7 +173,7 @@ def find() -> Redactor:
 def find_values(
     variables: Mapping[str, str], known: Collection[str], public: str = ""
 ) -> Iterator[str]:
-    """Yield the secrets in variables (name -> value): hidden values, and passwords in URLs."""
+    """Yield the secrets in variables: hidden values that are not in `public`, and URL passwords."""
     for name, value in variables.items():
         passwords = _URL_PASSWORD.findall(value) + _URL_PARAMETER.findall(value)
         yield from (each for raw in passwords for each in {raw, urllib.parse.unquote(raw)})
