@@ -28,7 +28,7 @@ class StackCommand(Command):
         """Return the lab that the command runs in, or None if it runs on this host.
 
         Raises:
-            DeployError: The switches conflict, or this host cannot run the stack.
+            DeployError: The switches conflict or are invalid, or this host cannot run the stack.
         """
         if self.no_lab and self.lab:
             raise usage("--lab and --no-lab are mutually exclusive", str(self.PROGNAME))
