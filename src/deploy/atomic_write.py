@@ -1,4 +1,4 @@
-"""Atomic writes: readers see the old content of a file or the new, never a part of it."""
+"""Atomic file writes: readers see either the old content or the complete new content."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ _READABLE = 0o644
 
 
 def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool = True) -> None:
-    """Write text like `write_bytes`, in UTF-8."""
+    """Write text in UTF-8, as `write_bytes` does."""
     write_bytes(path, text.encode(), mode=mode, overwrite=overwrite)
 
 
 def write_bytes(
     path: Path, content: bytes, *, mode: int = _READABLE, overwrite: bool = True
 ) -> None:
-    """Write a file beside its place, then move it there; after that it survives a power failure.
-
-    Args:
-        path: The file; its folder exists.
-        content: All of its content.
-        mode: The file's permissions.
-        overwrite: Replace what is there.
+    """Write a temporary file in the same folder, sync it to disk, and rename it to `path`.
 
     Raises:
-        FileExistsError: Something is there, and is not to be replaced.
+        FileExistsError: The file exists and `overwrite` is false.
         OSError: The file cannot be written.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -48,7 +42,7 @@ def write_bytes(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Keep the names of a folder's files across a power failure."""
+    """Sync a folder to disk, so that new file names in it survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -9,32 +9,27 @@ from __future__ import annotations
 import os
 
 LAB = "BUILD_LAB"
-"""Environment variable with the name of the lab, set for each `build.py` that the host starts in
-it."""
+"""Environment variable with the lab's name, set for every `build.py` that runs in a lab."""
 DEFAULT_LAB = "default"
 
 
 def in_lab() -> bool:
-    """Return whether this process acts in a lab for a reader on the host."""
+    """Return whether `build.py` on the host started this process in a lab."""
     return LAB in os.environ
 
 
 def build(words: str) -> str:
-    """Return the command that runs `build.py` on the stack that this process acts on.
+    """Return the `build.py` command, including `--lab` if this process runs in a named lab.
 
     Args:
-        words: A command that has the switch `--lab`, with its arguments: "token alice".
+        words: Command that has a `--lab` switch, with its arguments, such as "token alice".
     """
     lab = os.environ.get(LAB, DEFAULT_LAB)
     return f"python3 build.py {words}{'' if lab == DEFAULT_LAB else f' --lab {lab}'}"
 
 
 def shell(command: str) -> str:
-    """Return the command that runs a program on the machine that this process runs on.
-
-    Args:
-        command: The program and its arguments as a shell reads them.
-    """
+    """Return a shell command, wrapped in `build.py lab run` if this process runs in a lab."""
     lab = os.environ.get(LAB)
     if lab is None:
         return command

@@ -1,4 +1,4 @@
-"""Causes in the output of a failed program: a full disk, no network. Standard library only."""
+"""Known causes of a program's failure (full disk, no network). Standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from deploy.errors import ExitCode
 
 @dataclasses.dataclass(frozen=True)
 class Symptom:
-    """A cause that many programs share; `message` continues a sentence that names the program."""
+    """Cause that many programs share, found by `marks` in their output (lowercase).
+
+    `message` completes a sentence that starts with the program's name.
+    """
 
     message: str
     hint: str
@@ -43,7 +46,7 @@ NO_NETWORK = Symptom(
 
 
 def find(output: str) -> Symptom | None:
-    """Return the known cause in the output of a failed program, or None."""
+    """Return the cause that a failed program's output reveals, or None."""
     text = output.lower()
     for symptom in (NO_SPACE, NO_NETWORK):
         if any(mark in text for mark in symptom.marks):

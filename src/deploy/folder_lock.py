@@ -1,4 +1,4 @@
-"""Locks on folders: the folder itself carries the lock, so that no lock file is left behind."""
+"""Exclusive locks on folders, with flock on the folder itself instead of a lock file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 def hold(
     folder: Path, waiting: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 ) -> Iterator[None]:
-    """Hold the exclusive lock of a folder for the length of the block.
+    """Hold the exclusive lock of an existing folder during the block.
 
-    Args:
-        folder: The folder; it exists.
-        waiting: Entered while another process holds the lock, to report that.
+    While another process holds the lock, the context manager returned by `waiting` is entered.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -36,11 +34,7 @@ def hold(
 
 
 def is_held(folder: Path) -> bool:
-    """Return whether a process holds the lock of a folder now.
-
-    Args:
-        folder: The folder; it exists.
-    """
+    """Return whether a process holds the lock of an existing folder."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

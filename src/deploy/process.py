@@ -1,8 +1,8 @@
-"""Execution of programs, only from here: looked up lazily, logged, bounded in time.
+"""Execution of external programs with logging, timeouts and cleanup.
 
-Every child runs in its own session with its standard input closed. So a Ctrl-C reaches only this
-process, which ends the whole process group of the child before it continues: no build or virtual
-machine outlives the command that started it.
+Every child runs in its own session (except for `interact` on a terminal). So Ctrl-C reaches only
+this process, which then ends the child's whole process group: no build or virtual machine
+outlives the command that started it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TIMEOUT_S = 600.0
-"""Default timeout of a program; on an idle machine, none needs a tenth of it."""
+"""Default timeout of a program: ten times what the slowest needs on an idle machine."""
 _TERM_GRACE_S = 15.0
 _GROUP_GRACE_S = 5.0
 _LEAVE_GRACE_S = 120.0
@@ -43,7 +43,7 @@ _LEAVE_GRACE_S = 120.0
 
 @dataclasses.dataclass(frozen=True)
 class Completed:
-    """A program that ended: its command line, exit code and output as text."""
+    """Command line, exit code and output of a finished program."""
 
     argv: tuple[str, ...]
     returncode: int
@@ -52,7 +52,7 @@ class Completed:
 
 
 class ToolError(DeployError):
-    """A program failed; `completed` is None when it could not be waited for."""
+    """Failure of a program; `completed` is None if it is not installed or timed out."""
 
     def __init__(
         self, message: str, *, hint: str, code: ExitCode, completed: Completed | None = None
@@ -62,7 +62,7 @@ class ToolError(DeployError):
 
 
 def find(tool: str) -> str | None:
-    """Return the path of a program on this machine, or None; also looks where root's tools live."""
+    """Return the path of a program, or None; also searches the sbin folders, if not on PATH."""
     for candidate in (tool, f"/usr/sbin/{tool}", f"/sbin/{tool}"):
         with contextlib.suppress(CommandNotFound):
             return str(local.which(candidate))
@@ -78,18 +78,18 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run a program to its end and return what it printed.
+    """Run a program to its end and return its exit code and output.
 
     Args:
-        argv: The program and its arguments; no shell is involved.
-        check: Whether an exit code other than 0 raises.
+        argv: Program and arguments; no shell is involved.
+        check: Whether a nonzero exit code raises.
         timeout_s: Seconds after which the program's process group is ended.
-        stdin: Text for its standard input; closed when None.
+        stdin: Text for its standard input; None for an empty one.
         env: Variables to add to this process's environment.
-        cwd: Folder to run in.
+        cwd: Working folder.
 
     Raises:
-        ToolError: The program is missing, timed out, or failed with `check` set.
+        ToolError: The program is not installed, timed out, or failed with `check` set.
     """
     with _started(argv, stdin=stdin is not None, env=env, cwd=cwd) as process:
         try:
@@ -110,17 +110,12 @@ def stream(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run a long program, showing its newest line of output as the step's detail.
+    """Run a long program, showing its latest line of output as the step's detail.
 
-    Args:
-        argv: The program and its arguments.
-        step: Step that shows the lines; the error contains the last ones.
-        timeout_s: Seconds after which the program's process group is ended.
-        env: Variables to add to this process's environment.
-        cwd: Folder to run in.
+    Arguments are those of `run`. The result has standard error merged into standard output.
 
     Raises:
-        ToolError: The program is missing, timed out or failed.
+        ToolError: The program is not installed, timed out or failed.
     """
     lines: list[str] = []
     with _started(argv, stdin=False, env=env, cwd=cwd, merge=True) as process:
@@ -153,9 +148,9 @@ def interact(
 ) -> int:
     """Run a program on this terminal and return its exit code.
 
-    On a terminal the child shares this process's group, so that it gets Ctrl-C as a person
-    means it; elsewhere it has its own, and Ctrl-C is passed on to all of it. Either way this
-    process waits for it to end.
+    On a terminal, the child stays in this process's group and receives Ctrl-C from the terminal.
+    Elsewhere, it runs in its own session, and its process group is sent the signal. In both
+    cases, this process waits for the child to exit.
     """
     log.debug("run: %s", shlex.join(argv))
     terminal = os.isatty(0)
@@ -175,10 +170,10 @@ def interact(
 
 
 def follow(argv: Sequence[str]) -> Generator[str, None, None]:
-    """Run a program and yield the lines that it prints, as they come, until it ends.
+    """Run a program and yield its lines of output as it prints them.
 
     Raises:
-        ToolError: The program is missing or failed.
+        ToolError: The program is not installed or failed.
     """
     with _started(argv, stdin=False, env=None, cwd=None, merge=True) as process:
         lines: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
@@ -193,17 +188,17 @@ def follow(argv: Sequence[str]) -> Generator[str, None, None]:
 
 
 def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int]) -> int:
-    """Run a program that works as long as this process holds a pipe; return its exit code.
+    """Run a program that stops when this process closes a pipe; return its exit code.
 
-    For programs that pass the work to a process which no signal reaches: however this process
-    ends, the other end of the pipe shows it.
+    For programs that delegate their work to a process which signals do not reach: that process
+    sees the pipe close, however this one ends.
 
     Args:
-        make_argv: Makes the command line from the number of the descriptor of the pipe.
-        pass_fds: Further descriptors that the program gets.
+        make_argv: Function that returns the command line for the descriptor of the pipe.
+        pass_fds: Other descriptors that the program inherits.
 
     Raises:
-        ToolError: The program is missing.
+        ToolError: The program is not installed.
     """
     reader, writer = os.pipe()
     with (
@@ -229,12 +224,12 @@ def beside(
     cwd: Path | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server beside this process, printing where this one prints, until the block ends.
+    """Run a server during the block, with this process's output streams.
 
-    It is asked to stop with SIGTERM and has two minutes to do so.
+    At the end, the server gets SIGTERM and has two minutes to stop before it is killed.
 
     Raises:
-        ToolError: The program is missing.
+        ToolError: The program is not installed.
     """
     log.debug("run: %s", shlex.join(argv))
     if find(argv[0]) is None:
@@ -259,7 +254,7 @@ def beside(
 
 
 def missing(tool: str) -> ToolError:
-    """Return the error for a program that this machine does not have."""
+    """Return the error for a program that is not installed."""
     return ToolError(
         f"{_name([tool])} is not installed",
         hint="python3 build.py doctor shows its package",
@@ -311,7 +306,7 @@ def _started(
 
 
 def _find_folder() -> str:
-    """Return the current folder; the root if `sudo -u` left a folder that cannot be entered."""
+    """Return the current folder, or `/` if `sudo -u` left one that this user cannot enter."""
     return "." if os.access(".", os.X_OK) else "/"
 
 
@@ -320,7 +315,7 @@ def _environment(added: Mapping[str, str] | None) -> dict[str, str]:
 
 
 def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: bool) -> None:
-    """Wait for a child that was asked to stop, and see to it that it was asked."""
+    """Signal a child to stop, and wait for it; kill it after `_LEAVE_GRACE_S`."""
     send = process.send_signal if terminal else lambda number: _signal_group(process, number)
     if terminal and interrupted:
         # The terminal has already signaled it; a second signal would interrupt its clean-up.
@@ -336,13 +331,13 @@ def _leave(process: subprocess.Popen[bytes], *, terminal: bool, interrupted: boo
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """End the child's whole process group, first kindly, then for good, and reap the child."""
+    """End the child's process group (SIGINT, SIGTERM, then SIGKILL) and reap the child."""
     for number in (signal.SIGINT, signal.SIGTERM):
         if process.poll() is None:
             _signal_group(process, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(timeout=_TERM_GRACE_S)
-    # Descendants of the child may ignore SIGINT, as background jobs of a shell do.
+    # Descendants of the child may ignore SIGINT, like background jobs of a shell.
     deadline = time.monotonic() + _GROUP_GRACE_S
     while _signal_group(process, 0) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -351,7 +346,7 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 
 def _signal_group(process: subprocess.Popen[Any], number: int) -> bool:
-    """Signal what is left of the child's process group; False when nothing is."""
+    """Signal the child's process group; return False if no process is left in it."""
     try:
         os.killpg(process.pid, number)
     except ProcessLookupError:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 _REFRESH_S = 0.25
 _HEARTBEAT_S = 30.0
-"""Interval of signs of life of a silent step, if the output is not a terminal."""
+"""Interval between status lines of a step, if the output is not a terminal."""
 _PLAIN_COLUMNS = 120
-"""Maximum length of a status line: pip and apt print hundreds of names in one."""
+"""Maximum length of a status line; pip and apt print lines with hundreds of names."""
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
 @dataclasses.dataclass
 class Step:
-    """One step in progress; `note` shows what it is doing now."""
+    """Running step of a command; `detail` is its latest line of output."""
 
     title: str
     started: float = dataclasses.field(default_factory=time.monotonic)
@@ -33,12 +33,11 @@ class Step:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the step began."""
+        """Seconds since the step started."""
         return time.monotonic() - self.started
 
     def note(self, detail: str) -> None:
-        """Replace what the step shows as happening now."""
-        # Colors and cursor movements of a program would end up in the middle of the line.
+        """Set the detail to a line of output, without its escape sequences; ignore empty lines."""
         line = "".join(filter(str.isprintable, _ESCAPE.sub("", detail))).strip()
         if line:
             self.detail = line
@@ -46,7 +45,7 @@ class Step:
 
 @dataclasses.dataclass
 class Timings:
-    """The finished steps of a command, in order, with their durations in seconds."""
+    """Finished steps of a command, in order, with their durations in seconds."""
 
     steps: list[tuple[str, float]] = dataclasses.field(default_factory=list)
 
@@ -65,7 +64,7 @@ _RUNNING: list[Step] = []
 
 @contextlib.contextmanager
 def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
-    """Show a step while it runs and record how long it took.
+    """Show a step while it runs, and record its duration.
 
     Args:
         title: Name of the step, as a gerund ("Building the backend image").
@@ -94,7 +93,7 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
         done.set()
         watcher.join()
         _RUNNING.remove(current)
-        # The parts of a step are in its own time already.
+        # The duration of an outer step includes its inner steps.
         if outcome == "done" and not _RUNNING:
             TIMINGS.steps.append((title, current.elapsed_s))
         clear = "\r\033[K" if live else ""
@@ -102,14 +101,14 @@ def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
 
 
 def say(line: str) -> None:
-    """Print a line for the user on standard error, where progress goes."""
+    """Print a line to standard error, like all progress output."""
     _write(sys.stderr, f"{line}\n")
 
 
 def _show_live(current: Step, done: threading.Event, out: TextIO) -> None:
     while not done.wait(_REFRESH_S):
         if current is not _RUNNING[-1]:
-            continue  # a part of it has the line
+            continue  # an inner step owns the line
         width = shutil.get_terminal_size().columns - 1
         line = f"{current.title} … {current.elapsed_s:.0f} s  {current.detail}"[:width]
         _write(out, f"\r\033[K{line}")
@@ -122,7 +121,7 @@ def _show_plain(current: Step, done: threading.Event, out: TextIO) -> None:
 
 
 def _write(out: TextIO, text: str) -> None:
-    # Progress that cannot be shown must not end the command.
+    # A command continues even if its progress cannot be shown.
     with contextlib.suppress(OSError):
         out.write(text)
         out.flush()

@@ -25,11 +25,7 @@ def folder_of(uid: int) -> Path:
 
 
 def find_missing(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables to add or to replace, so that programs reach the systemd of this user.
-
-    Args:
-        environ: The environment of this process.
-    """
+    """Return the variables to add or to replace, so that programs reach this user's systemd."""
     uid = os.getuid()
     folder = folder_of(uid)
     if not _is_owned(folder, uid):
@@ -39,7 +35,7 @@ def find_missing(environ: Mapping[str, str]) -> dict[str, str]:
     if not given or not _is_owned(Path(given), uid):
         found[RUNTIME] = str(folder)
     elif Path(given) != folder:
-        # Chosen on purpose, as for a test: the bus is the caller's as well.
+        # The caller chose another folder (as tests do), and so also chooses the bus.
         return {}
     bus = f"unix:path={folder / 'bus'}"
     given = environ.get(BUS, "")

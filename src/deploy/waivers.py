@@ -19,13 +19,13 @@ FILE = REPO / "exceptions.toml"
 
 @dataclasses.dataclass(frozen=True)
 class ScanException:
-    """A known vulnerability that is accepted for a while.
+    """Known vulnerability that is temporarily accepted.
 
     Attributes:
-        id: Advisory's id or one of its aliases, such as `CVE-2026-1234`.
-        package: Name of the package inside the image.
-        reason: Why it does no harm here.
-        expires: The last day on which it counts.
+        id: ID of the advisory or one of its aliases, such as `CVE-2026-1234`.
+        package: Name of the package in the image.
+        reason: Why the vulnerability is harmless here.
+        expires: Last day of validity.
     """
 
     id: str
@@ -39,13 +39,11 @@ class ScanException:
 
 @dataclasses.dataclass(frozen=True)
 class AuditException:
-    """An intentional violation of a rule.
+    """Intentional violation of a checker's rule.
 
     Attributes:
         tool: Checker, such as `checkov`.
-        rule: ID of the rule.
-        where: File of the checkout that may violate it.
-        reason: Justification.
+        where: File of the checkout that may violate the rule.
         expires: Last day of validity.
     """
 
@@ -61,7 +59,7 @@ class AuditException:
 
 @dataclasses.dataclass(frozen=True)
 class Exceptions:
-    """Everything in the file, in its order."""
+    """Entries of the exceptions file, in order."""
 
     scan: tuple[ScanException, ...] = ()
     audit: tuple[AuditException, ...] = ()
@@ -71,10 +69,10 @@ Entry = TypeVar("Entry", ScanException, AuditException)
 
 
 def load(path: Path = FILE) -> Exceptions:
-    """Read the file; a missing file has no entries.
+    """Load the exceptions file; a missing file has no entries.
 
     Raises:
-        DeployError: It is malformed; the message names the entry and what is wrong with it.
+        DeployError: The file is unreadable or malformed; the message names the invalid entry.
     """
     try:
         return parse(path.read_text())
@@ -89,10 +87,10 @@ def load(path: Path = FILE) -> Exceptions:
 
 
 def parse(text: str) -> Exceptions:
-    """Everything in the text of such a file.
+    """Parse the text of an exceptions file.
 
     Raises:
-        ValueError: It is not TOML, or an entry is not as described; the text names the entry.
+        ValueError: The text is not TOML, or an entry is invalid; the message names the entry.
     """
     document = tomllib.loads(text)
     unknown = sorted(document.keys() - {"scan", "audit"})
@@ -105,19 +103,19 @@ def parse(text: str) -> Exceptions:
 
 
 def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
-    """Return those that have not expired; their last day counts in full."""
+    """Return the entries that have not expired; an entry is valid until the end of its last day."""
     return [entry for entry in entries if today <= entry.expires]
 
 
 def find_problems(
     entries: Iterable[Entry], used: Collection[Entry], today: dt.date
 ) -> list[tuple[Entry, str]]:
-    """Return expired and unused entries after a run, with the problem.
+    """Return the expired or unused entries, each with a description of the problem.
 
     Args:
-        entries: All entries of the kind.
+        entries: All entries of one type.
         used: Entries that matched a finding of this run.
-        today: Date to compare with.
+        today: Current date.
     """
     problems = []
     for entry in entries:
@@ -146,7 +144,7 @@ def _entries(document: dict[str, object], kind: str, shape: type[Entry]) -> Iter
 
 def _checked(fields: dict[str, object], shape: type[Entry], name: str) -> dict[str, Any]:
     keys = [field.name for field in dataclasses.fields(shape)]
-    # The first word that identifies it, where it has one: counting entries is tedious.
+    # The first keys identify an entry better than its number.
     if isinstance(fields.get(keys[0]), str):
         name = f"{name} ({' '.join(str(fields[key]) for key in keys[:2] if key in fields)})"
     unknown = sorted(fields.keys() - set(keys))
@@ -155,7 +153,7 @@ def _checked(fields: dict[str, object], shape: type[Entry], name: str) -> dict[s
     for key in keys:
         value = fields.get(key)
         if key == "expires":
-            # A moment is a date to Python, but cannot be compared with one.
+            # A datetime is also a date, but cannot be compared with one.
             if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
                 raise ValueError(f"{name} requires a date without quotes: expires = 2027-01-31")
         elif not isinstance(value, str) or not value.strip():
