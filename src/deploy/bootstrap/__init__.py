@@ -1,1 +1,1 @@
-"""Bootstrap: the code that runs before the private environment exists. Standard library only."""
+"""Code that runs before the private environment exists. Standard library only."""

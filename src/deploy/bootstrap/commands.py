@@ -1,7 +1,7 @@
-"""Requirements of a command line of `build.py`, before it is parsed. Standard library only.
+"""Environment and permissions that a `build.py` command line needs. Standard library only.
 
-`build.py` reads this before an environment exists. So a command creates only the environment that
-it needs, and installs nothing without permission.
+This runs before an environment exists, so that a command creates only the environment that it
+needs, and installs nothing without permission.
 """
 
 from __future__ import annotations
@@ -22,18 +22,17 @@ _NEEDS_MORE = (
 )
 """Options of the service that need packages outside serve.lock."""
 
-
 _INSTALLING = ("up", "test")
-"""Commands that, run as root, install what they need (as the README says)."""
+"""Commands that install missing Debian packages when run as root, as the README documents."""
 
 _CHECKING = ("lint", "format")
-"""The commands that only run programs of dev.lock."""
+"""Commands that only run programs of dev.lock."""
 
 _INFORMING = {"-h", "--help", "-v", "--version"}
-"""Switches with which a command only prints something."""
+"""Switches that make a command only print information."""
 
 TIERS = ("unit", "integration", "system")
-"""Test tiers of `build.py test` without arguments."""
+"""Test tiers that `build.py test` runs by default."""
 
 ON_REQUEST = ("faults",)
 """Test tiers that run only if named, because they take too long for every change."""
@@ -51,16 +50,15 @@ def may_install(arguments: Sequence[str]) -> bool:
 
 
 def _is_sound(command: str, arguments: Sequence[str]) -> bool:
-    """Return whether the command will not refuse what follows it."""
+    """Return whether the words after the command have no usage error."""
     return switches.find_usage_problem(command, arguments[arguments.index(command) + 1 :]) is None
 
 
 def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
-    """Return the name of the lock that a command line of `build.py` starts with.
+    """Return the purpose of the lock file whose environment a command line needs.
 
-    `lint` and `format` run programs of the tests' set. `dev` needs a driver for PostgreSQL,
-    cryptography or an exporter of spans only where the environment configures one: then it takes
-    the tests' set, which has them.
+    `dev` uses serve.lock unless the environment configures PostgreSQL, a JWKS or an OTLP
+    exporter, whose packages are only in dev.lock.
     """
     command = _find_command(arguments)
     if command in _CHECKING:
@@ -72,13 +70,13 @@ def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> st
 
 
 def split_tiers(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Split the words after `test` into tiers and arguments for pytest.
+    """Split the words after `test` into test tiers and arguments for pytest.
 
-    Arguments begin at the first word that is an option or a path; without any tier before
-    them, a path is run as it is and anything else applies to the tiers of a plain `build.py test`.
+    Arguments start at the first word that is an option or a path. If no tier is named, the result
+    has no tiers when a path is given, and the default tiers otherwise.
 
     Raises:
-        DeployError: A word before them is not a tier.
+        DeployError: A word before the arguments is not a tier.
     """
     start = next(
         (at for at, word in enumerate(words) if word.startswith("-") or "/" in word), len(words)

@@ -1,6 +1,6 @@
-"""Entry point of `build.py`: reports an error as one line and one exit code.
+"""Entry point of `build.py`, which reports an error as one line and an exit code.
 
-Standard library only: it runs before the environment that the commands need exists.
+Standard library only, because it runs before the commands' environment exists.
 """
 
 from __future__ import annotations
@@ -23,35 +23,34 @@ if TYPE_CHECKING:
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that stop the program by an exception."""
+"""Signals that end the program with an exception, so that clean-up code runs."""
 
 _PROGRAM = "build.py"
 
 
 def guard(command: Callable[[], int]) -> int:
-    """Run a command and turn however it ends into an exit code, with one line where it failed.
+    """Run a command and return its exit code; report a failure in one line.
 
-    A DeployError gives its message and code, Ctrl-C 130, SIGTERM and SIGHUP their 128 + n.
-    All of them unwind the stack, so that whatever was started is ended. Anything else is a
-    mistake in this program: one line that says where its traceback was written, or the
-    traceback itself when BUILD_DEBUG is set.
+    The exit code is that of a DeployError, 130 after Ctrl-C, or 128 + n after SIGTERM or SIGHUP.
+    An unexpected exception is a bug: its traceback is written to a file that the line names, or
+    printed if BUILD_DEBUG is set.
     """
     code = _run(command)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            # The interpreter tries once more on its way out: let that go nowhere.
+            # The interpreter flushes the stream again when it exits.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), stream.fileno())
     return code
 
 
 def write_output(text: str) -> None:
-    """Write text to standard output, at once.
+    """Write text to standard output and flush it.
 
     Raises:
-        OutputError: It cannot be written.
+        OutputError: Standard output cannot be written.
     """
     try:
         sys.stdout.write(text)
@@ -61,7 +60,7 @@ def write_output(text: str) -> None:
 
 
 class OutputError(Exception):
-    """Standard output cannot be written; not an OSError, which may be of any file."""
+    """Failure to write to standard output; not an OSError, which can concern any file."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -90,7 +89,7 @@ def _run(command: Callable[[], int]) -> int:
 
 
 class _Terminated(BaseException):
-    """A signal asked for the end; not an Exception, so that nothing on the way swallows it."""
+    """Termination by a signal; not an Exception, so that no handler swallows it."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -98,11 +97,10 @@ class _Terminated(BaseException):
 
 
 def _catch_signals() -> None:
-    """Make every request to stop unwind the stack, once.
+    """Install handlers that turn stop signals into exceptions.
 
-    A second Ctrl-C while things are being cleaned up is what an impatient person does; it
-    would leave machines and mounts behind, so it only says what is going on. A third one
-    means it.
+    A second Ctrl-C would interrupt the clean-up and leave machines and mounts behind, so it only
+    prints a notice; a third one does interrupt it.
     """
     presses = 0
 
@@ -120,10 +118,10 @@ def _catch_signals() -> None:
 
     signal.signal(signal.SIGINT, interrupt)
     signal.signal(signal.SIGTERM, terminate)
-    # Unchanged where nohup ignores it.
+    # nohup ignores SIGHUP; keep it ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, terminate)
-    # Signals that arrived while `venv.enter` started over are pending.
+    # `venv.enter` blocked the signals before it replaced the process.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
@@ -131,8 +129,7 @@ def _catch_signals() -> None:
 def interrupts_postponed() -> Iterator[None]:
     """Defer stop signals to the end of the block; only the main thread receives them.
 
-    For the moment in which a program is started: interrupted there, nobody would know it and end
-    it.
+    Otherwise a signal while a program starts would lose its `Popen`, and nothing would end it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -153,10 +150,10 @@ def interrupts_postponed() -> Iterator[None]:
 
 
 def _open_streams() -> None:
-    """Open nothing in the place of each standard stream that the caller closed (`>&-`)."""
+    """Open /dev/null for each standard stream that the caller closed (`>&-`)."""
     nowhere = Path(os.devnull)
-    # The lowest first, so that each gets its number again.
-    sys.stdin = sys.stdin or open(os.open(nowhere, os.O_RDONLY), closefd=False)  # noqa: SIM115 - for good, as the others
+    # In ascending order, so that each stream gets its own descriptor number.
+    sys.stdin = sys.stdin or open(os.open(nowhere, os.O_RDONLY), closefd=False)  # noqa: SIM115 - open until exit
     sys.stdout = sys.stdout or nowhere.open("w")
     sys.stderr = sys.stderr or nowhere.open("w")
 
@@ -178,7 +175,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """One line for an error that nobody foresaw."""
+    """Report an unexpected exception in one line, and return the exit code."""
     if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
         full = failure_hints.NO_SPACE
         return _fail(f"{_PROGRAM} {full.message} — {full.hint}", full.code)
@@ -196,5 +193,5 @@ def _explain(error: Exception) -> int:
 
 def _explain_unwritten(error: OutputError) -> int:
     if isinstance(error.cause, BrokenPipeError):
-        return 128 + signal.SIGPIPE  # its reader has read enough
+        return 128 + signal.SIGPIPE  # the reader closed the pipe, as `head` does
     return _fail(f"cannot write to standard output: {error.cause.strerror}", ExitCode.NO_SPACE)

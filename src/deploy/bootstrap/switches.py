@@ -1,4 +1,4 @@
-"""The switches of the commands, read from their source without importing it.
+"""Validation of a command line by the source of its command, without importing it.
 
 Standard library only: a misspelled switch is reported before an environment is created or a package
 is installed.
@@ -21,12 +21,12 @@ _EVERYWHERE = dict.fromkeys(("-h", "--help", "-v", "--version", "--verbose"))
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """The value that a switch takes; a number within bounds where there are any."""
+    """Value that a switch requires: any text, or an integer within `bounds` (inclusive)."""
 
     bounds: tuple[int, int] | None = None
 
     def accepts(self, text: str) -> bool:
-        """Return whether it can be the value, as far as the source says."""
+        """Return whether a text is a valid value; without bounds, any text is."""
         if self.bounds is None:
             return True
         low, high = self.bounds
@@ -38,10 +38,10 @@ class Grammar:
     """Switches and arguments that a command accepts.
 
     Attributes:
-        switches: Name -> its argument, None for a flag.
-        most_words: Maximum number of other words; None for any number.
+        switches: Name -> required value; None for a flag.
+        most_words: Maximum number of positional arguments; None for any number.
         parses_rest: Whether the command itself parses the words after the first positional one.
-        commands: Subcommands.
+        commands: Name -> grammar of a subcommand.
     """
 
     switches: dict[str, Value | None]
@@ -52,12 +52,12 @@ class Grammar:
 
 @dataclasses.dataclass(frozen=True)
 class UsageProblem:
-    """Fault of a command line.
+    """Usage error of a command line.
 
     Attributes:
-        command: The words that name the command.
-        switch: The switch that it does not have; empty where something else is wrong.
-        names: The long switches that it has.
+        command: Names of the command and its subcommands.
+        switch: Unknown switch; empty for other errors.
+        names: Long switches of the command, if a switch is unknown.
     """
 
     command: tuple[str, ...]
@@ -66,27 +66,22 @@ class UsageProblem:
 
 
 def find_module(command: str) -> str:
-    """Return the module of a command of `build.py` in `deploy.cli`."""
+    """Return the name of a command's module in `deploy.cli`."""
     return command.replace("-", "_")
 
 
 def find_class(command: str) -> str:
-    """Return the class of a command of `build.py` in its module."""
+    """Return the name of a command's class in its module."""
     return "".join(word.capitalize() for word in command.split("-"))
 
 
 def find_grammar(command: str) -> Grammar:
-    """Return the grammar of a command of `build.py`, by its name."""
+    """Return the grammar of a command by its name."""
     return _Module(find_module(command)).grammar_of(find_class(command))
 
 
 def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | None:
-    """Return the usage error in the words after a command, as far as its source shows it.
-
-    Args:
-        command: Name of the command.
-        words: Words after the command.
-    """
+    """Return the first usage error in the words after a command, or None."""
     try:
         _Line(command, words).read()
     except _UsageError as error:
@@ -95,7 +90,7 @@ def find_usage_problem(command: str, words: Sequence[str]) -> UsageProblem | Non
 
 
 class _UsageError(Exception):
-    """A command line will be refused."""
+    """Usage error, raised while a command line is parsed."""
 
     def __init__(self, problem: UsageProblem) -> None:
         super().__init__()
@@ -103,7 +98,7 @@ class _UsageError(Exception):
 
 
 class _Line:
-    """A command line while it is read."""
+    """Parser of one command line."""
 
     def __init__(self, command: str, words: Sequence[str]) -> None:
         self._grammar = find_grammar(command)
@@ -111,11 +106,7 @@ class _Line:
         self._words = list(words)
 
     def read(self) -> None:
-        """Read all of it.
-
-        Raises:
-            _UsageError: The command will refuse it.
-        """
+        """Parse the words; raise `_UsageError` if the command will reject them."""
         count = 0
         while self._words:
             word = self._words.pop(0)
@@ -156,7 +147,7 @@ class _Line:
 
 
 def _split(word: str, grammar: Grammar) -> Iterator[tuple[str, str | None]]:
-    """Yield the switches of one word, each with the value that is attached to it."""
+    """Yield each switch in a word, with its attached value or None."""
     if word.startswith("--"):
         name, separator, value = word.partition("=")
         yield name, value if separator else None
@@ -170,7 +161,7 @@ def _split(word: str, grammar: Grammar) -> Iterator[tuple[str, str | None]]:
 
 
 class _Module:
-    """A module of `deploy.cli`, as far as it declares switches."""
+    """Switch declarations of a module in `deploy.cli`."""
 
     def __init__(self, name: str) -> None:
         self._tree = ast.parse((_SOURCES / f"{name}.py").read_text(encoding="utf-8"))
@@ -179,7 +170,7 @@ class _Module:
         }
 
     def grammar_of(self, name: str) -> Grammar:
-        """Return the grammar of a class, with what it inherits."""
+        """Return the grammar of a class, including inherited switches."""
         node = self._classes[name]
         grammar = Grammar(dict(_EVERYWHERE))
         for base in node.bases:
@@ -213,12 +204,12 @@ class _Module:
                 grammar.switches |= dict.fromkeys(_names(call), _value(call) if takes else None)
         if node.name == "main":
             grammar.most_words = None if node.args.vararg else len(node.args.args) - 1
-        # `Command` itself reads words as plumbum does.
+        # The override in `Command` parses words like plumbum.
         if node.name == "_parse_args" and "Command" not in self._classes:
             grammar.parses_rest = True
 
     def _add_outside(self, node: ast.stmt, name: str, grammar: Grammar) -> None:
-        """Add the switches that statements outside of the class define for it."""
+        """Apply the subcommands and `unbind_switches` calls that follow the class."""
         if isinstance(node, ast.ClassDef):
             for decorator in node.decorator_list:
                 call = _call_of(decorator, {"subcommand"})

@@ -1,7 +1,7 @@
-"""Private Python environments, made from the hash-pinned locks. Standard library only.
+"""Private Python environments, created from hash-pinned lock files. Standard library only.
 
-`build.py` runs this before any package is installed, so this module starts programs itself. All
-others use `deploy.process`.
+`build.py` runs this before any package is installed, so this module starts programs itself instead
+of with `deploy.process`.
 """
 
 from __future__ import annotations
@@ -36,36 +36,36 @@ if TYPE_CHECKING:
     from deploy.progress import Step
 
 _STAMP = "complete"
-"""Written last: an environment without it is incomplete and is created again."""
+"""Name of the file that marks an environment as complete; it is created last."""
 _UNUSED_S = 60 * 86400.0
 _KILL_GRACE_S = 10.0
 _PIN = re.compile(r"^([a-z0-9][a-z0-9.-]*)(?:\[[^]]*])?==([^\s;]+)([^\\]*)", re.MULTILINE)
 
 
 def entries(lock: str) -> list[tuple[str, str, str]]:
-    """Name, version and marker (empty: for every platform) of everything in a lock."""
+    """Return the name, version and marker of each pin in a lock; no marker means all platforms."""
     return [(name, version, marker.strip()) for name, version, marker in _PIN.findall(lock)]
 
 
 def versions(lock: str) -> dict[str, str]:
-    """Name -> version of everything in a lock, markers or not."""
+    """Return name -> version of all pins in a lock, with or without markers."""
     return {name: version for name, version, _ in entries(lock)}
 
 
 def pins(lock: str) -> dict[str, str]:
-    """Name -> version of what a lock pins for every platform."""
+    """Return name -> version of the pins in a lock that apply to all platforms."""
     return {name: version for name, version, marker in entries(lock) if not marker}
 
 
 def satisfied(wanted: Mapping[str, str]) -> bool:
-    """Return whether this very process can import all of that, in those versions."""
+    """Return whether this process can import the packages in exactly the given versions."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return all(importlib.metadata.version(name) == pin for name, pin in wanted.items())
     return False
 
 
 def location(purpose: str) -> Path:
-    """Return the folder of a lock's environment, which is unique to the lock and the Python."""
+    """Return the folder of an environment, named by a hash of its lock and this Python."""
     made_of = (
         _lock(purpose),
         sys.version,
@@ -77,18 +77,18 @@ def location(purpose: str) -> Path:
 
 
 def enter(purpose: str, *, install: bool = False) -> None:
-    """Return when this process has what `PURPOSE.lock` pins; otherwise start over where it has.
+    """Make this process run in the environment of `PURPOSE.lock`.
 
-    The environment is made when it is missing. Starting over replaces this process, with the
-    same arguments: nothing after the call happens twice.
+    Return if the pinned packages are importable. Otherwise create the environment if needed, and
+    replace this process by the same command line in the environment.
 
     Args:
-        purpose: Name of the lock.
+        purpose: Name of the lock file, without its suffix.
         install: Whether root may install the Debian package that provides venv.
 
     Raises:
-        DeployError: The environment cannot be made (no venv, no network, no space, a hash
-            that differs), is damaged, or is hidden from this process.
+        DeployError: The environment cannot be created (no venv, no network, no space, wrong
+            hash), is damaged, or is ignored by this Python (`-S`, PYTHONHOME).
     """
     if satisfied(pins(_lock(purpose))):
         return
@@ -97,8 +97,7 @@ def enter(purpose: str, *, install: bool = False) -> None:
         message = f"the Python environment {target} is damaged"
         hint = f"remove it with rm -r {target} (it is only a cache), and run the command again"
         raise DeployError(message, hint=hint, code=ExitCode.CONFIG)
-    # sys.prefix is that of the environment only where `site` ran: starting over would do the
-    # same again, without end.
+    # Without `site`, sys.prefix is never the environment, and the process would restart forever.
     if sys.flags.no_site or Path(sys.executable) == target / "bin/python":
         message = "this Python does not import packages from virtual environments"
         hint = "start build.py without -S and without PYTHONHOME"
@@ -109,14 +108,11 @@ def enter(purpose: str, *, install: bool = False) -> None:
 def ensure(purpose: str, *, install: bool = False) -> Path:
     """Create the environment of `PURPOSE.lock` if it is missing, and return its Python.
 
-    Safe to call at the same time from several processes: one makes it, the others wait.
-
-    Args:
-        purpose: As for `enter`.
-        install: As for `enter`.
+    Several processes may call this at the same time: one creates the environment, the others
+    wait. Arguments are those of `enter`.
 
     Raises:
-        DeployError: As for `enter`.
+        DeployError: The environment cannot be created.
     """
     target = location(purpose)
     if not _usable(target):
@@ -132,7 +128,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
                 if not _usable(target):
                     _make(target, paths.lock_file(purpose), current)
             _remove_unused(target, purpose)
-    # Shows `_remove_unused` that this one is in use; another user's cache may be read-only.
+    # Tells `_remove_unused` that this one is in use; another user's cache may be read-only.
     with contextlib.suppress(OSError):
         os.utime(target / _STAMP)
     return target / "bin/python"
@@ -145,38 +141,36 @@ def _lock(purpose: str) -> str:
 def _restart(python: Path) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
-    # A signal that arrives while Python starts would end in a traceback: it waits, across the
-    # exec, until `entrypoint.guard` can take it.
+    # A signal while Python starts would cause a traceback; `entrypoint.guard` unblocks them.
     signal.pthread_sigmask(signal.SIG_BLOCK, entrypoint.SIGNALS)
     os.execv(python, [str(python), *sys.orig_argv[1:]])  # noqa: S606 - no shell is the point
 
 
 def _usable(target: Path) -> bool:
-    # bin/python is a link, which dangles once the Python that it was made with is gone.
+    # bin/python is a symlink, which dangles if the Python that created it was removed.
     return (target / _STAMP).exists() and (target / "bin/python").exists()
 
 
 def _make(target: Path, lock: Path, current: Step) -> None:
-    # In place, not beside and renamed: scripts and byte code carry the path they were
-    # installed to. The stamp makes it complete for all other processes at once.
+    # Created in place, because scripts and byte code contain their installation path. The stamp
+    # publishes it to other processes atomically.
     shutil.rmtree(target, ignore_errors=True)
     python = str(target / "bin/python")
     try:
         _run([sys.executable, "-m", "venv", "--without-pip", str(target)], current)
         scratch = target / "tmp"
         scratch.mkdir()
-        # The lock is complete: there is nothing to resolve. pip would compile on one core.
+        # The lock is complete, so nothing is resolved. pip would compile on one core.
         options = ("--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off")
         quiet = ("--no-input", "--disable-pip-version-check")
-        # The user's pip configuration counts (mirror, proxy, certificates), but not where
-        # it would install to.
+        # The user's pip configuration applies (mirror, proxy, certificates), except its target.
         _run(
             [python, _unpack_pip(scratch), "install", *options, *quiet, "-r", str(lock)],
             current,
             # Files of an interrupted pip are removed with the folder.
             env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(scratch)},
         )
-        # Only saves time: a package may ship a file that no Python compiles.
+        # Only saves time; some packages contain files that cannot be compiled.
         with contextlib.suppress(DeployError):
             current.note("compiling")
             _run([python, "-m", "compileall", "-qq", "-j0", str(target / "lib")], current)
@@ -188,10 +182,9 @@ def _make(target: Path, lock: Path, current: Step) -> None:
 
 
 def _unpack_pip(folder: Path) -> str:
-    """Unpack the pip that ensurepip would install, and return the program.
+    """Unpack the pip that ensurepip would install, and return the path to run.
 
-    It runs as it is: installing it first would cost as much as ten packages, and leave
-    something in the environment that no lock pins.
+    Installing pip would take as long as ten packages and add an unpinned package.
     """
     wheel = _find_pip()
     if wheel is None:
@@ -206,7 +199,7 @@ def _unpack_pip(folder: Path) -> str:
 
 
 def _find_pip() -> Path | None:
-    """Return the wheel that ensurepip would install: the distribution's, or Python's own."""
+    """Return the pip wheel of the distribution or of ensurepip, or None."""
     spec = importlib.util.find_spec("ensurepip")
     own = Path(spec.origin).with_name("_bundled") if spec and spec.origin else None
     for folder in (sysconfig.get_config_var("WHEEL_PKG_DIR"), own):
@@ -217,7 +210,7 @@ def _find_pip() -> Path | None:
 
 
 def _remove_unused(target: Path, purpose: str) -> None:
-    """Remove the environments of older locks that nobody used for two months."""
+    """Remove the environments of older locks that were not used for two months."""
     for other in target.parent.glob(f"venv-{purpose}-*"):
         stamp = other / _STAMP
         with contextlib.suppress(OSError):
@@ -226,7 +219,7 @@ def _remove_unused(target: Path, purpose: str) -> None:
 
 
 def _require_venv(*, install: bool) -> None:
-    """Make sure that this Python can make environments; Debian packages that part apart."""
+    """Ensure that this Python can create environments; on Debian, venv is a separate package."""
     if importlib.util.find_spec("ensurepip") and importlib.util.find_spec("venv"):
         return
     minor = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -254,7 +247,7 @@ def _require_venv(*, install: bool) -> None:
 
 
 def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = None) -> None:
-    """Run a program to its end; whatever happens, it does not outlive this call."""
+    """Run a program and wait for it; end its process group if interrupted."""
     tail: collections.deque[str] = collections.deque(maxlen=40)
     with subprocess.Popen(
         argv,
@@ -272,7 +265,7 @@ def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = Non
                 tail.append(line.strip())
             process.wait()
         except BaseException:
-            # Kindly first: dpkg cut short has to be repaired by hand.
+            # SIGTERM first: a killed dpkg must be repaired by hand.
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                     os.killpg(process.pid, number)
