@@ -1,1 +1,1 @@
-"""The host: what it can run, its packages, volumes and cgroups."""
+"""Host of the stack: its capabilities, packages, volumes and control groups."""

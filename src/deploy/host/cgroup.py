@@ -1,7 +1,6 @@
-"""Control groups for labs, on hosts whose own systemd does not provide them.
+"""Control groups of labs, for hosts whose systemd does not provide them.
 
-Two labs in one group would share it: the systemd of one would see the services of the other, and
-stop them.
+If two labs shared a group, the systemd of one would see and stop the services of the other.
 """
 
 from __future__ import annotations
@@ -13,15 +12,13 @@ import time
 from pathlib import Path
 
 WANTED = frozenset({"cpu", "memory", "pids"})
-"""The controllers that Podman's limits need."""
+"""Controllers that Podman needs for its limits."""
 
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def hierarchies(mountinfo: str) -> list[Path]:
-    """Return the mount points of the hierarchies that systemd manages.
-
-    That is the unified one, and on a host of the older kind the named one too.
+    """Return the mount points of the hierarchies that systemd manages: cgroup2 and `name=systemd`.
 
     Args:
         mountinfo: Text of /proc/self/mountinfo.
@@ -45,10 +42,10 @@ def controllers() -> frozenset[str]:
 
 
 def enter(lab: Path) -> None:
-    """Move this process into a control group of the lab's own, making it.
+    """Move this process into the control group of the lab, creating it if it is missing.
 
     Args:
-        lab: The lab's folder: labs of one name may live in two state folders.
+        lab: Folder of the lab; labs in different state folders may have the same name.
     """
     for mount in hierarchies(_MOUNTS.read_text()):
         folder = mount / _name(lab)
@@ -58,14 +55,18 @@ def enter(lab: Path) -> None:
 
 
 def leave() -> None:
-    """Move this process back to the top, so that its group can be removed."""
+    """Move this process to the root of the hierarchy, so that its group can be removed."""
     for mount in hierarchies(_MOUNTS.read_text()):
         with contextlib.suppress(OSError):
             (mount / "cgroup.procs").write_text("0")
 
 
 def remove(lab: Path) -> None:
-    """Remove the control groups of the lab in a folder; processes in them end."""
+    """Remove the control groups of a lab, and kill the processes in them (cgroup v2 only).
+
+    Args:
+        lab: Folder of the lab.
+    """
     for mount in hierarchies(_MOUNTS.read_text()):
         folder = mount / _name(lab)
         if folder.is_dir():
@@ -84,7 +85,7 @@ def _offer(mount: Path) -> None:
     offered = mount / "cgroup.subtree_control"
     if offered.exists():
         for controller in WANTED & controllers():
-            # A container's root group refuses while it holds processes: then do without.
+            # Fails in a container while its root group contains processes; labs work without.
             with contextlib.suppress(OSError):
                 offered.write_text(f"+{controller}")
 
@@ -96,7 +97,7 @@ def _empty(folder: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    """Remove one group, giving its last process ten seconds to vanish."""
+    """Remove one group; wait up to ten seconds for its last process to exit."""
     for _ in range(200):
         try:
             folder.rmdir()

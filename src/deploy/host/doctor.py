@@ -1,4 +1,4 @@
-"""The report of `build.py doctor`: what this host has, what it lacks, and how to install it."""
+"""Report of `build.py doctor` on this host: checks, and a remedy for each failed one."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Check:
     Args:
         name: Name of the check.
         ok: Whether the check passed.
-        state: The observed state.
-        remedy: Command that fixes the problem; empty if there is none.
+        state: Observed state.
+        remedy: Command or advice that fixes the problem; may be empty.
     """
 
     name: str
@@ -52,12 +52,12 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Diagnosis of a host: what it can run.
+    """Result of the checks of a host.
 
     Args:
-        here: Why the stack cannot run on this host as it is, or None when it can.
-        lab: Why a lab cannot run on it, or None when it can.
-        checks: The lines of the table.
+        here: Reason why the stack cannot run on this host as it is, or None if it can.
+        lab: Reason why a lab cannot run on this host, or None if it can.
+        checks: Lines of the table.
     """
 
     here: str | None
@@ -82,7 +82,7 @@ def diagnose(host: Host) -> Diagnosis:
 
 
 def render_table(diagnosis: Diagnosis) -> str:
-    """Return the table for people: name, state, and the command where something lacks."""
+    """Return the table of the checks, with their remedies and a summary."""
     rows = [(check.name, check.state, check.remedy) for check in diagnosis.checks]
     marks = ["ok" if check.ok else "--" for check in diagnosis.checks]
     widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
@@ -101,12 +101,12 @@ def render_table(diagnosis: Diagnosis) -> str:
 
 
 def render_json(diagnosis: Diagnosis) -> str:
-    """Return the same for programs."""
+    """Return the diagnosis as JSON."""
     return json.dumps({"usable": diagnosis.usable, **dataclasses.asdict(diagnosis)}, indent=2)
 
 
 def _checks(host: Host) -> Iterator[Check]:
-    """Yield the lines, in the order in which things are best mended."""
+    """Yield the checks, in the order in which problems should be fixed."""
     yield _session(host)
     yield _podman(host)
     yield from (_tool(tool, host, STACK_TOOLS) for tool in STACK_TOOLS if tool != "podman")
@@ -126,7 +126,7 @@ def _checks(host: Host) -> Iterator[Check]:
 def _session(host: Host) -> Check:
     ok = bool(host.user_manager) and not host.root
     remedy = "" if ok else "log in as an ordinary user, on a console or through ssh"
-    # Without a login as well, as for cron.
+    # This remedy also works without a login, as for cron.
     remedy = find_session_remedy(host) or remedy
     return Check("user systemd", ok, host.user_manager or "none", remedy)
 
@@ -197,7 +197,7 @@ def _disk(host: Host) -> Check:
 
 def _memory(host: Host) -> Check:
     gib = host.memory_bytes / _GIB
-    # The limits of the units: the stack has 1 GiB, and the default model as much.
+    # The units limit the stack to 1 GiB, and the default model to another 1 GiB.
     if gib < _STACK_GIB:
         remedy = f"a machine with {_STACK_GIB} GiB"
         return Check("memory", ok=False, state=f"{gib:.3g} GiB", remedy=remedy)
@@ -209,7 +209,7 @@ def _port(port: int, host: Host) -> Check:
     name = f"port {port}"
     if port not in host.taken_ports:
         return Check(name, ok=True, state="free")
-    # Which is as it should be where the stack runs.
+    # The owner may be the running stack itself.
     owner = f"ss --listening --tcp --processes 'sport = :{port}'"
     return Check(name, ok=False, state="in use", remedy=owner)
 

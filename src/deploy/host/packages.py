@@ -1,4 +1,4 @@
-"""Packages of this host's distribution: what is missing, and its installation on request."""
+"""Installation of missing packages of this host's distribution, with the user's consent."""
 
 from __future__ import annotations
 
@@ -24,24 +24,17 @@ _FEDORA = {
 
 
 def ensure_stack_packages(*, assume_yes: bool) -> None:
-    """Install the missing Debian packages that the stack needs.
-
-    Args:
-        assume_yes: Whether the user has agreed to the installation.
-
-    Raises:
-        DeployError: A package is missing and cannot be installed by this command.
-    """
+    """Install the missing Debian packages that the stack needs; see `ensure_packages`."""
     _ensure(probe.STACK_TOOLS, assume_yes=assume_yes, minimum={"podman": probe.MINIMUM_PODMAN})
 
 
 def ensure_lab_packages(*, assume_yes: bool) -> None:
-    """Install the missing packages that a lab needs; as `ensure_stack_packages`."""
+    """Install the missing Debian packages that a lab needs; see `ensure_packages`."""
     _ensure(probe.LAB_TOOLS, assume_yes=assume_yes)
 
 
 def ensure_measure_packages(*, assume_yes: bool) -> None:
-    """Install what measuring an image takes; as `ensure_stack_packages`."""
+    """Install the missing Debian packages for measuring images; see `ensure_packages`."""
     _ensure(MEASURE_TOOLS, assume_yes=assume_yes)
 
 
@@ -51,16 +44,16 @@ def ensure_packages(
     assume_yes: bool,
     minimum: Mapping[str, tuple[int, ...]] | None = None,
 ) -> None:
-    """Install Debian packages when the user agreed; otherwise name the command that does it.
+    """Install Debian packages with the user's consent; otherwise raise an error with the command.
 
     Args:
-        names: Debian's names.
-        assume_yes: Whether the user agreed: with `--yes`, or by a command of which the README
-            says that it installs what it needs.
-        minimum: Name -> the version that is needed; an older one is refused, not installed.
+        names: Debian's package names.
+        assume_yes: Whether the user has agreed, with `--yes` or by a command that installs packages
+            according to the README.
+        minimum: Package name -> minimum version; older ones are not installed.
 
     Raises:
-        DeployError: They cannot be installed from here, are too old, or nobody agreed.
+        DeployError: The packages cannot be installed, are too old, or the user has not agreed.
     """
     root = os.geteuid() == 0
     known = probe.distribution()
@@ -76,14 +69,14 @@ def ensure_packages(
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     with step(f"Installing {', '.join(names)}") as current:
         if process.run(_apt_install(prefix, ["--simulate", *names]), check=False).returncode != 0:
-            # The lists of a fresh container are empty.
+            # The package lists of a fresh container are empty.
             process.stream([*prefix, "apt-get", "update"], current, timeout_s=3600, env=env)
             _refuse_old_candidates(needed)
         process.stream(_apt_install(prefix, names), current, timeout_s=3600, env=env)
 
 
 def parse_candidate(policy: str) -> tuple[int, ...] | None:
-    """Return the version that apt would install, or None when it knows none.
+    """Return the version that apt would install, or None if the package is unknown.
 
     Args:
         policy: Output of `apt-cache policy NAME`.
@@ -91,18 +84,18 @@ def parse_candidate(policy: str) -> tuple[int, ...] | None:
     for line in policy.splitlines():
         name, _, version = line.strip().partition(": ")
         if name == "Candidate":
-            # Debian's epoch says nothing about the program.
+            # Skip the epoch, which is not part of the program's version.
             return probe.parse_version(version.rpartition(":")[2])
     return None
 
 
 def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
-    """Return the exact command that installs Debian packages, or their likes elsewhere.
+    """Return the command that installs packages on a distribution.
 
     Args:
-        names: Debian's names.
+        names: Debian's package names, which are translated for Fedora.
         distribution: ID and ID_LIKE of os-release.
-        root: Whether the reader needs no sudo.
+        root: Whether to omit sudo.
     """
     sudo = [] if root else ["sudo"]
     if "debian" in distribution or "ubuntu" in distribution:
@@ -114,11 +107,7 @@ def install_command(names: Iterable[str], distribution: Sequence[str], *, root: 
 
 
 def _refuse_old_candidates(needed: Mapping[str, tuple[int, ...]]) -> None:
-    """Refuse before anything is installed.
-
-    Raises:
-        DeployError: apt would install a version that is too old.
-    """
+    """Raise a DeployError if apt would install a version that is too old."""
     for name, least in needed.items():
         candidate = parse_candidate(process.run(["apt-cache", "policy", name], check=False).stdout)
         if candidate is not None and candidate < least:

@@ -1,4 +1,4 @@
-"""Capabilities of this host: what it has and lacks, and how to get it."""
+"""Probe of this host's capabilities."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PORTS = (8000, 9000)
 MINIMUM_PODMAN = (5, 0, 0)
 """First version whose Quadlet supports every key that the units use."""
 ROOM_BYTES = 4 * 1024**3
-"""Disk space for the images, their builder, the lab, and a rebuild of the images."""
+"""Required disk space: for the images, their builder, the lab, and a rebuild of the images."""
 
 STACK_TOOLS = {
     "podman": "podman",
@@ -40,12 +40,12 @@ LAB_TOOLS = {
     "slirp4netns": "slirp4netns",
     "nsenter": "util-linux",
 }
-"""Program -> Debian package for running a lab, which contains the rest."""
+"""Program -> Debian package for running a lab, which contains all other programs."""
 
 KEYRING = (Path("/usr/share/keyrings/debian-archive-keyring.gpg"), "debian-archive-keyring")
-"""File with the archive's keys, and its Debian package."""
+"""File with the keys of Debian's archive, and its package."""
 _MODERN_SINCE = {"debian": (13,), "ubuntu": (25, 4)}
-"""First releases whose own Podman is new enough."""
+"""Distribution -> first release whose own Podman is new enough."""
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 NO_MACHINES = "root cannot create namespaces here, as in an unprivileged container"
 _USER_MANAGER_UP = ("running", "degraded", "starting")
@@ -53,28 +53,25 @@ _USER_MANAGER_UP = ("running", "degraded", "starting")
 
 @dataclasses.dataclass(frozen=True)
 class Host:
-    """Facts about this host, without any judgment.
+    """Facts about this host.
 
     Args:
         distribution: ID of os-release ("debian"), followed by ID_LIKE.
         release: VERSION_ID of os-release; empty for a rolling distribution.
-        user: Name of the current user.
-        root: Whether the user is root.
         machines: Whether this user may create the namespaces and mounts that a lab needs.
-        user_manager: State of the user's systemd ("running"), or "".
+        user_manager: State of the user's systemd ("running"); empty if it is not running.
         systemd: Whether systemd is the init of this machine.
         linger: Whether the user's systemd keeps running without a login.
-        podman: Version, or None if it is missing.
-        tools: Programs of STACK_TOOLS and LAB_TOOLS that are installed.
+        podman: Version, or None if it is not installed.
+        tools: Installed programs of STACK_TOOLS and LAB_TOOLS.
         apt: Whether Debian packages can be installed.
-        keyring: Whether the Debian archive's keys are installed.
+        keyring: Whether the keys of Debian's archive are installed.
         venv: Whether Python can create virtual environments.
         subordinate_ids: Whether the user has a range of subordinate IDs for containers.
-        user_namespaces: Whether an unprivileged user may create them.
+        user_namespaces: Whether an unprivileged user may create user namespaces.
         controllers: cgroup v2 controllers delegated to the user's systemd; None on v1.
         selinux: Whether SELinux is enforcing.
         free_bytes: Free space on the disk of the cache.
-        memory_bytes: Memory of this machine.
         taken_ports: Ports of PORTS that are in use.
     """
 
@@ -135,14 +132,14 @@ def why_not_here(host: Host | None = None) -> str | None:
     """Return why the stack can never run on this host, or None if it can.
 
     Args:
-        host: Result of `probe`; None runs it.
+        host: Result of `probe`; None probes this host.
     """
     found = host or probe()
     return next(_obstacles(found), None)
 
 
 def why_no_lab(host: Host) -> str | None:
-    """Return why a lab cannot run on this host, or None if it can (and installs what it lacks)."""
+    """Return why a lab cannot run on this host, or None if it can, perhaps after installation."""
     if not host.root:
         return "a lab needs root"
     if not host.machines:
@@ -154,7 +151,7 @@ def why_no_lab(host: Host) -> str | None:
 
 
 def find_session_remedy(host: Host) -> str:
-    """Return the command that gives an ordinary user a systemd session; empty where none does."""
+    """Return the command that starts an unprivileged user's systemd; empty if none would help."""
     if host.root or host.user_manager or not host.systemd:
         return ""
     if not host.linger:
@@ -163,7 +160,10 @@ def find_session_remedy(host: Host) -> str:
 
 
 def may_make_machines() -> bool:
-    """Try what a lab begins with; capabilities, seccomp and AppArmor all have a say in it."""
+    """Return whether this process may create the namespaces and mounts of a lab.
+
+    Only an attempt shows that, because capabilities, seccomp and AppArmor all restrict it.
+    """
     attempt = ["unshare", "--mount", "--pid", "--net", "--fork", "--mount-proc", "true"]
     return process.run(attempt, check=False).returncode == 0
 
@@ -187,12 +187,12 @@ def missing_for_lab(host: Host) -> list[str]:
 
 
 def total_memory() -> int:
-    """Bytes of memory of this machine."""
+    """Return the memory of this machine in bytes."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def distribution() -> tuple[str, ...]:
-    """ID of this host's os-release ("debian"), with ID_LIKE's behind it."""
+    """Return the ID of this host's os-release ("debian"), followed by ID_LIKE."""
     release = _os_release()
     return release.get("ID", ""), *release.get("ID_LIKE", "").split()
 
@@ -208,29 +208,29 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def parse_release(version: str) -> tuple[int, ...]:
-    """VERSION_ID as numbers: "25.04" is (25, 4); empty for a rolling distribution."""
+    """Parse a VERSION_ID: "25.04" becomes (25, 4); empty for a rolling distribution."""
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def parse_version(text: str) -> tuple[int, ...] | None:
-    """Return the first version in a program's answer ("podman version 5.4.2"), or None."""
+    """Return the first version in a program's output ("podman version 5.4.2"), or None."""
     match = _VERSION.search(text)
     return tuple(int(part or 0) for part in match.groups()) if match else None
 
 
 def offers_podman(host: Host) -> bool:
-    """Return whether the distribution's Podman is new enough; unknown ones are assumed to be."""
+    """Return whether the distribution's Podman is new enough; True for unknown distributions."""
     since = _MODERN_SINCE.get(host.distribution[0])
     return since is None or not host.release or parse_release(host.release) >= since
 
 
 def dotted(version: tuple[int, ...]) -> str:
-    """Return a version as people write it."""
+    """Return a version with dots: (5, 4, 2) becomes "5.4.2"."""
     return ".".join(map(str, version))
 
 
 def has_range(text: str, user: str, uid: int) -> bool:
-    """Return whether a subuid or subgid file gives the user enough ids for containers."""
+    """Return whether a subuid or subgid file assigns the user enough IDs for containers."""
     for line in text.splitlines():
         owner, _, rest = line.partition(":")
         count = rest.rpartition(":")[2]
@@ -241,7 +241,7 @@ def has_range(text: str, user: str, uid: int) -> bool:
 
 
 def _obstacles(host: Host) -> Iterator[str]:
-    """Return the reasons why the stack cannot run on a host, the simplest first."""
+    """Yield the reasons why the stack cannot run on a host, the simplest first."""
     if host.root and host.user_manager:
         yield "this is root, but the stack runs as an unprivileged user"
     if host.root:
@@ -288,7 +288,7 @@ def _podman_version() -> tuple[int, ...] | None:
 
 
 def _has_venv() -> bool:
-    # Debian splits it off; without it `python3 -m venv` fails halfway.
+    # On Debian, ensurepip is a separate package; without it, `python3 -m venv` fails halfway.
     asked = process.run(["python3", "-c", "import ensurepip, venv"], check=False)
     return asked.returncode == 0
 

@@ -1,4 +1,4 @@
-"""The data of a user in Podman volumes and folders: kind, age and size."""
+"""Size and age of a user's data in Podman volumes and folders."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """A volume, or another folder with data.
+    """Volume or other folder with data.
 
     Args:
-        name: Name of the volume.
+        name: Name of the volume or folder.
         size_bytes: Disk usage of its files.
-        created_at: Creation time, in seconds since 1970.
+        created_at: Creation time in seconds since 1970.
     """
 
     name: str
@@ -31,10 +31,10 @@ class Volume:
 
 
 def scan(folder: Path) -> list[Volume]:
-    """Return the volumes in a folder of Podman's storage that hold files, by name.
+    """Return the nonempty volumes of a Podman storage, sorted by name.
 
     Args:
-        folder: The folder `volumes` of a storage; may be missing.
+        folder: Folder `volumes` of the storage; may be missing.
     """
     if not folder.is_dir():
         return []
@@ -42,17 +42,13 @@ def scan(folder: Path) -> list[Volume]:
     for path in sorted(folder.iterdir()):
         size = _disk_usage(path / "_data")
         if size:
-            # Nothing but `_data` is ever made in it.
+            # Its mtime is its creation time, because only `_data` is ever created in it.
             found.append(Volume(path.name, size, path.stat().st_mtime))
     return found
 
 
 def measure(folder: Path) -> Volume | None:
-    """Return a folder with data, as old as its oldest file; None where there is no file.
-
-    Args:
-        folder: The folder; may be missing.
-    """
+    """Return a folder's size and the age of its oldest file; None if it is missing or empty."""
     size = _disk_usage(folder) if folder.is_dir() else 0
     if not size:
         return None
@@ -65,11 +61,11 @@ def measure(folder: Path) -> Volume | None:
 
 
 def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
-    """Return the volumes with their size and age, as in "todo-data (47 MB, 3 days old)".
+    """Return a list of the volumes with sizes and ages, such as "todo-data (47 MB, 3 days old)".
 
     Args:
-        volumes: Result of `scan`.
-        now: Seconds since 1970; None uses the clock.
+        volumes: Results of `scan` or `measure`.
+        now: Current time in seconds since 1970; None uses the clock.
     """
     moment = time.time() if now is None else now
     return ", ".join(

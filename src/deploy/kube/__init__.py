@@ -1,1 +1,1 @@
-"""The Kubernetes manifest, compiled from the units."""
+"""Kubernetes manifest, compiled from the units."""

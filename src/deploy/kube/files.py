@@ -1,4 +1,4 @@
-"""The files of the Kubernetes manifest: written atomically, and compared."""
+"""Files of the Kubernetes manifest and its token secret."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 MANIFEST = paths.KUBE / "todo.yaml"
 AI_MANIFEST = paths.KUBE / "todo-ai.yaml"
-"""The same with the local model."""
+"""Variant of the manifest with the local model."""
 _SECRET_BYTES = 48
 _MIN_SECRET_BYTES = 32
 
 
 def write_manifest(text: str, path: Path = MANIFEST) -> bool:
-    """Write the manifest where it differs; return whether it did."""
+    """Write the manifest if the file differs; return whether it was written."""
     if path.is_file() and path.read_text(encoding="utf-8") == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def write_manifest(text: str, path: Path = MANIFEST) -> bool:
 
 
 def diff_manifest(text: str, path: Path = MANIFEST) -> Iterator[str]:
-    """Return the unified diff from the file to its expected content; empty if equal."""
+    """Return the unified diff from the file to the expected text; empty if they are equal."""
     found = path.read_text(encoding="utf-8") if path.is_file() else ""
     name = f"{path.parent.name}/{path.name}"
     return difflib.unified_diff(
@@ -39,7 +39,7 @@ def diff_manifest(text: str, path: Path = MANIFEST) -> Iterator[str]:
 
 
 def make_secret() -> str:
-    """Return a fresh random token secret, as printable text."""
+    """Return a random token secret as printable text."""
     return secrets.token_urlsafe(_SECRET_BYTES)
 
 
@@ -47,7 +47,7 @@ def read_secret(path: Path) -> str:
     """Return an existing token secret, without its final newline.
 
     Raises:
-        DeployError: It cannot be read, is not printable, or is too short to be safe.
+        DeployError: The file is unreadable, or the secret is too short or not printable.
     """
     try:
         text = path.read_text(encoding="utf-8").removesuffix("\n")
@@ -63,10 +63,10 @@ def read_secret(path: Path) -> str:
 
 
 def write_secret(text: str, path: Path) -> None:
-    """Write a new file that only its owner can read.
+    """Write a secret to a new file that only its owner can read.
 
     Raises:
-        DeployError: The file exists, or its folder does not.
+        DeployError: The file exists already, or cannot be written.
     """
     try:
         atomic_write.write_text(path, text, mode=0o600, overwrite=False)

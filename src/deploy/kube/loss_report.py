@@ -1,4 +1,4 @@
-"""The loss report: how the manifest translates each key that the units use."""
+"""Loss report: support of the units' keys by Podman and by the Kubernetes manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def render_report(units: Iterable[Unit]) -> str:
     """Return a table of the used keys: honored, emulated or lost, for Podman and for Kubernetes.
 
     Raises:
-        DeployError: A unit has a key that the compiler does not know.
+        DeployError: A unit contains a key that the compiler does not know.
     """
     used: dict[Key, list[str]] = {}
     for unit in units:

@@ -1,8 +1,7 @@
-"""The Kubernetes manifest, rendered from the contract: plain dicts, then YAML. No I/O.
+"""Renderer of the Kubernetes manifest from the contract; no I/O.
 
-One pod holds the database and the backend, because they share a Unix socket and peer
-credentials name the backend to the database. The reasons behind the less obvious fields are in
-docs/adr/0022-deploy-one-pod-with-its-own-names.md.
+The database and the backend share one pod, because they communicate over a Unix socket with peer
+authentication. docs/adr/0022-deploy-one-pod-with-its-own-names.md explains the less obvious fields.
 """
 
 from __future__ import annotations
@@ -48,8 +47,8 @@ _PULL = {"never": "Never", "missing": "IfNotPresent", "always": "Always", "newer
 _EMPTY = f"{POD}-empty"
 _STAY = "--stay"
 
-# Both give every container writable memory here that the units forbid. (Podman does so on
-# /var/tmp as well, and sometimes mounts it over what the manifest puts there.)
+# Podman and Kubernetes mount a writable tmpfs here, which the units forbid. (Podman also mounts one
+# on /var/tmp, sometimes over a mount of the manifest.)
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place to cover, not to use
 
 
@@ -57,17 +56,13 @@ def render_manifest(contract: Contract) -> str:
     """Return the manifest as YAML text.
 
     Raises:
-        DeployError: The contract has something that one pod cannot express.
+        DeployError: A single pod cannot express the contract.
     """
     return _HEADER + _yaml(manifest(contract))
 
 
 def render_secret(contract: Contract, value: str) -> str:
     """Return the Secret that the pod mounts, as YAML text.
-
-    Args:
-        contract: Contract with the name of the secret.
-        value: Value of the secret, printable text.
 
     Raises:
         DeployError: The units use no secret, or more than one.
@@ -101,28 +96,28 @@ def manifest(contract: Contract) -> list[Manifest]:
 
 
 def pod_name(name: str) -> str:
-    """Return the pod's own name for something that the units name.
+    """Return the manifest's name of a volume or secret of the units.
 
-    Podman keeps claims, emptyDirs and Secrets of a manifest beside its own volumes and secrets,
-    by name: the same name would be the same thing, for two servers at once.
+    Podman stores the claims, emptyDirs and Secrets of a manifest among its own volumes and secrets.
+    With the same names, the pod and the units would share their data.
     """
     return f"{POD}-{name.removeprefix(PREFIX)}"
 
 
 def _services(contract: Contract) -> list[Container]:
-    """Return the services of the pod, including the migration, which stays afterwards."""
+    """Return the services of the pod, including the migration, which keeps running afterwards."""
     for container in contract.containers:
         if container.oneshot and container.unit != f"{PREFIX}migrate":
             raise _inexpressible(
                 f"the oneshot {container.unit}", "only the migration can be converted"
             )
-    # The optional one last: patches name the others by their place.
+    # The optional one is last, because patches refer to the others by index.
     ordered = sorted(contract.containers, key=lambda each: each.unit == AI)
     return [_stay(each) if each.oneshot else each for each in ordered]
 
 
 def _stay(migration: Container) -> Container:
-    """Return the migration as a container that stays: a Deployment restarts one that ends."""
+    """Return the migration as a container that keeps running: Deployments restart exited ones."""
     return dataclasses.replace(
         migration, oneshot=False, command=(*migration.command, _STAY), restart_policy="always"
     )
@@ -133,7 +128,7 @@ def _inexpressible(what: str, hint: str) -> DeployError:
 
 
 def _find_claims(contract: Contract, services: Sequence[Container]) -> list[Volume]:
-    """Return the volumes that hold data, of those that are mounted: each of a single container."""
+    """Return the volumes with data: those that a single container mounts."""
     return [each for each in _mounted(contract, services) if not _shared(services, each)]
 
 
@@ -144,7 +139,7 @@ def _mounted(contract: Contract, services: Sequence[Container]) -> list[Volume]:
 
 
 def _shared(services: Sequence[Container], volume: Volume) -> bool:
-    """Return whether several containers mount it: then it is where they meet, and holds no data."""
+    """Return whether several containers mount the volume; it then contains sockets, not data."""
     return sum(_mounts(each, volume) for each in services) > 1
 
 
@@ -186,7 +181,7 @@ def _deployment(contract: Contract, services: Sequence[Container]) -> Manifest:
 
 
 def _pod(contract: Contract, services: Sequence[Container]) -> Manifest:
-    # A folder where containers meet is every container's: all of them get the group of the data.
+    # fsGroup gives all containers access to the folders that they share.
     groups = {volume.gid for volume in _find_claims(contract, services)}
     if len(groups) != 1:
         raise _inexpressible("data of different groups", "a pod has only one fsGroup")
@@ -244,7 +239,7 @@ def _container(contract: Contract, container: Container) -> Manifest:
 
 
 def _environment(contract: Contract, container: Container) -> list[tuple[str, str]]:
-    """Return the unit's variables; addresses moved to the pod's network."""
+    """Return the variables of the unit, with its sockets bound to all addresses of the pod."""
     ports = {
         BINDS[socket.role]: socket.port
         for socket in contract.sockets
@@ -257,7 +252,7 @@ def _environment(contract: Contract, container: Container) -> list[tuple[str, st
 
 
 def _migration_timeout_s(contract: Contract, container: Container) -> float:
-    """Seconds that a service may have to wait for the migrations: those of its own image."""
+    """Return the maximum duration in seconds of the migrations that run from the same image."""
     return sum(
         each.start_timeout_s or 0.0
         for each in contract.containers
@@ -276,7 +271,7 @@ def _resources(container: Container) -> Manifest:
 
 
 def _quantity(size: int) -> str:
-    """Return a size in bytes with the largest suffix that divides it."""
+    """Return a size in bytes as a Kubernetes quantity, with the largest suffix that is exact."""
     for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
         if size and size % unit == 0:
             return f"{size // unit}{suffix}"
@@ -284,7 +279,7 @@ def _quantity(size: int) -> str:
 
 
 def _memory(container: Container) -> list[tuple[str, int]]:
-    """Path and size in bytes of each folder that the container has in memory."""
+    """Return the path and the size in bytes of each tmpfs of the container."""
     found = {each.path: each.size for each in container.tmpfs}
     if container.shm_size is not None:
         found.setdefault(_SHARED_MEMORY, container.shm_size)
@@ -327,8 +322,8 @@ def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest
             else {"persistentVolumeClaim": {"claimName": pod_name(volume.name)}}
         )
         volumes.append({"name": pod_name(volume.unit), **source})
-    # Podman cannot give the file to the container's account, so everybody there may read it: in
-    # the one container that mounts it, everybody is that account.
+    # Podman cannot make the container's account the owner of the file, so the file is readable by
+    # all accounts; the only container that mounts it has only one.
     secrets = {secret.name: None for each in services for secret in each.secrets}
     volumes += [
         {
@@ -349,7 +344,7 @@ def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes shared values in full: anchors make a manifest harder to read."""
+    """YAML dumper without anchors, which make a manifest harder to read."""
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - all of them
         return True
@@ -362,7 +357,7 @@ def _yaml(documents: list[Manifest]) -> str:
             documents,
             Dumper=_Dumper,
             sort_keys=False,
-            # Lets the Secret and the manifest be concatenated into one stream.
+            # Allows users to concatenate the Secret and the manifest.
             explicit_start=True,
             width=100,
             allow_unicode=True,

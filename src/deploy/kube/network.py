@@ -1,4 +1,4 @@
-"""The network of the pod: its Service, and what `Network=none` means to a cluster. No I/O."""
+"""Service and NetworkPolicy of the pod; no I/O."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     Labels = Mapping[str, str]
 
 PORT_NAMES = {PUBLIC: "http", MANAGEMENT: "management"}
-# Kubernetes itself gives every namespace this label.
+# Kubernetes sets this label on every namespace.
 _MONITORING = {"kubernetes.io/metadata.name": "monitoring"}
 
 
 def render_service(contract: Contract, name: str, labels: Labels) -> Manifest:
-    """Return the Service of the public port."""
+    """Return the Service that exposes the public port."""
     port = PORT_NAMES[PUBLIC]
     return {
         "apiVersion": "v1",
@@ -34,9 +34,9 @@ def render_service(contract: Contract, name: str, labels: Labels) -> Manifest:
 
 
 def render_policy(contract: Contract, name: str, labels: Labels) -> Manifest:
-    """Render `Network=none` for a cluster: ingress to the two ports, no egress.
+    """Return the NetworkPolicy that corresponds to `Network=none`: ingress to the ports, no egress.
 
-    The management port is for the namespace of the monitoring only; it shows what others do.
+    Only the monitoring namespace may reach the management port, which reveals users' activity.
     """
     sources = {MANAGEMENT: {"from": [{"namespaceSelector": {"matchLabels": _MONITORING}}]}}
     ingress = [

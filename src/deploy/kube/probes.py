@@ -1,4 +1,4 @@
-"""Health checks of a unit to the probes of Kubernetes; no I/O."""
+"""Renderer of Kubernetes probes from a unit's health check; no I/O."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _LIVE, _READY, _STARTED = "livez", "readyz", "startupz"
 
 
 def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
-    """Return the startup, readiness and liveness probes of a container, as fields of its manifest.
+    """Return the manifest fields of a container's startup, readiness and liveness probes.
 
     Args:
-        container: Container with its health check; without one the result is empty.
-        migration_s: Seconds that migrations of the container may take at its start.
+        container: Container; without a health check, the result is empty.
+        migration_s: Maximum duration in seconds of the migrations before its start.
     """
     health = container.health
     if health is None:
@@ -30,18 +30,18 @@ def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
     if health.on_failure != "none":
         probes["livenessProbe"] = _probe(health, _LIVE, health.retries)
     if health.on_failure == "kill":
-        # The shortest that Kubernetes knows: what hangs does not react to a stop signal.
+        # The minimum in Kubernetes: a process that hangs does not react to SIGTERM.
         probes["livenessProbe"]["terminationGracePeriodSeconds"] = 1
     return probes
 
 
 def escape(text: str) -> str:
-    """Kubernetes expands `$(NAME)` in commands and variables; `$$` is a dollar."""
+    """Escape a text for commands and variables, in which Kubernetes expands `$(NAME)`."""
     return text.replace("$(", "$$(")
 
 
 def _probe(health: Probe, question: str, failures: int) -> dict[str, Any]:
-    # The same command with another question, where the program knows several.
+    # The command, with `livez` replaced by the path of this probe.
     command = [escape(question if word == _LIVE else word) for word in health.command]
     return {
         "exec": {"command": command},
@@ -52,5 +52,5 @@ def _probe(health: Probe, question: str, failures: int) -> dict[str, Any]:
 
 
 def _seconds(duration_s: float) -> int:
-    """Return a duration in the whole seconds that a manifest can express."""
+    """Return a duration rounded up to whole seconds, the unit of the manifest."""
     return max(1, math.ceil(duration_s))
