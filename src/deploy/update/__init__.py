@@ -1,1 +1,1 @@
-"""Updates of the backend that undo themselves, and rollbacks."""
+"""Updates of the backend that roll back on failure, and rollbacks on request."""

@@ -1,4 +1,4 @@
-"""Start of an update or a rollback: preconditions, refusals and the steps that follow."""
+"""Updates, rollbacks and recovery: their preconditions, then the steps in `run`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Options:
 
     Attributes:
         build: Options of the image build.
-        image: Existing image to use instead of a build; None to build.
+        image: Existing image to use; None to build one.
         watch_s: Seconds for which the candidate is watched while it serves users.
-        retries_refused: Whether to try an image again that failed before.
+        retries_refused: Whether to retry an image that failed before.
         checks_backups: Whether to require a recent backup and drill.
         scans: Whether to reject an image with a critical vulnerability.
     """
@@ -50,10 +50,10 @@ class Options:
 
 
 def update(options: Options) -> str:
-    """Update the backend; returns a line for the user.
+    """Update the backend, and return a line for the user.
 
     Raises:
-        DeployError: It was not updated; the stack runs what it ran before, except with
+        DeployError: The update failed; the stack runs the former image, unless the code is
             `NOT_ROLLED_BACK`.
     """
     recover()
@@ -64,7 +64,7 @@ def update(options: Options) -> str:
     images.sweep({former.digest, *(each.image.digest for each in update_state.find_kept())})
     candidate = None
     if options.image:
-        # Its label may be that of an image that it was made of.
+        # The label with the inputs may be inherited from a base image.
         candidate = dataclasses.replace(images.take(options.image), inputs="")
     if _is_current(former, candidate, options):
         images.point_latest(former)
@@ -74,7 +74,7 @@ def update(options: Options) -> str:
     preflight.check_disk()
     candidate = candidate or _build(options)
     if candidate.digest == former.digest:
-        # The image was rebuilt, but Debian has no newer packages.
+        # The rebuilt image is identical, because Debian has no newer packages.
         images.point_latest(former)
         return f"already up to date: the stack runs {former.reference}"
     try:
@@ -94,15 +94,15 @@ def update(options: Options) -> str:
 
 
 def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
-    """Return to an image that an update kept; returns a line for the user.
+    """Roll back to an image that an update kept, and return a line for the user.
 
     Args:
         to: Tag of the image; None for the image before the running one.
-        refuses: Whether the running image is not to be tried again.
-        watch_s: As for an update.
+        refuses: Whether later updates refuse the image that runs now.
+        watch_s: Seconds for which the candidate is watched while it serves users.
 
     Raises:
-        DeployError: As for `update`.
+        DeployError: The rollback failed; see `update`.
     """
     recover()
     lifecycle.refuse_absent()
@@ -128,13 +128,13 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
 
 
 def recover(*, must_start: bool = True) -> None:
-    """Finish an interrupted update or go back; do nothing without one.
+    """Finish or roll back an interrupted update, if there is one.
 
     Args:
-        must_start: Whether it is a failure if the stack does not start then.
+        must_start: Whether to raise an error if an instance does not start afterwards.
 
     Raises:
-        DeployError: The stack does not start again as it was.
+        DeployError: The former image does not start.
     """
     record = update_state.find_record()
     if record is None:
@@ -147,15 +147,14 @@ def recover(*, must_start: bool = True) -> None:
 
 
 def refuse_checkout(*, starts: bool = False) -> None:
-    """Refuse to let the units run the image of this checkout after an update refused it.
+    """Refuse to deploy this checkout's image if an update refused it before.
 
     Args:
-        starts: Whether the stack is started as it is installed, where it does not serve.
+        starts: Whether to start the installed stack before raising, if it is not ready.
 
     Raises:
-        DeployError: One did.
+        DeployError: An update refused the image.
     """
-    # Without a stack, there is no other image, and no update.
     if not install.is_installed() or not update_state.find_refused():
         return
     try:
@@ -169,7 +168,7 @@ def refuse_checkout(*, starts: bool = False) -> None:
 
 
 def _check(candidate: Image, former: Image, options: Options) -> Schemas:
-    """Refuse a candidate that cannot be used; return the schemas that it supports."""
+    """Return the schemas that the candidate supports; raise a DeployError if it is unusable."""
     if options.retries_refused:
         update_state.accept(candidate)
     else:
@@ -185,11 +184,10 @@ def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrate
     """Refuse a candidate whose program does not work with the database."""
     running = preflight.find_running_schemas()
     if running is None:
-        # The trial shows it.
+        # The trial of the candidate will show whether it works.
         return
     if not running.oldest_program and running.database_schema != schemas.expected:
-        # A program looks for it only in schemas that are later than its own.
-        # One that does not say so leaves it unknown.
+        # A running program reports `oldest_program` only for schemas later than its own.
         with contextlib.suppress(FaultError):
             oldest = program.read_schemas(former, candidate).oldest_program
             running = dataclasses.replace(running, oldest_program=oldest)
@@ -197,27 +195,27 @@ def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrate
 
 
 def _discard(candidate: Image) -> None:
-    """Remove the tag of an image that was not tried, unless it is one of those that stay."""
+    """Remove the tag of an image that was not tried, unless an update keeps it."""
     if candidate.digest not in {each.image.digest for each in update_state.find_kept()}:
         images.remove(candidate)
 
 
 def _is_current(former: Image, candidate: Image | None, options: Options) -> bool:
-    """Return whether the stack runs the candidate already, or what would be built."""
+    """Return whether the stack already runs the candidate or the image of this checkout."""
     if candidate is not None:
         return candidate.digest == former.digest
     return former.inputs == images.find_inputs() and not options.build.no_cache
 
 
 def _build(options: Options) -> Image:
-    """Return the image of this checkout, unless it was refused before."""
+    """Return the image of this checkout; raise a DeployError if it was refused before."""
     inputs = images.find_inputs()
     if options.build.no_cache:
         return images.build(options.build)
     if not options.retries_refused:
         preflight.check_refused(inputs=inputs)
     present = images.find(images.LATEST)
-    # Built already, as by `build.py image`.
+    # `build.py image` may have built it already.
     return (
         images.take(images.LATEST)
         if present and present.inputs == inputs
@@ -226,7 +224,7 @@ def _build(options: Options) -> Image:
 
 
 def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
-    """Return what an update leaves to other commands."""
+    """Yield notices about differences that an update does not apply."""
     applied = f"{command_hints.build('up')} applies it, with a restart"
     shipped = install.shipped(ai=has_ai(), backup=has_backups())
     for name, text in shipped.items():
@@ -237,7 +235,7 @@ def _find_left(options: Options, schemas: Schemas) -> Iterator[str]:
     if not options.image and database and database.inputs != images.find_inputs("db"):
         yield f"The image of the database is older than this checkout; {applied}."
     running = preflight.find_running_schemas()
-    # A program names it in schemas that are later than its own, as after the contract step.
+    # The running program reports `oldest_program` only for schemas later than its own.
     if running and schemas.oldest_contracted > (running.oldest_program or schemas.oldest_program):
         contract = command_hints.build("contract")
         yield f"The database has parts that only earlier versions need; {contract} removes them."
@@ -273,7 +271,7 @@ def _make_record(kind: str, former: Image, candidate: Image, sources: Mapping[st
 
 
 def _read_schemas(candidate: Image, former: Image) -> Schemas:
-    """Read the schemas of the candidate, whose program runs for the first time here."""
+    """Return the candidate's schemas; refuse the image if its program does not report them."""
     with progress.step("Reading the schemas that the image supports"):
         try:
             return program.read_schemas(candidate, former)
@@ -293,7 +291,7 @@ def _read_schemas(candidate: Image, former: Image) -> Schemas:
 
 
 def _scan(candidate: Image, named_builder: str | None) -> None:
-    """Refuse an image with a critical flaw; one that cannot be scanned in time is a line."""
+    """Refuse an image with a critical vulnerability; print a notice if the scan takes too long."""
     critical: list[str] = []
 
     def search(named: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The candidate's service: how it is ended, and how it learns of the instance beside it."""
+"""Service of the candidate: its end, and the lock that shows it a ready sibling."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ ENDED = "it ended: "
 """Prefix of the reason if the program ended by itself."""
 _POLL_S = 0.2
 _STOP_S = 15.0
-"""The program itself ends ten seconds after it was asked to."""
+"""Timeout of a stop; the program itself ends within ten seconds of SIGTERM."""
 _VOLUME = "todo-instances-volume.service"
 _SIBLING = "update"
-"""The file of a single instance, as the candidate sees it."""
+"""Name of the lock file that represents a single instance."""
 _LOCKED = "locked"
 _LOCK = f"""
 umask 022
 exec flock --exclusive "$0" sh -c 'echo {_LOCKED}; exec tail --pid="$0" --follow /dev/null' "$1"
 """
-"""Locks a file as long as a process runs, and prints a line when it is locked."""
+"""Script that locks a file while a process runs, and prints a line once the file is locked."""
 _SIGNALED = 128
-"""Exit codes from here on are those of a program that a signal ended, as a stop does."""
+"""Lowest exit code of a program that a signal ended, as a stop does."""
 
 
 def end() -> None:
-    """Stop the service, and wait until it has ended; its sockets stay."""
+    """Stop the service without its sockets; kill it if it does not end in time."""
     systemd.systemctl("stop", "--no-block", CANDIDATE, check=False)
     deadline = time.monotonic() + _STOP_S
     while systemd.state(CANDIDATE).active not in {"inactive", "failed"}:
@@ -42,12 +42,12 @@ def end() -> None:
 
 
 def kill() -> None:
-    """End the program at once: it has no requests to finish."""
+    """Kill the program without waiting for its requests."""
     systemd.systemctl("kill", "--signal=SIGKILL", CANDIDATE, check=False)
 
 
 def remove() -> None:
-    """Stop the service and its sockets, if they are there, and remove its container."""
+    """Stop the service and its sockets, and remove its container."""
     end()
     units = (*CANDIDATE_SOCKETS, CANDIDATE)
     systemd.systemctl("stop", *units, check=False)
@@ -56,9 +56,9 @@ def remove() -> None:
 
 
 def explain_end(invocation: str) -> str:
-    """Explain how the program ended by itself, after `end`; empty if it did not.
+    """Return how the program ended by itself; empty if it did not. Call `end` first.
 
-    A request may meet the end of the program before systemd does.
+    A request can fail because of the end before systemd notices it.
     """
     found = journal.find_end(invocation) if invocation else None
     if found is None or found.signaled or not 0 < found.status < _SIGNALED:
@@ -67,16 +67,17 @@ def explain_end(invocation: str) -> str:
 
 
 class Sibling:
-    """Shows the candidate, which has another uid, that a single instance is ready.
+    """Lock that shows the candidate, which has another UID, that a single instance is ready.
 
-    Otherwise it would accept before it is ready. The lock ends with this process.
+    Otherwise the candidate would accept connections before it is ready itself. The lock is
+    released when this process ends.
     """
 
     def __init__(self) -> None:
         self._shown = contextlib.ExitStack()
 
     def show(self) -> None:
-        """Show it; several instances do so by themselves."""
+        """Lock the file of a single instance; several instances lock their own files."""
         self._shown.close()
         if len(find_instances()) > 1:
             return
@@ -85,12 +86,12 @@ class Sibling:
         file = f"{process.run(inspect).stdout.strip()}/{_SIBLING}"
         lines = process.follow(["podman", "unshare", "sh", "-c", _LOCK, file, str(os.getpid())])
         self._shown.callback(lines.close)
-        # Before, the candidate would take itself for the only instance.
+        # Before that, the candidate would regard itself as the only instance.
         if _LOCKED not in lines:
             raise DeployError(f"the lock of {file} ended at once")
 
     def hide(self) -> None:
-        """Show it no longer."""
+        """Release the lock."""
         self._shown.close()
         if len(find_instances()) == 1:
             systemd.stop_volume_units(["todo-instances"])

@@ -1,4 +1,4 @@
-"""The contract step of a migration: removes what only earlier programs need (ADR 85)."""
+"""Contract step of a migration: removes parts of the schema for earlier programs (ADR 85)."""
 
 from __future__ import annotations
 
@@ -26,12 +26,11 @@ _STORED = "SELECT oldest_program FROM schema_compatibility"
 
 @dataclasses.dataclass(frozen=True)
 class _User:
-    """An image that needs what the contract step takes away.
+    """Image that needs parts of the schema which the contract step removes.
 
     Attributes:
-        image: The image.
-        unit: The instance that runs it; "" for one that is only kept.
-        expected: The schema that its program is for; "" if it does not run.
+        unit: Instance that runs the image; empty if the image is only kept.
+        expected: Schema that its program expects; empty if the program does not run.
     """
 
     image: Image
@@ -40,15 +39,15 @@ class _User:
 
 
 def contract(*, drops_images: bool, checks_backups: bool) -> str:
-    """Run the contract step of the installed image; returns a line for the user.
+    """Run the contract step of the installed image, and return a line for the user.
 
     Args:
-        drops_images: Whether kept images that do not work afterwards are removed.
-        checks_backups: Whether a recent backup and drill are required.
+        drops_images: Whether to remove kept images that do not work afterwards.
+        checks_backups: Whether to require a recent backup and drill.
 
     Raises:
-        DeployError: An instance or a kept image needs the old form (`REFUSED`), or the migration
-            failed. Nothing has changed then.
+        DeployError: An instance or a kept image needs the old schema (`REFUSED`), or the migration
+            failed; nothing was changed.
     """
     begin.recover()
     lifecycle.refuse_absent()
@@ -74,14 +73,14 @@ def contract(*, drops_images: bool, checks_backups: bool) -> str:
 
 
 def _find_users(oldest: str, latest: Image) -> Iterator[_User]:
-    """Yield the instances, then the kept images, with a program older than one."""
+    """Yield the instances, then the kept images, whose program is older than `oldest`."""
     found: dict[str, _User] = {}
     for unit in find_instances():
         image = images.find(images.find_running(unit) or latest.digest)
         if image:
             found.setdefault(image.digest, _User(image, unit, ""))
     for kept in update_state.find_kept():
-        # One that was removed by hand cannot be gone back to.
+        # A rollback to an image that was removed by hand is impossible anyway.
         if images.find(kept.image.digest):
             found.setdefault(kept.image.digest, _User(kept.image, "", ""))
     for user in found.values():
@@ -114,7 +113,7 @@ def _refuse_users(users: list[_User], oldest: str, *, drops_images: bool) -> Non
 
 
 def _migrate(latest: Image) -> None:
-    """Make the restore point, then run the migration in a unit of its own."""
+    """Create a restore point, then run the migration in its own unit."""
     installed = install.read_installed()
     sources = units.find_sources(installed)
     record = Record(
@@ -137,10 +136,10 @@ def _migrate(latest: Image) -> None:
 
 
 def _find_stored() -> str:
-    """Return the oldest program that works with the database; "" before revision 0013.
+    """Return the oldest program that works with the database; empty before revision 0013.
 
     Raises:
-        DeployError: The database does not run.
+        DeployError: The database is not running.
     """
     if not systemd.is_active(DB):
         hint = f"{command_hints.build('up')} starts it"

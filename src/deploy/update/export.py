@@ -1,6 +1,6 @@
-"""Export of an update's outcome to the database, from which the backend makes metrics.
+"""Export of an update's outcome to the database, where the backend reads it for its metrics.
 
-It is a setting of the role that writes it, as the outcomes of backups are.
+The outcome is a setting of the database role, like the outcomes of backups.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 UPDATED, FAILED = "updated", "failed"
 RESULTS: dict[int, str] = {ExitCode.REFUSED: "refused", ExitCode.ROLLED_BACK: "rolled-back"}
-"""By the exit code; with another one, it has failed."""
+"""Exit code -> result; for other codes, the result is FAILED."""
 
 
 @contextlib.contextmanager
 def exported() -> Iterator[None]:
-    """Export how the update in the block ends."""
+    """Export the outcome of the update in the block."""
     try:
         yield
     except DeployError as error:
@@ -33,7 +33,7 @@ def exported() -> Iterator[None]:
 
 
 def _export(result: str) -> None:
-    """Write it, where the database runs; without it, other alerts fire."""
+    """Write the result to the database; if it is not running, other alerts fire."""
     with contextlib.suppress(DeployError):
         refused = len(update_state.find_refused())
         outcome = json.dumps({"at": run.now(), "result": result, "refused": refused})

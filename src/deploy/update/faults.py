@@ -1,16 +1,16 @@
-"""Faults that end an update."""
+"""Fault that ends an update."""
 
 from __future__ import annotations
 
 
 class FaultError(Exception):
-    """Something is wrong while an image is tried.
+    """Fault that ends the trial of an image.
 
     Args:
-        reason: What, in words.
-        unit: The service that showed the fault; empty if it was not a service.
-        of_image: Whether the image is to blame, so that it is not tried again.
-        log: The last lines of the service's log.
+        reason: Description of the fault.
+        unit: Service with the fault; empty if none.
+        of_image: Whether the image is the cause, so that it is not tried again.
+        log: Last lines of the service's log.
     """
 
     def __init__(

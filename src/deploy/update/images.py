@@ -1,4 +1,4 @@
-"""The images of an update: where the candidate comes from, and which ones stay."""
+"""Images of an update: the candidate, the former image, and those that are kept."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TIMEOUT_S = 600.0
 
 
 def find(reference: str) -> Image | None:
-    """Return an image of this user's storage by its name or digest; None if it does not exist."""
+    """Return an image of this user's storage by its name or digest, or None."""
     shown = _run("image", "inspect", reference, check=False)
     if shown.returncode != 0:
         return None
@@ -44,16 +44,16 @@ def find(reference: str) -> Image | None:
 
 
 def find_running(unit: str = BACKEND) -> str | None:
-    """Return the digest of the image that an instance runs; None if it does not run."""
+    """Return the digest of the image that an instance runs, or None if it is not running."""
     shown = _run("container", "inspect", "--format={{.Image}}", container_of(unit), check=False)
     return f"sha256:{shown.stdout.strip()}" if shown.returncode == 0 else None
 
 
 def get_former() -> Image:
-    """Return the image that the first instance runs, with a tag of its own from now on.
+    """Return and tag the image that the first instance runs, or `latest` if it is not running.
 
     Raises:
-        DeployError: The stack does not run.
+        DeployError: The instance is not running, and `latest` does not exist.
     """
     running = find_running()
     found = find(running or LATEST)
@@ -68,7 +68,7 @@ def get_former() -> Image:
 
 
 def take(reference: str) -> Image:
-    """Return an image of this user's storage as the candidate.
+    """Return and tag an image of this user's storage as the candidate.
 
     Raises:
         DeployError: The image does not exist.
@@ -85,12 +85,12 @@ def take(reference: str) -> Image:
 
 
 def find_inputs(target: str = TARGET) -> str:
-    """Return the digest of what an image of this checkout would be built from."""
+    """Return the digest of the inputs of an image of this checkout."""
     return sources.digest(target, postgresql.find_target_arguments(target))
 
 
 def build(options: image_build.Options) -> Image:
-    """Build the image of this checkout as the candidate; `latest` stays what it is.
+    """Build the image of this checkout as the candidate, without moving `latest`.
 
     Raises:
         DeployError: The build failed.
@@ -105,12 +105,12 @@ def build(options: image_build.Options) -> Image:
 
 
 def tag(image: Image) -> None:
-    """Give an image the tag that keeps it."""
+    """Tag an image with its version and ID, so that it is kept."""
     _run("tag", image.digest.removeprefix("sha256:"), image.reference)
 
 
 def point_latest(image: Image) -> None:
-    """Tag an image as `latest`, which the units name."""
+    """Tag an image as `latest`, which the units use."""
     _run("tag", image.digest.removeprefix("sha256:"), LATEST)
 
 
@@ -121,23 +121,23 @@ def is_latest(image: Image) -> bool:
 
 
 def remove(image: Image) -> None:
-    """Remove the tag that keeps an image, and the image if that was its last name."""
+    """Remove the tag that keeps an image, and the image itself if that was its last name."""
     found = image.digest.removeprefix("sha256:")
     if _run("untag", found, image.reference, check=False).returncode != 0:
-        # No update has tagged it.
+        # The image has no tag of an update.
         return
-    # Someone may have pulled it by its digest.
+    # An image that was pulled by digest has a digest, but no tag.
     names = "--format={{len .RepoTags}} {{len .RepoDigests}}"
     if _run("image", "inspect", names, found, check=False).stdout.split() == ["0", "0"]:
-        # Fails for one that a container still runs.
+        # Fails if a container still uses the image.
         _run("image", "rm", "--no-prune", found, check=False)
 
 
 def sweep(kept: Collection[str]) -> None:
-    """Remove what updates left that were killed before they wrote down what they do.
+    """Remove the images of updates that were killed before they wrote a record.
 
     Args:
-        kept: The digests of the images that stay.
+        kept: Digests of the images to keep.
     """
     names = ("--format={{.Repository}}:{{.Tag}}", f"--filter=reference={NAME}:*")
     for name in _run("images", *names, check=False).stdout.split():
@@ -147,7 +147,7 @@ def sweep(kept: Collection[str]) -> None:
 
 
 def remove_container(unit: str) -> None:
-    """Remove what is left of a service's container: systemd may have ended the start of one."""
+    """Remove the container of a service, which remains if systemd interrupts its start."""
     _run("rm", "--force", "--ignore", "--time=0", container_of(unit), check=False)
 
 

@@ -1,4 +1,4 @@
-"""Operations of an update on this user's stack, through systemd and Podman."""
+"""Operations of an update on this user's stack, with systemd and Podman."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _TRIAL_REQUESTS = 24
 _SETTLE_S = 2.0
 _START_FACTOR = 5.0
 _MIN_START_S = 15.0
-"""A start takes 2 s, and systemd bounds it at 15 minutes."""
+"""Minimum timeout of a start, which takes 2 s; systemd's timeout is 15 minutes."""
 _LOG_LINES = 10
 _WAL_TIMEOUT_S = 60.0
 _FLUSHED = (
@@ -61,16 +61,16 @@ _FLUSHED = (
     " WHERE application_name = 'todo_wal'"
 )
 _USER = "update-check"
-"""Whose token the requests have; it has no data."""
+"""User without data, whose token authenticates the requests."""
 _ACCEPTING = b"\ntodo_accepting 1.0\n"
 
 
 class StackMachine:
-    """The stack of this user.
+    """Stack of this user; implements `run.Machine`.
 
     Args:
         image: Image to update to.
-        former: Image that it ran before.
+        former: Image that the stack ran before.
         start_s: Seconds that a container of the candidate took to start and load its program.
     """
 
@@ -85,12 +85,12 @@ class StackMachine:
     # Units and images
 
     def install(self, wanted: Mapping[str, str | Link]) -> None:
-        """Install unit files, and let systemd read them."""
+        """Install unit files and reload systemd."""
         install.install(wanted)
         systemd.systemctl("daemon-reload")
 
     def point_latest(self, image: Image) -> None:
-        """Make the units name an image."""
+        """Tag an image as `latest`, which the units use."""
         images.point_latest(image)
 
     def find_instances(self) -> tuple[str, ...]:
@@ -98,25 +98,25 @@ class StackMachine:
         return find_instances()
 
     def runs(self, unit: str, image: Image) -> bool:
-        """Return whether an instance runs, and this image."""
+        """Return whether an instance is active and runs the given image."""
         return systemd.is_active(unit) and images.find_running(unit) == image.digest
 
     def serves(self) -> bool:
-        """Return whether an instance is ready."""
+        """Return whether any instance is ready."""
         return any(status.check(unit).ready for unit in find_instances())
 
     def open_sockets(self) -> None:
-        """Open the sockets of the stack, if they are not: a service at its limit closes them."""
+        """Start the sockets of the stack, which a service that hit its start limit closes."""
         systemd.systemctl("reset-failed", *find_sockets(), *find_instances(), check=False)
         systemd.systemctl("start", *find_sockets())
 
     # Steps of an update
 
     def make_restore_point(self, name: str) -> None:
-        """Name the state before the update in the WAL, and wait until the receiver has it.
+        """Create a restore point in the WAL, and wait until the WAL receiver has flushed it.
 
         Raises:
-            DeployError: The database did not do it, or the receiver does not get on.
+            DeployError: The query failed, or the receiver did not flush it in time.
         """
         if not has_backups():
             return
@@ -131,10 +131,11 @@ class StackMachine:
                 time.sleep(_POLL_S)
 
     def migrate(self) -> None:
-        """Migrate the schema to the candidate's; the former image supports it as well.
+        """Run the candidate's migration, whose schema the former image supports as well.
 
         Raises:
-            FaultError: It failed, waited too long, or let requests wait; it changed nothing.
+            FaultError: The migration failed, or waited or blocked requests for too long. The
+                schema is unchanged.
         """
         with progress.step("Migrating the schema") as step:
             try:
@@ -152,7 +153,7 @@ class StackMachine:
         """Start the candidate, and wait until it is ready.
 
         Raises:
-            FaultError: It does not get ready.
+            FaultError: The candidate did not become ready.
         """
         systemd.systemctl("start", *CANDIDATE_SOCKETS)
         self._sibling.show()
@@ -160,15 +161,15 @@ class StackMachine:
             self._start(CANDIDATE, step)
 
     def stop_candidate(self) -> None:
-        """Stop the candidate and its sockets, if they are there."""
+        """Stop the candidate and its sockets."""
         candidate.remove()
         self._sibling.hide()
 
     def try_requests(self) -> None:
-        """Send requests to the candidate that no user sees.
+        """Compare the candidate's responses to test requests with those of the running image.
 
         Raises:
-            FaultError: It does not answer as the running image does.
+            FaultError: The candidate's responses are worse.
         """
         with progress.step("Trying requests on the candidate"):
             comparison = self._compare()
@@ -178,14 +179,14 @@ class StackMachine:
                 self._require_alive(CANDIDATE)
 
     def watch(self, unit: str, seconds: float | None = None) -> None:
-        """Watch an instance and the candidate, compared with the others, while they serve.
+        """Compare an instance and the candidate with the other instances while they serve.
 
         Args:
-            unit: The instance.
-            seconds: Duration; None for a short one.
+            unit: Instance to watch, or the candidate.
+            seconds: Duration; None for `_SETTLE_S`.
 
         Raises:
-            FaultError: One of them behaves differently from the others.
+            FaultError: The instance or the candidate behaves worse than the others.
         """
         with progress.step(f"Watching {unit}"):
             comparison = self._compare()
@@ -206,19 +207,19 @@ class StackMachine:
                     time.sleep(_PAUSE_S)
 
     def replace(self, unit: str) -> None:
-        """Restart an instance, and wait until it is ready; the candidate serves meanwhile.
+        """Restart an instance and wait until it is ready; the candidate serves meanwhile.
 
         Raises:
-            FaultError: It does not get ready.
+            FaultError: The instance did not become ready.
         """
         with progress.step(f"Restarting {unit}") as step:
             self._start(unit, step)
 
     def restore(self, unit: str) -> None:
-        """Restart an instance as its files have it, however long that takes.
+        """Restart an instance with its installed unit file, with the timeouts of `up`.
 
         Raises:
-            DeployError: It did not start.
+            DeployError: The instance did not become ready.
         """
         with progress.step(f"Going back with {unit}") as step:
             systemd.systemctl("reset-failed", unit, check=False)
@@ -226,12 +227,12 @@ class StackMachine:
             self._wait_serving(unit, step)
 
     def discard(self, unwanted: Sequence[Image]) -> None:
-        """Remove images that are not kept."""
+        """Remove images that are no longer kept."""
         for image in unwanted:
             images.remove(image)
 
     def finish(self) -> None:
-        """Finish an update: write the records of the image, and those of backups."""
+        """Write the records of the image and the settings of backups after an update."""
         try:
             found = image_build.find(images.TARGET, images.LATEST)
             if found is not None:
@@ -244,7 +245,7 @@ class StackMachine:
     # Inside
 
     def _start(self, unit: str, step: Step) -> None:
-        """Start or restart an instance; it is given up when it fails once, or is far too slow."""
+        """Restart an instance; raise a fault after its first failure, or if it is too slow."""
         before = systemd.state(unit).invocation
         self._invocations.pop(unit, None)
         systemd.systemctl("restart", "--no-block", unit)
@@ -266,7 +267,7 @@ class StackMachine:
                     return
             step.note(reason or f"{now.active} ({now.sub})")
             if began is not None and time.monotonic() - began > limit_s:
-                # The machine may be slower than it was.
+                # The machine may have become slower since the first measurement.
                 now_s = program.measure_start(self._image, self._former)
                 limit_s = max(limit_s, _START_FACTOR * now_s)
                 if time.monotonic() - began > limit_s:
@@ -278,11 +279,11 @@ class StackMachine:
             time.sleep(_POLL_S)
 
     def _is_of_image(self, unit: str) -> bool:
-        """Return whether the image is at fault, as another instance or the candidate is ready."""
+        """Return whether the image is the cause, because an instance or the candidate is ready."""
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     def _find_reason(self, unit: str) -> str:
-        """Return why an instance does not accept connections yet; empty if it does."""
+        """Return why an instance does not yet accept connections; empty if it does."""
         address = self._management(unit)
         try:
             answer, _ = management.get(address, "/readyz")
@@ -294,7 +295,7 @@ class StackMachine:
         return "" if accepts else "it does not accept connections"
 
     def _wait_serving(self, unit: str, step: Step) -> None:
-        """Wait for this instance itself as `up` does for the stack."""
+        """Wait until an instance is ready; raise a DeployError if it ends or takes too long."""
         deadline = time.monotonic() + startup.STALL_TIMEOUT_S
         while reason := self._find_reason(unit):
             step.note(reason)
@@ -314,7 +315,7 @@ class StackMachine:
             return Look(ready=False, figures=None)
 
     def _compare(self) -> Comparison:
-        """Requests to the candidate beside the same ones to the stack, where that serves."""
+        """Return a comparison of the candidate with the stack, or without it if it is not ready."""
         token = _find_token()
         private = addresses.parse(self._expand(CANDIDATE_SOCKETS[0]))
         public = ports.loaded()[0]
@@ -329,10 +330,7 @@ class StackMachine:
             raise self._fault(problem, unit, of_image=of_image)
 
     def _require_alive(self, unit: str) -> None:
-        """Raise a fault if an instance is not the one that was started.
-
-        A connection to one of its sockets may have started it again.
-        """
+        """Raise a fault if an instance ended, even if its socket has started it again."""
         now = systemd.state(unit)
         started = self._invocations[unit]
         if now.active != "active" or now.invocation != started:
@@ -342,9 +340,9 @@ class StackMachine:
 
     def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
         if unit == CANDIDATE:
-            # Users may meet it, and to read its log takes a while.
+            # Reading the log takes a while, during which users' requests could reach it.
             candidate.end()
-            # The reason may already state that it ended, with the program's own message.
+            # The reason may already contain the program's own message.
             if not reason.startswith(candidate.ENDED):
                 reason = candidate.explain_end(self._invocations.get(unit, "")) or reason
         invocation = self._invocations.get(unit) or systemd.state(unit).invocation
@@ -365,7 +363,7 @@ class StackMachine:
 
 
 def _find_token() -> str:
-    """Return a token from the running program; from the candidate where none runs."""
+    """Return a token from the running program, or from the candidate if none runs."""
     try:
         return admin.token(_USER)
     except DeployError:

@@ -1,7 +1,7 @@
-"""The watch over a migration while users are served: whom it waits for, and who waits for it.
+"""Supervision of a migration while users are served: its lock waits, and requests that it blocks.
 
-It takes each lock within two seconds or tries again later, so that it stops nobody for longer. But
-it can hold a lock and hang, or wait for a transaction that does not end.
+The migration retries if it cannot acquire a lock within two seconds, so that it does not block
+requests for longer. But it can hang with a lock, or wait for a transaction that does not end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from deploy.update.faults import FaultError
 from deploy.update.units import MIGRATION
 
 _BLOCKS_S = 10.0
-"""Maximum time for which its locks may block requests."""
+"""Maximum time for which the migration may block requests."""
 _WAITS_S = 300.0
-"""Maximum time for which it may wait for locks, without blocking requests."""
+"""Maximum time for which the migration may wait for locks."""
 _PAUSE_S = 10.0
-"""A wait that is not seen for so long is over. There are gaps: a request ends after five seconds of
-waiting, and the migration pauses between its attempts."""
+"""Maximum gap between two observations of the same wait: a request gives up after five seconds,
+and the migration pauses between its attempts."""
 
 _SESSIONS = (
     "(SELECT pid, wait_event_type IS NOT DISTINCT FROM 'Lock' AS waits FROM pg_stat_activity"
@@ -44,22 +44,22 @@ _END = "SELECT pg_terminate_backend(migration.pid, 10000) FROM {}"
 
 
 class Watch:
-    """Looks at a migration from time to time."""
+    """Watch over the locks of a migration."""
 
     def __init__(self) -> None:
         self._blocks = _Wait()
         self._waits = _Wait()
 
     def look(self) -> str:
-        """Return the current observations; empty if there are none.
+        """Return a description of the current waits; empty if there are none.
 
         Raises:
-            FaultError: It has made requests wait, or has waited, for too long.
+            FaultError: The migration has blocked requests, or has waited, for too long.
         """
         try:
             found = database.query(_BLOCKED.format(_find()), _BLOCKER.format(_find()))
         except DeployError:
-            # The database may be elsewhere. Where it is down, the migration itself fails.
+            # The database may be external. If it is down, the migration itself fails.
             return ""
         blocked, _, blocker = found.partition("\n")
         blocks_s = self._blocks.see(is_seen=blocked != "0")
@@ -75,13 +75,13 @@ class Watch:
 
 
 class _Wait:
-    """How long one thing waits for another, which is not seen at every look."""
+    """Duration of a wait that not every observation shows."""
 
     def __init__(self) -> None:
         self._since = self._last = float("-inf")
 
     def see(self, *, is_seen: bool) -> float:
-        """Seconds of the wait so far; 0 while it is not seen."""
+        """Return the duration of the wait so far in seconds; 0 if it is not observed now."""
         now = time.monotonic()
         if not is_seen:
             return 0.0
@@ -92,21 +92,21 @@ class _Wait:
 
 
 def kill() -> None:
-    """Kill the program in the container, which handles no signal; nothing if it has ended.
+    """Kill the program in the migration's container, if it is running.
 
-    What it did so far is one transaction. A signal to the unit would also end what removes the
-    container.
+    Its changes are one transaction. A signal to the unit would also end the process that removes
+    the container.
     """
     podman = ["podman", "kill", "--signal=KILL", container_of(MIGRATION)]
     process.run(podman, check=False)
 
 
 def end_sessions() -> None:
-    """End what the server still does for a migration that was stopped: it would hold its locks."""
+    """End the database sessions of a stopped migration, which would keep their locks."""
     with contextlib.suppress(DeployError):
         database.query(_END.format(_find()))
 
 
 def _find() -> str:
-    """Return the sessions of the migration, as a table."""
+    """Return the SQL subquery for the sessions of the migration."""
     return _SESSIONS.format(build_args(load_contract())["DB_OWNER_ROLE"])

@@ -27,22 +27,22 @@ if TYPE_CHECKING:
 
 _GIB = 1024**3
 _MIN_FREE = _GIB
-"""An image takes a quarter of that, and the layers of a build a bit more."""
+"""Minimum free space; an image needs a quarter of that, and the layers of a build a bit more."""
 _HOUR_S = 3600
 _MAX_BACKUP_S = 48 * _HOUR_S
-"""Twice the time between two backups, and of two drills below."""
+"""Maximum age of the last backup: twice the interval of backups, as for drills below."""
 _MAX_DRILL_S = 14 * 24 * _HOUR_S
 _DAYS = "not within the last {} days"
 
 
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """The program that runs now.
+    """Schema revisions that the running program reports.
 
     Attributes:
-        schema: The revision that it expects.
-        database_schema: The revision of the database.
-        oldest_program: The oldest program that works with that.
+        schema: Revision that the program expects.
+        database_schema: Revision of the database.
+        oldest_program: Oldest program that works with the database; empty if unknown.
     """
 
     schema: str
@@ -51,10 +51,10 @@ class Running:
 
 
 def check_stack() -> None:
-    """Refuse where the stack does not serve: what is tried would be compared with nothing.
+    """Require that all instances are ready, because the candidate is compared with them.
 
     Raises:
-        DeployError: It does not.
+        DeployError: The stack is not installed, was edited, or an instance is not ready.
     """
     if not install.is_installed():
         raise _refused("the stack is not installed", command_hints.build("up"))
@@ -67,10 +67,10 @@ def check_stack() -> None:
 
 
 def check_units() -> None:
-    """Refuse where the units name another image than the one that updates move.
+    """Require that the units use `latest`, the only tag that updates move.
 
     Raises:
-        DeployError: A drop-in does.
+        DeployError: A drop-in sets another image.
     """
     for unit in find_instances():
         image = definition.load(file_of(unit)).get("Container", "Image")
@@ -82,10 +82,10 @@ def check_units() -> None:
 
 
 def check_disk() -> None:
-    """Refuse where a second image may not fit.
+    """Require enough disk space for a second image.
 
     Raises:
-        DeployError: There is too little room.
+        DeployError: A disk has too little free space.
     """
     for disk in disks.find():
         if disk.free_bytes < _MIN_FREE:
@@ -102,7 +102,7 @@ def check_refused(*, digest: str = "", inputs: str = "") -> None:
 
     Args:
         digest: Digest of the image.
-        inputs: Digest of the inputs of its build, if it is not built yet.
+        inputs: Digest of the build's inputs, if the image is not built yet.
 
     Raises:
         DeployError: The image failed before.
@@ -117,10 +117,10 @@ def check_refused(*, digest: str = "", inputs: str = "") -> None:
 
 
 def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> None:
-    """Refuse a program that does not fit the database, or whose migration ends the running one.
+    """Require that the candidate works with the database, and its migration with running programs.
 
     Raises:
-        DeployError: It does not fit.
+        DeployError: The schemas are incompatible.
     """
     found, oldest = running.database_schema, running.oldest_program
     if found not in candidate.known and not (oldest and oldest <= candidate.expected < found):
@@ -140,7 +140,7 @@ def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> No
 
 
 def _refuse_contract(candidate: Schemas, running: Running) -> None:
-    """Refuse a migration that ends programs which work with the database now."""
+    """Refuse a migration that breaks programs which work with the database now."""
     needed, oldest = candidate.oldest_program, running.oldest_program
     ends = f"its migration to schema {candidate.expected} ends programs before {needed}"
     contract = command_hints.build("contract")
@@ -159,7 +159,7 @@ def _refuse_contract(candidate: Schemas, running: Running) -> None:
 
 
 def find_running_schemas() -> Running | None:
-    """Return the schemas of the first instance and its database; None without a response."""
+    """Return the schemas that the first instance reports, or None if it does not respond."""
     address = ports.find_management(number_of(BACKEND))
     if address is None or not systemd.is_active(BACKEND):
         return None
@@ -171,13 +171,13 @@ def find_running_schemas() -> Running | None:
 
 
 def check_backups(without: str = "update --without-backup-check") -> None:
-    """Refuse if backups are enabled but no usable backup exists.
+    """Require a recent backup and drill, if backups are enabled.
 
     Args:
-        without: The command that skips this check.
+        without: Command that skips this check, for the hint.
 
     Raises:
-        DeployError: The last backup or drill failed, or is old.
+        DeployError: The last backup or drill failed or is too old.
     """
     if has_backups():
         found = backup_status.find()

@@ -1,4 +1,4 @@
-"""Queries to the program inside an image: its schema revisions, and how long it takes to load."""
+"""Schema revisions and load time of the program in an image."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from deploy.stack.update_state import Image
 
 _FIRST_S = 10.0
-"""An answer takes a second or two. Later, the image that runs is asked as well."""
+"""Time after which the running image is started for comparison; a program needs 1 to 2 s."""
 _FACTOR = 5.0
-"""Slower than that one by this factor is too slow."""
+"""Maximum ratio of the image's load time to that of the running image."""
 _TIMEOUT_S = 600.0
-"""Ends one that hangs where that one does not answer either."""
+"""Timeout of a container, in case the running image hangs as well."""
 _POLL_S = 0.2
 _TRIED, _BESIDE = "todo-update-asked", "todo-update-beside"
-"""The names of the containers."""
+"""Names of the containers: of the image, and of the running image."""
 _PROGRAM = """
 import importlib, json, pkgutil
 import todo.db.migrations.versions as versions
@@ -48,9 +48,9 @@ class Schemas:
     Attributes:
         expected: Revision that its `migrate` produces.
         known: Revisions that it can migrate from.
-        oldest_program: The oldest program that works with `expected`.
-        seconds: Seconds that its container took to report this, as an estimate of a start.
-        oldest_contracted: The oldest program that works with the schema after its contracts.
+        oldest_program: Oldest program that works with `expected`.
+        seconds: Seconds that the container took to report this, as an estimate of a start.
+        oldest_contracted: Oldest program that works with the schema after the contract step.
     """
 
     expected: str
@@ -61,15 +61,15 @@ class Schemas:
 
 
 def read_schemas(image: Image, running: Image) -> Schemas:
-    """Read the schemas that the program inside an image supports.
+    """Return the schemas that the program in an image supports.
 
     Args:
-        image: The image.
-        running: The image that runs. What it needs for the same is the measure.
+        image: Image to examine.
+        running: Image that runs now, whose load time determines the timeout.
 
     Raises:
-        FaultError: It does not run, hangs, or is not an image of the backend. It is not to blame
-            where the one that runs does not answer either.
+        FaultError: The program does not run, hangs, or is not the backend. The image is not the
+            cause if the running image does not respond either.
     """
     with _asked(image, _TRIED) as mine:
         if not _ends(mine, _FIRST_S):
@@ -86,14 +86,9 @@ def read_schemas(image: Image, running: Image) -> Schemas:
 
 
 def measure_start(image: Image, running: Image) -> float:
-    """Measure how long a container of an image takes to start and load its program.
+    """Return the seconds that a container of an image takes to load its program; 0 if it fails.
 
-    Args:
-        image: The image.
-        running: As for `read_schemas`.
-
-    Returns:
-        Seconds; 0 if it does not do so.
+    Arguments are those of `read_schemas`.
     """
     try:
         return read_schemas(image, running).seconds
@@ -111,20 +106,20 @@ class _Answer:
 
 @contextlib.contextmanager
 def _asked(image: Image, container: str) -> Iterator[Future[_Answer]]:
-    """A container of an image that is asked; at the end of the block it is removed."""
+    """Run the script in a container of an image; remove the container at the end of the block."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=1) as executor:
         future = executor.submit(_ask, image, container)
         try:
             yield future
         finally:
             remove = ["podman", "rm", "--force", "--ignore", "--time=0", container]
-            # Once may be too early: there may be no container yet.
+            # Repeated, because the container may not exist yet.
             while not _ends(future, _POLL_S):
                 process.run(remove, check=False)
 
 
 def _ask(image: Image, container: str) -> _Answer:
-    # `--replace`: a command that was killed may have left one.
+    # `--replace`: a killed command may have left a container of this name.
     run = ["podman", "run", "--rm", "--replace", f"--name={container}", "--stop-timeout=0"]
     run += ["--pull=never", "--network=none", "--read-only", "--cap-drop=all", "--pids-limit=0"]
     run += ["--entrypoint=/usr/bin/python3", image.reference, "-c", _PROGRAM]
@@ -134,7 +129,7 @@ def _ask(image: Image, container: str) -> _Answer:
 
 
 def _wait_beside(mine: Future[_Answer], running: Image) -> None:
-    """Wait for the program, several times as long as the running image needs now.
+    """Wait for the program, at most `_FACTOR` times as long as the running image needs now.
 
     Raises:
         FaultError: The program did not load in that time.
@@ -153,7 +148,7 @@ def _wait_beside(mine: Future[_Answer], running: Image) -> None:
 
 
 def _answers(image: Image, within_s: float) -> bool:
-    """Return whether an image says in time which schemas it works with."""
+    """Return whether the program in an image reports its schemas in time."""
     with _asked(image, _BESIDE) as asked:
         return _ends(asked, within_s) and _parse(asked.result()) is not None
 
@@ -163,7 +158,7 @@ def _ends(future: Future[_Answer], within_s: float) -> bool:
 
 
 def _parse(answer: _Answer) -> Schemas | None:
-    """Return the schemas that a program printed; None if it did not."""
+    """Return the schemas that a program printed, or None if the output is invalid."""
     try:
         expected, known, oldest, contracted = json.loads(answer.completed.stdout)
         return Schemas(expected, tuple(known), oldest, answer.seconds, contracted)

@@ -1,7 +1,7 @@
-"""An update or a rollback, step by step, and the way back from each.
+"""Steps of an update or a rollback, and their reversal.
 
-`latest`, which the units name, moves only when the candidate has served. A record on disk says how
-far an update is. Whatever interrupts it, `undo` leads back from there.
+The tag `latest`, which the units use, moves only after the candidate has served users. A record on
+disk contains the current step, so that `undo` can roll back after any interruption.
 """
 
 from __future__ import annotations
@@ -42,90 +42,62 @@ class Machine(Protocol):
     """Operations of an update on the stack; `deploy.update.machine` implements them."""
 
     def install(self, wanted: Mapping[str, str | Link]) -> None:
-        """Install unit files, and let systemd read them."""
+        """Install unit files and reload systemd."""
 
     def point_latest(self, image: Image) -> None:
-        """Make the units name an image."""
+        """Tag an image as `latest`, which the units use."""
 
     def find_instances(self) -> tuple[str, ...]:
         """Return the instances of the backend."""
 
     def runs(self, unit: str, image: Image) -> bool:
-        """Return whether an instance runs, and this image."""
+        """Return whether an instance is active and runs the given image."""
 
     def serves(self) -> bool:
-        """Return whether an instance is ready."""
+        """Return whether any instance is ready."""
 
     def open_sockets(self) -> None:
-        """Open the sockets of the stack, if they are not: a service at its limit closes them."""
+        """Start the sockets of the stack, if they are not active."""
 
     def make_restore_point(self, name: str) -> None:
-        """Name the state before the update in the WAL.
-
-        Raises:
-            DeployError: That is not possible.
-        """
+        """Create a restore point in the WAL; raise a DeployError on failure."""
 
     def migrate(self) -> None:
-        """Run the candidate's migration.
-
-        Raises:
-            FaultError: It failed.
-        """
+        """Run the candidate's migration; raise a FaultError on failure."""
 
     def start_candidate(self) -> None:
-        """Start the candidate, again where it runs.
-
-        Raises:
-            FaultError: It does not get ready.
-        """
+        """Start or restart the candidate; raise a FaultError if it does not become ready."""
 
     def stop_candidate(self) -> None:
-        """Stop the candidate, if it is there."""
+        """Stop the candidate, if it is running."""
 
     def try_requests(self) -> None:
-        """Send requests that no user sees.
-
-        Raises:
-            FaultError: They are not answered as they should be.
-        """
+        """Send test requests to the candidate; raise a FaultError if its responses are worse."""
 
     def watch(self, unit: str, seconds: float | None = None) -> None:
-        """Watch an instance and the candidate while they serve.
-
-        Raises:
-            FaultError: One of them does not behave as the others do.
-        """
+        """Watch an instance and the candidate; raise a FaultError if they are worse than others."""
 
     def replace(self, unit: str) -> None:
-        """Restart an instance with another image.
-
-        Raises:
-            FaultError: It does not get ready.
-        """
+        """Restart an instance; raise a FaultError if it does not become ready."""
 
     def restore(self, unit: str) -> None:
-        """Restart an instance with the image of before.
-
-        Raises:
-            DeployError: It did not start.
-        """
+        """Restart an instance with the former image; raise a DeployError on failure."""
 
     def finish(self) -> None:
-        """Write down what belongs to the image that runs now."""
+        """Write the records of the image that runs now."""
 
     def discard(self, unwanted: Sequence[Image]) -> None:
-        """Remove images that are not kept."""
+        """Remove images that are no longer kept."""
 
 
 def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> None:
-    """Run an update.
+    """Run an update or a rollback.
 
     Args:
-        machine: The stack.
+        machine: Stack to update.
         record: Record of the update.
         watch_s: Seconds for which the candidate is watched while it serves users.
-        migrates: Whether to run its migration first.
+        migrates: Whether to run the candidate's migration first.
 
     Raises:
         DeployError: The stack runs the former image: the new one was rejected before it served
@@ -133,10 +105,10 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
             failed as well, the code is `NOT_ROLLED_BACK`.
     """
     _enter(record)
-    # Before a rollback the stack may be down; then the candidate is not watched, to save time.
+    # The stack may be down before a rollback; to save time, the candidate is not watched then.
     serves = machine.serves()
     try:
-        # A build by hand may have moved it.
+        # A manual build may have moved the tag.
         machine.point_latest(record.former)
         if migrates:
             machine.make_restore_point(name_point(record))
@@ -169,7 +141,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
 
 
 def finish(machine: Machine, record: Record) -> None:
-    """The last step: all instances run the candidate's image."""
+    """Finish an update after all instances run the candidate's image."""
     machine.stop_candidate()
     machine.install(units.render_sources(record))
     machine.finish()
@@ -178,7 +150,7 @@ def finish(machine: Machine, record: Record) -> None:
         KeptImage(record.candidate, record.sources),
     )
     machine.discard([each.image for each in left])
-    # Another one of the same inputs may have been refused, as with older packages of Debian.
+    # An image with the same inputs but older Debian packages may have been refused before.
     update_state.accept(record.candidate)
     _end(record, UPDATED, "")
 
@@ -189,10 +161,10 @@ def undo(
     """Roll an update back from any of its steps.
 
     Args:
-        machine: The stack.
-        record: Record with the step of the update.
-        candidate_serves: Whether the candidate may serve until the others do.
-        must_start: Whether an instance that does not start is a failure.
+        machine: Stack to roll back.
+        record: Record with the current step of the update.
+        candidate_serves: Whether the candidate may serve until the instances do.
+        must_start: Whether to raise an error if an instance does not start.
 
     Raises:
         DeployError: The former image does not start; the record is kept.
@@ -224,12 +196,9 @@ def undo(
 
 
 def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str:
-    """Finish an interrupted update or roll it back; returns the outcome for the user.
+    """Finish or roll back an interrupted update, and return the outcome for the user.
 
-    Args:
-        machine: The stack.
-        record: Record with the step of the update.
-        must_start: As for `undo`.
+    Arguments and errors are those of `undo`.
     """
     article = "An" if record.kind == UPDATE else "A"
     image = record.candidate.reference
@@ -244,7 +213,7 @@ def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str
 
 
 def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
-    """Go back after a fault; return the error for the user."""
+    """Roll back after a fault, and return the error for the user."""
     served = record.step in {WATCH, SWITCH}
     result = ROLLED_BACK if served else REFUSED
     try:
@@ -253,7 +222,7 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
             refusal = Refusal(record.candidate, fault.reason, fault.log, now())
             update_state.refuse(refusal)
     finally:
-        # Also where the list cannot be written.
+        # Also if the refusal cannot be written.
         undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
     _discard(machine, record)
     _end(record, result, fault.reason)
@@ -266,7 +235,7 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
 
 
 def _discard(machine: Machine, record: Record) -> None:
-    """Remove the candidate's image, unless it is one of those that stay, or runs."""
+    """Remove the candidate's image, unless it is kept or is the former image."""
     kept = {each.image.digest for each in update_state.find_kept()}
     if record.candidate.digest not in {record.former.digest, *kept}:
         machine.discard([record.candidate])
@@ -284,10 +253,10 @@ def _end(record: Record, result: str, reason: str) -> None:
 
 
 def name_point(record: Record) -> str:
-    """Return the name of the restore point of an update; PostgreSQL allows 63 bytes."""
+    """Return the name of the update's restore point, which PostgreSQL limits to 63 bytes."""
     return f"{record.kind}-{record.candidate.reference.rpartition('-')[2]}-{record.started[:19]}"
 
 
 def now() -> str:
-    """Return the time, as the records have it."""
+    """Return the current time in UTC, in ISO format with seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")

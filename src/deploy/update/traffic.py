@@ -1,7 +1,6 @@
-"""Requests to the candidate, each beside the same one to an instance that runs.
+"""Comparison of the candidate's responses with those of a running instance to the same requests.
 
-No limit of time is absolute: what counts is how the same machine serves the same request at the
-same time.
+Time limits are relative to the running instance, which serves on the same machine at the same time.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ if TYPE_CHECKING:
     from deploy.stack.addresses import Address
 
 FACTOR = 10.0
-"""Slower than an instance that runs by this factor is too slow."""
+"""Maximum ratio of the candidate's durations to those of the running instance."""
 MIN_LIMIT_S = 5.0
-"""A request that takes longer may hang, if the other instance answers at once."""
+"""Minimum timeout of a request."""
 HANG_TIMEOUT_S = 60.0
-"""For a request that nothing is compared with, as the first one is."""
+"""Timeout of a request without an earlier duration for comparison, such as the first one."""
 _FLOOR_S = 0.01
-"""Durations below this are considered equal."""
+"""Minimum reference duration; shorter ones of the running instance count as this."""
 _MIN_SAMPLES = 12
 _ERROR = 500
 _CLASS = 100
@@ -33,13 +32,7 @@ _CLASS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A request without side effects.
-
-    Attributes:
-        method: HTTP method.
-        path: Path of the request.
-        body: JSON body; empty for none.
-    """
+    """Request without side effects; `body` is JSON, or empty for none."""
 
     method: str
     path: str
@@ -54,7 +47,7 @@ CALLS = (
         "POST", "/api/v1/quick-add?preview=true", json.dumps({"text": "call the dentist tomorrow"})
     ),
 )
-"""Requests of a user without data."""
+"""Test requests, sent on behalf of a user without data."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +56,8 @@ class Answer:
 
     Attributes:
         status: Status code; 0 without a response.
-        seconds: Duration.
-        reason: Why there was no response.
+        seconds: Duration in seconds.
+        reason: Error, if there was no response.
     """
 
     status: int
@@ -73,12 +66,12 @@ class Answer:
 
     @property
     def serves(self) -> bool:
-        """Whether a response arrived, and is not a server error."""
+        """Whether a response arrived that is not a server error."""
         return 0 < self.status < _ERROR
 
 
 def send(address: Address, call: Call, token: str, limit_s: float) -> Answer:
-    """Send a request, on a connection of its own."""
+    """Send a request on a new connection."""
     started = time.monotonic()
     connection = address.open_http(limit_s)
     headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
@@ -99,10 +92,11 @@ class Comparison:
     """Comparison of the candidate's responses with those of a running instance.
 
     Args:
-        candidate: Sends a request to the candidate, with a timeout in seconds.
-        running: Sends it to the running instances; None if none of them serves.
-        known: Durations of their earlier responses in seconds; it grows. It outlives a comparison,
-            because in a later one the candidate may accept their requests as well.
+        candidate: Function that sends a request to the candidate, with a timeout in seconds.
+        running: Function that sends it to the running instances; None if none of them serves.
+        known: Durations of the running instances' responses in seconds, to which this comparison
+            appends. Later comparisons share it, because the candidate may then accept requests to
+            the public socket, too.
     """
 
     def __init__(
@@ -124,13 +118,13 @@ class Comparison:
         return len(self._mine)
 
     def step(self) -> str:
-        """Send the next request to both; returns what is wrong with the candidate, or ""."""
+        """Send the next request to both; return the candidate's problem, or an empty string."""
         call = next(self._calls)
-        # First: it shows what a request takes now.
+        # The running instance is first, because its duration determines the timeout.
         theirs = self._ask_running(call)
         limit_s = HANG_TIMEOUT_S
         if self._running is not None:
-            # Without an answer nothing is known; the candidate may have had that request as well.
+            # A missing response says nothing; the candidate may have accepted that request, too.
             known_s = theirs.seconds if theirs.status else 0.0
             limit_s = max(MIN_LIMIT_S, 2 * FACTOR * known_s)
         mine = self._candidate(call, limit_s)
@@ -161,7 +155,7 @@ class Comparison:
         slow = mine.seconds >= limit_s and theirs.seconds * FACTOR > limit_s
         if theirs.status == 0 or slow:
             return ""
-        # It may have done so until now: the other one had no answer before, either.
+        # The hang may be over now: the running instance did not respond before, either.
         if before.status == 0 and self._candidate(call, limit_s).status != 0:
             return ""
         what = f"{call.method} {call.path} gets no response"
@@ -179,12 +173,12 @@ class Comparison:
     def _ask_running(self, call: Call) -> Answer:
         if self._running is None:
             return Answer(http.client.OK, 0.0)
-        # The candidate may have accepted that request, and hang.
+        # The candidate may accept this request and hang, so the timeout is short.
         limit_s = HANG_TIMEOUT_S
         if self._known:
             limit_s = max(MIN_LIMIT_S, FACTOR * statistics.median(self._known[-_MIN_SAMPLES:]))
         answer = self._running(call, limit_s)
-        # Without an answer as well, so that the limit grows with a machine that becomes slow.
+        # Timeouts count as well, so that the limit grows if the machine becomes slow.
         self._known.append(answer.seconds)
         return answer
 
@@ -195,7 +189,7 @@ class Comparison:
 
 
 def _is_worse(mine: Answer, theirs: Answer) -> bool:
-    """Return whether an answer has a later class of status than that of a server which serves."""
-    # A limit counts the requests to each instance, of which the others may be several.
+    """Return whether a response has a higher status class than that of a working instance."""
+    # Rate limits apply per instance, and requests to the stack may go to several.
     is_limited = mine.status == http.client.TOO_MANY_REQUESTS
     return theirs.serves and not is_limited and mine.status // _CLASS > theirs.status // _CLASS

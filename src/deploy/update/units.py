@@ -1,4 +1,4 @@
-"""The units that only an update has: the migration and the candidate, made of the shipped ones."""
+"""Temporary units of an update: the migration and the candidate, derived from shipped units."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from deploy.stack.update_state import Record
 
 MIGRATION = "todo-update-migrate.service"
-"""The expand migration. A restart of todo-migrate would stop the backend."""
+"""Unit of the expand migration; a restart of todo-migrate would stop the backend."""
 _BACKEND, _MIGRATE = file_of(BACKEND), file_of(MIGRATE)
 SOURCES = (_BACKEND, _MIGRATE)
-"""The unit files that belong to an image of the backend."""
+"""Unit files that belong to an image of the backend."""
 
 _INSTALL = re.compile(r"(?m)^\[Install\]\n(?:(?!\[).*\n?)*")
 _MADE = "# Made by `build.py update`, which removes it.\n"
@@ -36,17 +36,17 @@ _NAMES = dict(zip(CANDIDATE_SOCKETS, ("public", "management"), strict=True))
 
 
 def find_path(socket: str) -> str:
-    """Return the path of a socket of the candidate, as a unit has it."""
+    """Return the path of a candidate's socket, with the specifier `%t` of systemd."""
     return f"%t/todo-backend/{socket.removesuffix('.socket').replace('@', '-')}"
 
 
 def find_sources(units: Mapping[str, str | Link]) -> dict[str, str]:
-    """Return those of some unit files that belong to the image of the backend."""
+    """Return the given unit files that belong to an image of the backend."""
     return {name: text for name in SOURCES if isinstance(text := units.get(name), str)}
 
 
 def render_sources(record: Record) -> dict[str, str | Link]:
-    """All unit files of the stack after an update: those of the candidate's image among them."""
+    """Return all unit files of the stack after an update, including those of the new image."""
     found = {**record.units, **record.sources}
     if instances.TEMPLATE in record.units:
         found[instances.TEMPLATE] = instances.render_template(record.sources[_BACKEND])
@@ -57,8 +57,8 @@ def render_migration(record: Record, *, contracts: bool = False) -> dict[str, st
     """Return the unit of the update's migration, derived from `todo-migrate`.
 
     Args:
-        record: The update.
-        contracts: Whether it is the contract step.
+        record: Record of the update.
+        contracts: Whether to run the contract step.
     """
     name = f"ContainerName={container_of(MIGRATION)}\n"
     text = record.sources[_MIGRATE].replace("ContainerName=todo-migrate\n", name)
@@ -74,8 +74,8 @@ def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
     """Return the units of the candidate, derived from the backend's unit.
 
     Args:
-        record: The update.
-        shared: Whether it also accepts from the public socket.
+        record: Record of the update.
+        shared: Whether the candidate also accepts connections from the public socket.
     """
     number = len(find_instances())
     made = instances.render_template(record.sources[_BACKEND]).replace("%i", "candidate")
@@ -89,13 +89,13 @@ def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
         file_of(CANDIDATE): _finish(made, record),
         f"{file_of(CANDIDATE)}.d/90-candidate.conf": dropin,
         **{name: _render_socket(name) for name in CANDIDATE_SOCKETS},
-        # The drop-ins of the user are those of all instances.
+        # The user's drop-ins apply to all instances.
         **_link_dropins({instances.TEMPLATE: _BACKEND, "todo-backend@.service": BACKEND}),
     }
 
 
 def _link_dropins(links: Mapping[str, str]) -> dict[str, str | Link]:
-    """Return the folders of drop-ins that are those of another unit, where that has any."""
+    """Return links to the drop-in folders of other units, if these exist."""
     return {
         f"{unit}.d": Link(f"{other}.d")
         for unit, other in links.items()
@@ -104,7 +104,7 @@ def _link_dropins(links: Mapping[str, str]) -> dict[str, str | Link]:
 
 
 def _finish(text: str, record: Record) -> str:
-    """Return a unit with the candidate's image, and without a start at boot."""
+    """Return a unit with the candidate's image and without its [Install] section."""
     text = re.sub(r"(?m)^Image=.*$", f"Image={record.candidate.reference}", text)
     return _MADE + _INSTALL.sub("", text)
 

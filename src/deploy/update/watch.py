@@ -1,4 +1,4 @@
-"""Comparison of the candidate with its siblings by the metrics of each instance."""
+"""Comparison of an instance with its siblings by their readiness and metrics."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from deploy.stack.management import Figures
 
 _UNREADY = 3
-"""Consecutive failed checks that count; a single one may be due to a slow database."""
+"""Number of consecutive failed checks that counts; a slow database can cause a single one."""
 _MIN_ERRORS = 3
 _MORE_ERRORS = 2.0
 _ERRORS = 0.01
-"""Errors are too many above this share and this multiple of the siblings' share."""
+"""Maximum shares of errors: `_ERRORS`, or `_MORE_ERRORS` times the siblings' share."""
 _MORE_LAG = 10.0
 _LAG_S = 0.1
 _MIN_LAG_SAMPLES = 5
@@ -27,7 +27,7 @@ class Look:
 
     Attributes:
         ready: Whether the instance reports that it is ready.
-        figures: Values of its metrics; None without a response.
+        figures: Values of its metrics; None if it did not respond.
     """
 
     ready: bool
@@ -38,8 +38,8 @@ def find_problem(mine: Sequence[Look], siblings: Sequence[Sequence[Look]]) -> st
     """Return the problem of an instance; empty if there is none.
 
     Args:
-        mine: Looks at it, the last one last.
-        siblings: Looks at each of the others, at the same moments.
+        mine: Observations of the instance, in order of time.
+        siblings: Simultaneous observations of each other instance.
     """
     return (
         _judge_readiness(mine, siblings)
@@ -82,7 +82,7 @@ def _figures(looks: Sequence[Look]) -> list[Figures]:
 
 
 def _count(looks: Sequence[Look]) -> tuple[int, int]:
-    """Answers 5xx, and all, between the first and the last look."""
+    """Return the numbers of 5xx and of all responses between the first and the last look."""
     found = _figures(looks)
     if not found:
         return 0, 0
@@ -92,7 +92,7 @@ def _count(looks: Sequence[Look]) -> tuple[int, int]:
 
 
 def _find_lag(looks: Sequence[Look]) -> float | None:
-    """The mean lag of the event loop between the first and the last look; None if unknown."""
+    """Return the mean lag of the event loop in seconds between the first and the last look."""
     found = [each.loop_lag for each in _figures(looks) if each.loop_lag is not None]
     if not found or found[-1].samples - found[0].samples < _MIN_LAG_SAMPLES:
         return None
