@@ -1,6 +1,6 @@
-"""Checks of what a container can reach: networks, ports, mounts. No I/O.
+"""Checks of a container's networks, ports and mounts; no I/O.
 
-Each function takes a unit and yields its faults; `rules` gives it the id of a rule.
+Each function yields the faults of a unit; `rules` assigns it a rule ID.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SPECIFIERS = {"%t": "/run/user", "%h": "/home"}
 
 
 def default_bridge(unit: Unit) -> Iterator[OptionFault]:
-    """The network is chosen, and is not the bridge that all containers share."""
+    """Require an explicit network that is not the default bridge."""
     found = list(options(unit, "network"))
     if not found:
         yield missing(unit, CONTAINER, "Network", "none")
@@ -45,7 +45,7 @@ def default_bridge(unit: Unit) -> Iterator[OptionFault]:
 
 
 def other_networks(unit: Unit) -> Iterator[OptionFault]:
-    """There is no network at all."""
+    """Forbid networks other than `none`; other rules cover the host and the default bridge."""
     for option in options(unit, "network"):
         if option.value.partition(":")[0] not in {"none", *_HOST_OR_BRIDGE}:
             yield option.fault("is reachable from other machines", "write Network=none")
@@ -55,13 +55,13 @@ def other_networks(unit: Unit) -> Iterator[OptionFault]:
 
 
 def opened_ports(unit: Unit) -> Iterator[OptionFault]:
-    """Podman opens no port: systemd owns the listening sockets."""
+    """Forbid ports that Podman opens, because systemd owns the listening sockets."""
     for option in options(unit, "publish", "publish-all"):
         yield option.fault("publishes a port", "use ListenStream= in a .socket unit")
 
 
 def privileged_ports(unit: Unit) -> Iterator[OptionFault]:
-    """No port is one that only root may open."""
+    """Forbid ports that only root may open."""
     for origin, _, port in _listening(unit):
         if 0 < port < _FIRST_ORDINARY_PORT:
             yield wrong(
@@ -70,7 +70,7 @@ def privileged_ports(unit: Unit) -> Iterator[OptionFault]:
 
 
 def other_interfaces(unit: Unit) -> Iterator[OptionFault]:
-    """Every port is on the loopback: a reverse proxy is what faces a network."""
+    """Require loopback addresses for all ports; only a reverse proxy faces a network."""
     for origin, host, _ in _listening(unit):
         if not _is_loopback(host):
             yield wrong(
@@ -79,15 +79,15 @@ def other_interfaces(unit: Unit) -> Iterator[OptionFault]:
 
 
 def _listening(unit: Unit) -> Iterator[tuple[Assignment, str, int]]:
-    """The line, host (may be empty) and port (0: any) of every address that is listened on."""
+    """Yield the line, host (may be empty) and port (0: any) of each listening address."""
     for option in options(unit, "publish"):
-        # [[HOST:]PORT:]PORT[/PROTOCOL], where a port may be a range
+        # [[HOST:]PORT:]PORT[/PROTOCOL]; a port may be a range.
         outside, _, _ = option.value.rpartition(":")
         host, _, port = outside.rpartition(":")
         yield option.origin, host, _first_number(port)
     for key in ("ListenStream", "ListenDatagram", "ListenSequentialPacket"):
         for assignment in unit.find_all("Socket", key):
-            # A path, or a name in the abstract namespace, is on this machine anyway.
+            # Paths and abstract sockets are local to this machine.
             if not assignment.value.startswith(("/", "@", "%")):
                 host, _, port = assignment.value.rpartition(":")
                 yield assignment, host, _first_number(port)
@@ -109,35 +109,35 @@ def _is_loopback(host: str) -> bool:
 
 
 def engine_socket(unit: Unit) -> Iterator[OptionFault]:
-    """No socket of a container engine is inside: access to it is access to the machine."""
+    """Forbid mounts of a container engine's socket, which gives access to the machine."""
     for option, path in _host_paths(unit):
         if _is_engine(path):
             yield option.fault("exposes the container engine", "drop it")
 
 
 def sensitive_paths(unit: Unit) -> Iterator[OptionFault]:
-    """No folder of the system's own is inside."""
+    """Forbid mounts of system folders."""
     for option, path in _host_paths(unit):
         if _is_sensitive(path) and not _is_engine(path):
             yield option.fault("mounts a system folder", "use a .volume unit")
 
 
 def other_paths(unit: Unit) -> Iterator[OptionFault]:
-    """No other path of the host is inside either."""
+    """Forbid mounts of all other host paths."""
     for option, path in _host_paths(unit):
         if not _is_sensitive(path) and not _is_engine(path):
             yield option.fault("mounts a path of the host", "use a .volume unit")
 
 
 def shared_mounts(unit: Unit) -> Iterator[OptionFault]:
-    """No mount that is made inside appears on the host."""
+    """Forbid mounts that propagate to the host."""
     for option in options(unit, "volume", "mount"):
         if {"shared", "rshared"} & set(re.split("[:,=]", option.value)):
             yield option.fault("propagates mounts to the host", "drop shared")
 
 
 def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
-    """A volume is writable by its owner only."""
+    """Require that volumes are read-only, except for their owner (`:U`)."""
     for option in options(unit, "volume"):
         source, _, rest = option.value.partition(":")
         flags = rest.partition(":")[2].split(",")
@@ -148,7 +148,7 @@ def writable_mounts(unit: Unit) -> Iterator[OptionFault]:
 
 
 def _host_paths(unit: Unit) -> Iterator[tuple[Option, str]]:
-    """Every path of the host that is mounted; a folder that systemd names is put in its place."""
+    """Yield each mounted host path, with systemd's specifiers resolved."""
     for option in options(unit, "volume", "mount"):
         source = _source(option)
         path = _SPECIFIERS.get(source[:2], source[:2]) + source[2:]

@@ -1,8 +1,8 @@
 """External checkers that `build.py audit` runs: hadolint, checkov, kubernetes-validate.
 
-Each gets copies in its own folder and an empty environment, so the user's configuration and
-accounts, and suppressions in the files, have no effect. None uses the network. Each has to prove
-that it checked something.
+They run on copies of the files, with an empty environment and without the network, so that the
+user's configuration and suppressions in the files have no effect. Each must prove that it checked
+something.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 CONTAINERFILE, MANIFEST = "Containerfile", "kube/todo.yaml"
 HADOLINT, CHECKOV, VALIDATE = "hadolint", "checkov", "kubernetes-validate"
 
-# checkov knows no other name for it.
+# checkov requires this name.
 _DOCKERFILE = "Dockerfile"
 _FRAMEWORKS = {"dockerfile": CONTAINERFILE, "kubernetes": MANIFEST}
 ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LC_ALL": "C.UTF-8",
-    # checkov would look for a newer version of itself whenever it starts.
+    # Otherwise checkov looks for a newer version of itself at every start.
     "CKV_SKIP_PACKAGE_UPDATE_CHECK": "true",
 }
-"""Environment of the checkers, in addition to a HOME of their own."""
+"""Environment of the checkers, in addition to HOME."""
 _TIMEOUT_S = 3600.0
 _VERDICT = re.compile(r"(INFO|WARN|ERROR|FATAL) (\S+) (.*)")
 _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+: (.*)")
@@ -43,7 +43,7 @@ _INVALID = re.compile(r"did not validate for resource (\S+) against version \S+:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class CheckerFinding:
-    """A rule that a file breaks.
+    """Violation of a rule in a file.
 
     Attributes:
         tool: Name of the checker.
@@ -73,11 +73,11 @@ class Checked:
 
 
 def run_all(root: Path, scratch: Path) -> list[Checked]:
-    """Run the three over the files of a checkout.
+    """Run all external checkers on the files of a checkout.
 
     Args:
-        root: The top of the checkout.
-        scratch: An empty folder for copies of the files, and for what the checkers leave behind.
+        root: Root of the checkout.
+        scratch: Empty folder for copies of the files and for files that the checkers create.
 
     Raises:
         DeployError: A checker could not run or checked nothing, or a file is missing.
@@ -100,10 +100,10 @@ def run_all(root: Path, scratch: Path) -> list[Checked]:
 
 
 def read_source(path: Path) -> str:
-    """The text of a file that is audited.
+    """Return the text of an audited file.
 
     Raises:
-        DeployError: It is not a text.
+        DeployError: The file is not valid UTF-8.
     """
     try:
         return path.read_text()
@@ -116,7 +116,7 @@ def read_source(path: Path) -> str:
 
 
 def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
-    """Return the output of a checker; exit code 1 means that it has findings."""
+    """Return the output of a checker, whose exit code 1 means that it has findings."""
     clean = ["env", "-i", f"HOME={scratch}", *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
     argv = [*clean, str(program), *arguments]
     done = process.run(argv, check=False, timeout_s=_TIMEOUT_S, cwd=scratch)
@@ -127,7 +127,7 @@ def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
 
 
 def _refuse(tool: str, reason: str) -> NoReturn:
-    """Raise the error for a checker that did not do its work."""
+    """Raise the error for a checker that failed or checked nothing."""
     raise DeployError(
         f"{tool} {reason}",
         hint="it reported nothing about the files to check; --verbose shows how it was run",
@@ -156,7 +156,7 @@ def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
         DeployError: The output is not JSON, or the Containerfile has no FROM.
     """
     stages = len(re.findall(r"^FROM\s", containerfile, re.MULTILINE | re.IGNORECASE))
-    # Of an empty file hadolint says that all is well.
+    # hadolint accepts an empty file.
     if not stages:
         _refuse(HADOLINT, f"looked at nothing: {CONTAINERFILE} has no FROM")
     found = tuple(
@@ -179,7 +179,7 @@ def _parse(tool: str, output: str) -> list[dict[str, Any]]:
 
 def _checkov(programs: Path, version: str, scratch: Path) -> Checked:
     arguments = ["--file", _DOCKERFILE, MANIFEST, "--framework", *_FRAMEWORKS]
-    # Without the download, which nothing here needs, it stays on this machine.
+    # Without the unneeded download, checkov does not use the network.
     arguments += ["--output=json", "--compact", "--skip-download"]
     return read_checkov(_run(programs / CHECKOV, arguments, scratch), version)
 
@@ -192,9 +192,9 @@ def read_checkov(output: str, version: str) -> Checked:
         version: Version of checkov.
 
     Raises:
-        DeployError: It said nothing that makes sense, or could not look at one of the files.
+        DeployError: The output is not JSON, or checkov did not check one of the files.
     """
-    # Where it has nothing to run, checkov prints a summary of zeros and exits with 0.
+    # Without any check to run, checkov prints a summary of zeros and exits with 0.
     reports = {each.get("check_type"): each for each in _parse(CHECKOV, output)}
     found: list[CheckerFinding] = []
     scopes = []
@@ -235,11 +235,10 @@ def read_validate(output: str, manifest: str, version: str) -> Checked:
     Args:
         output: Standard output, one line for each document of the manifest.
         manifest: Text that was checked.
-        version: Version of kubernetes-validate, which is that of the newest Kubernetes it
-            supports.
+        version: Version of kubernetes-validate, which equals the newest supported Kubernetes.
 
     Raises:
-        DeployError: It said nothing that makes sense, or not something about each document.
+        DeployError: The output does not contain one line for each document.
     """
     documents = sum(1 for document in yaml.safe_load_all(manifest) if document)
     verdicts = [match for match in map(_VERDICT.fullmatch, output.splitlines()) if match]

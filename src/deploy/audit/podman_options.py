@@ -1,7 +1,4 @@
-"""Podman options of a unit, from the keys of Quadlet and from PodmanArgs=.
-
-No I/O.
-"""
+"""Podman options of a unit, from its Quadlet keys and its raw arguments; no I/O."""
 
 from __future__ import annotations
 
@@ -21,9 +18,9 @@ if TYPE_CHECKING:
 CONTAINER = "Container"
 
 RAW = ("PodmanArgs", "GlobalArgs")
-"""The keys that hold options of Podman's as they are."""
+"""Quadlet keys whose values are raw Podman options."""
 
-# Keys of Quadlet with the option that each generates; {} is the value.
+# Quadlet key -> the option that it generates; {} is the value.
 _KEYS = {
     "AddCapability": ("cap-add", "{}"),
     "AddDevice": ("device", "{}"),
@@ -51,7 +48,7 @@ _ALIASES = {"P": "publish-all", "e": "env", "net": "network", "p": "publish", "v
 
 @dataclasses.dataclass(frozen=True)
 class OptionFault:
-    """Fault at a line of a unit, with the replacement."""
+    """Fault in a line of a unit, with a suggested fix."""
 
     place: SourceLocation
     message: str
@@ -60,31 +57,31 @@ class OptionFault:
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """An option of `podman run`, and the line of the unit that it comes from."""
+    """Option of `podman run`, with the assignment in the unit that generates it."""
 
     name: str
     value: str
     origin: Assignment
 
     def fault(self, message: str, fix: str) -> OptionFault:
-        """Description of the fault."""
+        """Return a fault at the option's assignment."""
         return wrong(self.origin, message, fix)
 
 
 def options(unit: Unit, *names: str) -> Iterator[Option]:
-    """The options of these names that a unit asks for; what is switched off is not asked for."""
+    """Yield the options of a unit with the given names, except those whose value is `false`."""
     for option in _all(unit):
         if option.name in names and option.value != "false":
             yield option
 
 
 def wrong(assignment: Assignment, message: str, fix: str) -> OptionFault:
-    """The fault of a line, with which the message starts."""
+    """Return the fault of an assignment; the text of the assignment precedes the message."""
     return OptionFault(assignment.place, f"{assignment.key}={assignment.value} {message}", fix)
 
 
 def missing(unit: Unit, section: str, key: str, example: str) -> OptionFault:
-    """The fault of a key without effect, at the line that causes it, otherwise at its section."""
+    """Return the fault of a missing key, located at the line that resets it or at its section."""
     place = SourceLocation(unit.file, 1)
     for line in reversed(unit.lines):
         if line.section == section and isinstance(line, Header):
@@ -118,6 +115,6 @@ def _arguments(assignment: Assignment) -> Iterator[Option]:
         if not equals and not following.startswith("-"):
             value = following
         if name == "security-opt":
-            # Podman understands `seccomp:unconfined` as well.
+            # Podman also accepts `seccomp:unconfined`.
             value = re.sub(r"^([a-z-]+):", r"\1=", value)
         yield Option(_ALIASES.get(name, name), value, assignment)

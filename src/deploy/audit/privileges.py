@@ -1,7 +1,7 @@
-"""Checks of what a container may do: privileges, limits, health, secrets. No I/O.
+"""Checks of a container's privileges, limits, health checks and secrets; no I/O.
 
-Each check takes a unit and yields its faults; `rules` gives it the id of a rule. They
-read the raw lines, not the contract: the compiler refuses some of what has to be found here.
+Each check yields the faults of a unit; `rules` assigns it a rule ID. The checks read the raw lines
+instead of the contract, because the compiler rejects some of the faults.
 """
 
 from __future__ import annotations
@@ -41,24 +41,23 @@ _MAX_STARTS = 10
 _TMPFS_FLAGS = ("nosuid", "nodev", "noexec")
 _OTHERS = 0o077
 
-# A limit above what a whole machine has limits nothing: one of 16 processors and 16 GiB is the
-# largest that this stack is meant for.
+# Higher limits have no effect on the largest machine for this stack (16 processors, 16 GiB).
 MAX_MEMORY = 16 * 1024**3
 MAX_PERCENT = 16 * 100
-# An eighth of a kernel's process IDs by default.
+# An eighth of the kernel's default number of process IDs.
 MAX_TASKS = 4096
 MAX_FILES = 65536
-# Nobody waits longer for a start, nor for a hang to be noticed.
+# Maximum acceptable duration of a start, and of an undetected hang.
 MAX_START_S = 3600.0
 _MAX_SILENCE_S = 300.0
 
-# Podman's own.
+# Podman's defaults.
 _HEALTH_INTERVAL_S = 30.0
 _HEALTH_RETRIES = 3
 
 
 def oneshot(unit: Unit) -> bool:
-    """Return whether a container runs to its end instead of serving."""
+    """Return whether a unit runs to completion instead of serving."""
     found = unit.find(_SERVICE, "Type")
     return found is not None and found.value == "oneshot"
 
@@ -67,7 +66,7 @@ def oneshot(unit: Unit) -> bool:
 
 
 def banned(name: str, *wrong: str, why: str) -> Check:
-    """A check that no option of that name is there, or none with one of those values."""
+    """Return a check that forbids an option, or only the given values of it."""
 
     def check(unit: Unit) -> Iterator[OptionFault]:
         for option in options(unit, name):
@@ -78,7 +77,7 @@ def banned(name: str, *wrong: str, why: str) -> Check:
 
 
 def switched(*switches: tuple[str, bool]) -> Check:
-    """A check that each switch of [Container] is there and set that way."""
+    """Return a check that requires switches of [Container] to have the given values."""
 
     def check(unit: Unit) -> Iterator[OptionFault]:
         for key, wanted in switches:
@@ -99,14 +98,14 @@ def bounded(
     read: Callable[[Assignment], float | None],
     most: float,
 ) -> Check:
-    """Return a check that [Service] sets a limit, and that the limit is effective.
+    """Return a check that requires an effective limit in [Service].
 
     Args:
-        key: The limit.
+        key: Key of the limit.
         example: Suggested value.
         unlimited: Values besides `infinity` that disable the limit.
-        read: Parses any other value.
-        most: Largest value that counts as a limit.
+        read: Parser of any other value.
+        most: Maximum allowed value.
     """
 
     def check(unit: Unit) -> Iterator[OptionFault]:
@@ -122,7 +121,7 @@ def bounded(
 
 
 def every(*checks: Check) -> Check:
-    """All the checks, one after the other."""
+    """Return a check that runs several checks in order."""
 
     def check(unit: Unit) -> Iterator[OptionFault]:
         for each in checks:
@@ -135,7 +134,7 @@ def every(*checks: Check) -> Check:
 
 
 def drops_capabilities(unit: Unit) -> Iterator[OptionFault]:
-    """All capabilities are dropped."""
+    """Require that all capabilities are dropped."""
     found = unit.find_all(CONTAINER, "DropCapability")
     if not found:
         yield missing(unit, CONTAINER, "DropCapability", "all")
@@ -144,7 +143,7 @@ def drops_capabilities(unit: Unit) -> Iterator[OptionFault]:
 
 
 def ordinary_account(unit: Unit) -> Iterator[OptionFault]:
-    """User= and Group= are there, numeric and not root's."""
+    """Require a numeric User= and Group= other than root's."""
     section = unit.suffix.capitalize()
     for key in ("User", "Group"):
         found = unit.find(section, key)
@@ -155,7 +154,7 @@ def ordinary_account(unit: Unit) -> Iterator[OptionFault]:
 
 
 def selinux(unit: Unit) -> Iterator[OptionFault]:
-    """SELinux labels stay on, and are those of ordinary containers."""
+    """Require SELinux labels of ordinary containers."""
     for option in options(unit, "security-opt"):
         kind = option.value.removeprefix("label=type:")
         if option.value == "label=disable" or (kind != option.value and kind not in _LABEL_TYPES):
@@ -163,21 +162,21 @@ def selinux(unit: Unit) -> Iterator[OptionFault]:
 
 
 def unmasked(unit: Unit) -> Iterator[OptionFault]:
-    """No path that Podman hides is shown."""
+    """Forbid unmasking the paths that Podman masks."""
     for option in options(unit, "security-opt"):
         if option.value.startswith("unmask="):
             yield option.fault("unmasks paths below /proc and /sys", "drop it")
 
 
 def sysctls(unit: Unit) -> Iterator[OptionFault]:
-    """No kernel setting but the safe ones."""
+    """Forbid kernel settings other than the safe ones."""
     for option in options(unit, "sysctl"):
         if option.value.partition("=")[0] not in _SAFE_SYSCTLS:
             yield option.fault("is not a safe setting", "drop it")
 
 
 def restarts(unit: Unit) -> Iterator[OptionFault]:
-    """A service is started again, but not for ever."""
+    """Require that a service restarts, with a start limit."""
     policy = unit.find(_SERVICE, "Restart")
     if policy is None and not oneshot(unit):
         yield missing(unit, _SERVICE, "Restart", "always")
@@ -212,7 +211,7 @@ def _start_limit(unit: Unit) -> Iterator[OptionFault]:
 
 
 def health(unit: Unit) -> Iterator[OptionFault]:
-    """A service is asked whether it is well, and ended when it is not."""
+    """Require a frequent health check that ends an unhealthy service."""
     if oneshot(unit):
         return
     probe = unit.find(CONTAINER, "HealthCmd")
@@ -243,7 +242,7 @@ def _often(unit: Unit) -> Iterator[OptionFault]:
 
 
 def image(unit: Unit) -> Iterator[OptionFault]:
-    """The image was built here and is never pulled, or is pinned by its digest."""
+    """Require an image that is built locally and never pulled, or is pinned by digest."""
     found = unit.find(CONTAINER, "Image")
     if found is None:
         yield missing(unit, CONTAINER, "Image", "localhost/NAME:latest")
@@ -267,7 +266,7 @@ _tasks = bounded("TasksMax", "64", "100%", read=values.count, most=MAX_TASKS)
 
 
 def processes(unit: Unit) -> Iterator[OptionFault]:
-    """The number of processes is limited, by systemd or by Podman."""
+    """Require a limit on the number of processes, by systemd or by Podman."""
     own = unit.find(CONTAINER, "PidsLimit")
     if own is None or not re.fullmatch(r"0*[1-9]\d*", own.value, re.ASCII):
         yield from _tasks(unit)
@@ -276,7 +275,7 @@ def processes(unit: Unit) -> Iterator[OptionFault]:
 
 
 def ulimits(unit: Unit) -> Iterator[OptionFault]:
-    """No limit of resources is lifted."""
+    """Forbid lifting a resource limit."""
     for option in options(unit, "ulimit"):
         _, _, amount = option.value.partition("=")
         if option.value == "host" or {"-1", "unlimited"} & set(amount.split(":")):
@@ -287,7 +286,7 @@ def ulimits(unit: Unit) -> Iterator[OptionFault]:
 
 
 def swap(unit: Unit) -> Iterator[OptionFault]:
-    """No memory of the service goes to a swap device."""
+    """Forbid swapping the memory of a service to disk."""
     found = unit.find(_SERVICE, "MemorySwapMax")
     if found is None:
         yield missing(unit, _SERVICE, "MemorySwapMax", "0")
@@ -296,17 +295,17 @@ def swap(unit: Unit) -> Iterator[OptionFault]:
 
 
 def core_dumps(unit: Unit) -> Iterator[OptionFault]:
-    """The kernel writes no core dump."""
+    """Forbid core dumps."""
     yield from _limit(unit, "core", 0, "writes memory to a core dump", "core=0:0")
 
 
 def open_files(unit: Unit) -> Iterator[OptionFault]:
-    """The number of open files is limited."""
+    """Require a limit on the number of open files."""
     yield from _limit(unit, "nofile", MAX_FILES, "limits nothing", "nofile=4096:4096")
 
 
 def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator[OptionFault]:
-    # A value that is not a number is the matter of CIS-5.19.
+    # Rule CIS-5.19 covers values that are not numbers.
     written = [each for each in unit.find_all(CONTAINER, "Ulimit") if each.value[:1].isalpha()]
     found = [each for each in written if each.value.partition("=")[0] == name]
     if not found:
@@ -320,13 +319,13 @@ def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator
 
 
 def killed_first(unit: Unit) -> Iterator[OptionFault]:
-    """The order in which the kernel ends services is chosen."""
+    """Require an explicit OOM score, which orders the services that the kernel kills."""
     if unit.find(_SERVICE, "OOMScoreAdjust") is None:
         yield missing(unit, _SERVICE, "OOMScoreAdjust", "500")
 
 
 def tmpfs(unit: Unit) -> Iterator[OptionFault]:
-    """Check that each tmpfs has a size within the memory limit and is mounted noexec."""
+    """Require that each tmpfs is noexec, and that their total size is below the memory limit."""
     total = 0
     found = unit.find_all(CONTAINER, "Tmpfs")
     for each in found:
@@ -355,19 +354,19 @@ def tmpfs(unit: Unit) -> Iterator[OptionFault]:
 
 
 def message_queues(unit: Unit) -> Iterator[OptionFault]:
-    """POSIX message queues are closed: the one other place where something can be written."""
+    """Require masked POSIX message queues, the only other place that is writable."""
     masks = unit.find_all(CONTAINER, "Mask")
     if "/dev/mqueue" not in {path for each in masks for path in each.value.split(":")}:
         yield missing(unit, CONTAINER, "Mask", "/dev/mqueue")
 
 
 def secrets(unit: Unit) -> Iterator[OptionFault]:
-    """Secrets are not in the environment, and only their reader can read their files."""
+    """Forbid secrets in the environment and secret files that other accounts can read."""
     for assignment in unit.find_all(CONTAINER, "Environment"):
         for word in split_words(assignment):
             name, _, value = word.partition("=")
             if values.looks_secret(name, value):
-                # Not the value: what is printed ends up in logs.
+                # Without the value, because the output ends up in logs.
                 yield OptionFault(
                     assignment.place,
                     f"{name} in Environment= holds a secret",
@@ -386,7 +385,7 @@ def secrets(unit: Unit) -> Iterator[OptionFault]:
 
 
 def raw_arguments(unit: Unit) -> Iterator[OptionFault]:
-    """No option passes by the keys, and with them by every other rule."""
+    """Forbid raw options, which bypass the keys that the other rules check."""
     for key in (*RAW, "ContainersConfModule"):
         for assignment in unit.find_all(CONTAINER, key):
             message = f"{key}= bypasses the other rules"

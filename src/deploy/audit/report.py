@@ -1,4 +1,4 @@
-"""Everything that `build.py audit` checks: the Containerfile, the manifest and the units."""
+"""Report of `build.py audit` on the Containerfile, the manifest and the units."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ UNITS = "units"
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """Result of an audit: what was checked, the findings and the accepted ones.
+    """Result of an audit.
 
     Attributes:
-        checked: Every checker with the files that it checked.
-        findings: Findings, sorted; they include exceptions that expired or match nothing.
+        checked: Results of the checkers.
+        findings: Sorted findings, then the exceptions that expired or match nothing.
         accepted: Findings covered by an exception, each with that exception.
     """
 
@@ -40,11 +40,11 @@ class Audit:
 
 
 def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
-    """Check a whole checkout; needs no network once the environment of audit.lock is there.
+    """Check a whole checkout; only creating the environment of audit.lock needs the network.
 
     Args:
-        today: The day that exceptions are held against.
-        root: The top of the checkout.
+        today: Date that decides whether an exception has expired.
+        root: Root of the checkout.
 
     Raises:
         DeployError: A file is malformed or missing, or a checker could not run.
@@ -57,10 +57,10 @@ def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
 
 
 def check_units(folder: Path) -> Checked:
-    """The project's own check of the units, as they are and with each drop-in of the project's.
+    """Check the units against the project's rules, alone and with each drop-in of the project.
 
     Raises:
-        DeployError: The units cannot be read, or there are none.
+        DeployError: The units are missing or malformed.
     """
     units = loader.load_units(folder, ai=True, instances=True, backup=True)
     variants = loader.load_variants(folder)
@@ -79,13 +79,7 @@ def check_units(folder: Path) -> Checked:
 
 
 def judge(checked: Iterable[Checked], listed: Iterable[AuditException], today: dt.date) -> Audit:
-    """Compare the findings with the exceptions.
-
-    Args:
-        checked: Results of the checkers.
-        listed: All exceptions.
-        today: Date that decides whether an exception has expired.
-    """
+    """Compare the findings of the checkers with all exceptions, as of a date."""
     ran, entries = tuple(checked), tuple(listed)
     valid = {(each.tool, each.rule, each.where): each for each in waivers.in_force(entries, today)}
     findings: list[CheckerFinding] = []
@@ -107,7 +101,7 @@ def judge(checked: Iterable[Checked], listed: Iterable[AuditException], today: d
 
 
 def render_table(audit: Audit) -> str:
-    """The result for people: what is wrong, what was accepted and why, what was checked."""
+    """Return the findings, the accepted findings and the scope of the audit as text."""
     lines = []
     rows = [
         (each.tool, each.rule, f"{each.where}:{each.line}" if each.line else each.where)
@@ -137,7 +131,7 @@ def _count(number: int, name: str) -> str:
 
 
 def render_json(audit: Audit) -> str:
-    """The result for programs, as one JSON object."""
+    """Return the result of the audit as a JSON object."""
     return json.dumps(
         {
             "clean": not audit.findings,

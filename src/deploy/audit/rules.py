@@ -1,8 +1,8 @@
-"""Rules for the Quadlet units, each with its id and its check.
+"""Rules for the Quadlet units, each with its ID and its check; no I/O.
 
-`CIS-5.x` are the recommendations of the CIS Docker Benchmark 1.8.0 that a unit can follow or
-break; `PSS-…` the controls of Kubernetes' Pod Security Standard "restricted" that none of these
-covers; `OWN-…` what the project asks beyond both. No I/O.
+`CIS-5.x` are the recommendations of the CIS Docker Benchmark 1.8.0 that apply to units. `PSS-…` are
+the other controls of Kubernetes' Pod Security Standard "restricted". `OWN-…` are requirements of
+the project beyond both.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """A requirement for units of certain kinds.
+    """Requirement for units of certain kinds.
 
     Attributes:
         id: ID in findings and exceptions.
-        demand: The requirement, in one sentence.
+        demand: Requirement in one sentence.
         check: Function that finds violations.
-        also: The control of Pod Security "restricted" that it covers as well, if any.
-        kinds: Kinds of units that it applies to, as file suffixes.
+        also: Control of Pod Security "restricted" that the rule also covers; may be empty.
+        kinds: File suffixes of the units that the rule applies to.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True, order=True)
 class UnitFinding:
-    """A rule that a unit breaks: where, what is wrong, and what to write there instead."""
+    """Violation of a rule in a unit, with a suggested fix."""
 
     file: str
     line: int
@@ -267,7 +267,7 @@ def audit(units: Iterable[Unit]) -> list[UnitFinding]:
     """Return the violations of the rules in the units, sorted by file and line.
 
     Raises:
-        DeployError: A value that a rule is about cannot be read; the message names file and line.
+        DeployError: A checked value is malformed; the message names the file and line.
     """
     return sorted(
         UnitFinding(fault.place.file, fault.place.line, rule.id, fault.message, fault.fix)
@@ -282,7 +282,7 @@ def audit_variants(units: Sequence[Unit], variants: Iterable[Unit]) -> list[Unit
     """Return the violations that only a merged drop-in causes, sorted as by `audit`.
 
     Args:
-        units: The units as they are.
-        variants: Units with a drop-in merged.
+        units: Units without drop-ins.
+        variants: Units with a merged drop-in.
     """
     return sorted({*audit(variants)} - {*audit(units)})
