@@ -1,1 +1,1 @@
-"""Backups: the commands that make, restore and test them."""
+"""Backups on request, restores and restore drills."""

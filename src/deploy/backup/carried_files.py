@@ -1,6 +1,6 @@
-"""Files that a backup carries besides the database: the token secret and the user's drop-ins.
+"""Files in a backup besides the database: the token secret and the user's drop-ins.
 
-A restore from another machine's folder needs both: with another secret no token would be valid.
+A restore from another machine's backup needs both; with another secret, no token would be valid.
 """
 
 from __future__ import annotations
@@ -26,15 +26,16 @@ _SECRET = "token-secret"  # noqa: S105 - the name of its file
 
 
 def take_over(folder: Path, account: Account) -> None:
-    """Give a folder that was copied here to the account of the containers.
+    """Make the account of the containers the owner of a backup folder from another machine.
 
     Raises:
-        ToolError: Its owners cannot be changed.
+        ToolError: The owner cannot be changed.
     """
     owner = _unshare("stat", "--format=%u", str(folder / "base")).strip()
     if owner != str(account.uid):
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        # An interrupted run is repeated: `chown` changes a folder after its content.
+        # `base` is last: `chown` changes it after its content, so that an interrupted run is
+        # repeated.
         found.sort(key=lambda path: path.name == "base")
         owners = f"{account.uid}:{account.gid}"
         _unshare("chown", "--recursive", owners, *(str(path) for path in found))
@@ -43,11 +44,11 @@ def take_over(folder: Path, account: Account) -> None:
 
 
 def bring(folder: Path) -> list[str]:
-    """Install the secret and the drop-ins of the newest backup; returns what was installed.
+    """Install the secret and the user's drop-ins of the newest backup; return their names.
 
-    Drop-ins that are there already stay. Those that build.py writes itself are left out.
+    Existing drop-ins are kept.
     """
-    # A copy of a backup may lack these files, or be behind a symbolic link.
+    # A copied backup may lack these files, or the folder may be a symbolic link.
     folders = _unshare("find", "-H", str(folder), *_DEPTH_2, "-type", "d").splitlines()
     found = map(PurePosixPath, folders)
     stamps = [path for path in found if path.parent.name == "files" and path.name[0] != "."]
@@ -71,7 +72,7 @@ def bring(folder: Path) -> list[str]:
 
 
 def find_dropins(paths: Iterable[str]) -> list[tuple[str, str]]:
-    """The user's drop-ins among the files of a backup: path, and name as `install` has it."""
+    """Return the path and the name (`FOLDER/FILE`) of each drop-in that build.py did not write."""
     ours = {ports.DROPIN, AI_DROPIN, local_model.DROPIN, data_volume.DROPIN, postgresql.HOLD}
     ours |= {POSTGRESQL_DROPIN.format(major=major) for major in postgresql.find_known()}
     ours.add(INSTANCES_DROPIN)
@@ -85,5 +86,5 @@ def find_dropins(paths: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _unshare(*argv: str) -> str:
-    """Run a program as root of the containers' user namespace, who may read all their files."""
+    """Run a program as root of the containers' user namespace; return its output."""
     return process.run(["podman", "unshare", *argv], timeout_s=_TIMEOUT_S).stdout

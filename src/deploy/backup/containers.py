@@ -1,4 +1,4 @@
-"""The containers of a restore: they run by hand as hardened as the units, and without a network."""
+"""Containers of a restore, hardened like the units and without a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DATA = "/var/lib/postgresql"
-"""Mount point of the database volume; during a restore, the socket is there as well."""
+"""Mount point of the database volume; during a restore, it also contains the socket."""
 
 _RESTORE = "todo-restore"
 _SERVER = "todo-restore-db"
@@ -31,7 +31,7 @@ _TMPFS = "rw,size=16m,mode=1777,nosuid,nodev,noexec"
 _SHM = "rw,size=64m,mode=1777,nosuid,nodev,noexec"
 _POLL_S = 0.5
 _DAY_S = 86_400.0
-"""Ends a hanging restore; a large database on a slow disk takes hours."""
+"""Timeout of a restore; a large database on a slow disk takes hours."""
 _TIMEOUT_S = 600.0
 _CODES = {
     65: ExitCode.DATA,
@@ -39,18 +39,18 @@ _CODES = {
     69: ExitCode.UNAVAILABLE,
     78: ExitCode.CONFIG,
 }
-"""Exit codes of the restore script as those of build.py."""
+"""Exit code of the restore script -> exit code of build.py."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """User and group of the containers of backups.
+    """Account of the containers of backups.
 
     Attributes:
-        uid: User.
-        gid: Group.
-        clients: The group of the database's clients, to which the server gives its socket.
-        role: The role in the database.
+        uid: User ID.
+        gid: Group ID.
+        clients: Group ID of the database's clients, which owns the server's socket.
+        role: Database role.
     """
 
     uid: int
@@ -60,7 +60,7 @@ class Account:
 
 
 def find_account() -> Account:
-    """Return the account of the units."""
+    """Return the account of the backup unit."""
     container = load_contract(backup=True).container("todo-backup")
     return Account(container.uid, container.gid, container.groups[0], container.env["PGUSER"])
 
@@ -79,10 +79,10 @@ def render_run(
 
     Args:
         account: Account that the container runs as.
-        name: Name of the container; it replaces a container that an interrupted run left.
+        name: Name of the container, which replaces a container left by an interrupted run.
         image: Image of the container.
-        command: The program and its arguments.
-        mounts: Mounts in Podman's syntax.
+        command: Program and arguments.
+        mounts: Volumes in Podman's syntax.
         environment: Environment variables.
         detach: Whether Podman returns as soon as the container runs.
     """
@@ -104,16 +104,16 @@ def render_run(
 
 
 def restore(account: Account, volume: str, folder: Path, options: Sequence[str]) -> Restored:
-    """Run the restore script on a volume.
+    """Run the restore script on a new volume.
 
     Args:
         account: Account that the script runs as.
-        volume: A new volume.
-        folder: The backup folder.
+        volume: Name of the new volume.
+        folder: Backup folder.
         options: Options of the script.
 
     Raises:
-        DeployError: The script failed; the message is its error.
+        DeployError: The script failed; the message contains its error.
     """
     script = ["/usr/local/bin/restore", backups.TARGET, f"{DATA}/data", *options]
     mounts = [f"{volume}:{DATA}:U", f"{folder}:{backups.TARGET}:ro,z"]
@@ -156,12 +156,12 @@ def server(
     name: str = _SERVER,
     settings: Sequence[str] = ("synchronous_standby_names=",),
 ) -> Iterator[None]:
-    """Run a server on a volume that no other server uses; its socket is in the volume.
+    """Run a server on a volume that no other server uses, with its socket in the volume.
 
     Args:
         account: Account that the server runs as.
-        volume: The volume.
-        image: Image of the server; by default the image of the units.
+        volume: Name of the volume.
+        image: Image of the server; by default, that of the units.
         name: Name of the container.
         settings: Settings of PostgreSQL as `NAME=VALUE`.
 
@@ -203,14 +203,14 @@ def _wait_ready(name: str) -> None:
 
 
 def query_restored(account: Account, statement: str, variables: Mapping[str, str]) -> str:
-    """Run a statement on the restored server."""
+    """Run a statement on the restored server, and return its output."""
     return query(_SERVER, DATA, account.role, statement, variables)
 
 
 def query(
     container: str, sockets: str, role: str, statement: str, variables: Mapping[str, str]
 ) -> str:
-    """Run a statement of psql in a container.
+    """Run a statement with psql in a container, and return its output.
 
     Args:
         container: Name of the container.
@@ -229,14 +229,14 @@ def query(
 def verify(
     account: Account, volume: str, folder: Path, base: str, *, with_state: bool = True
 ) -> list[str]:
-    """Verify the data of the server on a volume; returns the findings.
+    """Verify the journals of the server on a volume, and return the findings.
 
     Args:
         account: Account that the verification runs as.
         volume: Volume of the server.
-        folder: The backup folder.
-        base: Stamp of the base backup, whose heads the copy must contain.
-        with_state: Whether to compare the tasks with the journals as well.
+        folder: Backup folder.
+        base: Stamp of the base backup, whose journal heads the database must contain.
+        with_state: Whether to compare the tasks with the journals, too.
 
     Raises:
         DeployError: The data could not be verified.

@@ -1,4 +1,4 @@
-"""A restore drill by hand: starts its service, waits until it ends, and returns its outcome."""
+"""Restore drill on request: starts the service and waits for its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.2
 _CODES = {2: ExitCode.DATA, 69: ExitCode.UNAVAILABLE, 78: ExitCode.CONFIG}
-"""Exit codes of the drill as those of build.py."""
+"""Exit code of the drill -> exit code of build.py."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,8 @@ class Outcome:
         at: Time of the drill.
         ok: Whether the backup is complete.
         reason: Cause of the failure; empty on success.
-        rpo_seconds: Age, at the start of the restore, of the oldest change that is missing in the
-            backup.
-        rto_seconds: Time from the start of the restore until the server was verified.
+        rpo_seconds: Age, at the start of the restore, of the oldest change missing in the backup.
+        rto_seconds: Seconds from the start of the restore until the server was verified.
         rows: Number of restored rows.
     """
 
@@ -43,10 +42,10 @@ class Outcome:
 
 
 def run() -> Outcome:
-    """Do a drill, or wait for the one that is being done.
+    """Run a drill, or wait for the running one.
 
     Raises:
-        DeployError: The stack makes no backups, or the drill found something or could not be done.
+        DeployError: Backups are not enabled, or the drill failed.
     """
     folder = backups.find_folder()
     before = read_outcome(folder)
@@ -54,7 +53,7 @@ def run() -> Outcome:
         systemd.systemctl("reset-failed", DRILL, check=False)
         systemd.systemctl("start", "--no-block", DRILL)
         state = systemd.state(DRILL)
-        # systemd ends it after TimeoutStartSec=.
+        # TimeoutStartSec= bounds the wait.
         while state.has_job or state.active in {"activating", "deactivating"}:
             step.note(f"{state.active} ({state.sub})")
             time.sleep(_POLL_S)
@@ -72,7 +71,7 @@ def run() -> Outcome:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """Return the outcome of the last drill; None before the first.
+    """Return the outcome of the last drill, or None before the first.
 
     Raises:
         DeployError: The record is malformed.

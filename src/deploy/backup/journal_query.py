@@ -1,6 +1,7 @@
-"""Query for the transaction of a run or journal entry, which is the `xmin` of the row.
+"""Query for the transaction of a run or journal entry, which is the `xmin` of its row.
 
-A time would not: an entry has the time at which its request began, and others commit before it.
+The time of an entry does not identify it: it is the start of the request, and other requests may
+commit earlier.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     Query = Callable[[str, Mapping[str, str]], str]
-    """Runs a script of psql with its variables, and returns what it prints."""
+    """Function that runs a psql script with variables and returns its output."""
 
 _FOUND = """
 SELECT coalesce(json_agg(json_build_object('owner', owner, 'seq', seq, 'transaction', xmin::text,
@@ -29,17 +30,17 @@ _ENTRY = _FOUND.format(condition="owner = :'owner' AND seq = :'seq'::bigint")
 
 
 def find_change(query: Query, target: Target) -> Change | None:
-    """Return the first entry of a run, or the entry that a target names, or None.
+    """Return the target's journal entry or the first entry of its run, or None if it is missing.
 
     Raises:
-        DeployError: Several users or tokens have a run of that ID.
+        DeployError: Several users or tokens have a run with this ID.
     """
     if target.kind is Kind.ENTRY:
         owner, seq = target.entry
         found = json.loads(query(_ENTRY, {"owner": owner, "seq": str(seq)}))
     else:
         found = json.loads(query(_RUN, {"run": target.value}))
-    # The first entry of each run: it is what one user changed with one token.
+    # Runs of different users or tokens may have the same ID; the first entry identifies a run.
     runs = {(entry["actor"], entry["token"]): entry for entry in reversed(found)}
     if target.kind is Kind.RUN and len(runs) > 1:
         firsts = " or ".join(sorted(f"{run['owner']}/{run['seq']}" for run in runs.values()))

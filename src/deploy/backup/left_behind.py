@@ -1,9 +1,9 @@
-"""Records of a volume that a backup contains and that the stack leaves for a former volume.
+"""Separation of the backups of a volume that the stack leaves for a former volume.
 
-The base backups and the WAL since the last switch are of the volume that is left. The former one
-does not know of them, so a restore must not continue with them. They are moved, not removed.
+The base backups and the WAL since the last switch belong to the volume that is left. They do not
+continue the former volume, so a restore must not combine them. They are moved, not removed.
 
-Times are in the form of the stamps of base backups, `20261130T031500Z` in UTC.
+Times have the format of the stamps of base backups, `20261130T031500Z` in UTC.
 """
 
 from __future__ import annotations
@@ -24,17 +24,12 @@ _TIMEOUT_S = 3600.0
 
 
 def record_switch(state: Path, at: str) -> None:
-    """Remember that the stack uses another volume from a time on.
-
-    Args:
-        state: The state folder.
-        at: The time.
-    """
+    """Record in the state folder the time from which the stack uses another volume."""
     atomic_write.write_text(state / _RECORD, f"{at}\n")
 
 
 def find_switch(state: Path) -> str:
-    """Return the time of the last switch; empty before the first."""
+    """Return the time of the last switch from the state folder; empty before the first."""
     try:
         return (state / _RECORD).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -42,49 +37,50 @@ def find_switch(state: Path) -> str:
 
 
 def make_stamp() -> str:
-    """Return the time now."""
+    """Return the current time."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def move(folder: Path, until: str, since: str = "") -> Path:
-    """Move base backups and the WAL into a folder beside them; returns that.
+    """Move base backups and the WAL into a subfolder of the backup folder, and return it.
 
-    A move that was interrupted is completed by another one with the same arguments, even if the
-    next volume has backups by then. The newest base backup goes last: as long as it is there, no
-    backup of another database is made.
+    After an interruption, a call with the same arguments completes the move, even if the next
+    volume has backups by then. The newest base backup is moved last, because its presence prevents
+    backups of another database.
 
     Args:
-        folder: The backup folder.
-        until: A time; what is from then on stays. The folder is named by it.
-        since: Another time; empty for all, and for WAL from before gaps too.
+        folder: Backup folder.
+        until: Time from which backups stay; part of the subfolder's name.
+        since: Time from which backups are moved; if empty, all earlier ones, and the WAL before
+            gaps.
 
     Raises:
-        ToolError: They cannot be moved.
+        ToolError: The files cannot be moved.
     """
     left = folder / f"left.{until}"
     _unshare("mkdir", "--parents", str(left / "base"), str(left / "files"))
     if (folder / "wal").exists() and not (left / "wal").exists():
         _unshare("mv", str(folder / "wal"), str(left))
     if (left / "wal").exists():
-        # The slot of the former volume continues where it was.
+        # The replication slot of the former volume continues from its own position.
         _unshare("mkdir", "--parents", "--mode=755", str(folder / "wal"))
         _unshare("chown", f"--reference={left / 'wal'}", str(folder / "wal"))
     gaps = [] if since else folder.glob("wal.*Z")
     _move((path for path in gaps if path.name.removeprefix("wal.") < until), left)
     base = folder / "base"
     stamps = find_between((path.name for path in base.glob("*")), since, until)
-    # Only the account of the containers may read it. The folder may be a symbolic link.
+    # Only the account of the containers may read `files`. The folder may be a symbolic link.
     listing = ("-mindepth", "2", "-maxdepth", "2", "-path", f"{folder}/files/*")
     files = _unshare("find", "-H", str(folder), *listing).splitlines()
     _move((path for path in files if path.rpartition("/")[2] in stamps), left / "files")
     for stamp in stamps:
-        # Its folder last: without that, the next backup would remove the rest.
+        # The folder is last, because the next backup removes files without their folder.
         _move(sorted(base.glob(f"{stamp}*"), reverse=True), left / "base")
     return left
 
 
 def find_between(names: Iterable[str], since: str, until: str) -> list[str]:
-    """The stamps of base backups from a time on and before another, by the names of their files."""
+    """Return the sorted stamps of base backups in [since, until) among the names of files."""
     stamps = {match[0] for name in names if (match := _STAMP.match(name))}
     return sorted(stamp for stamp in stamps if since <= stamp < until)
 

@@ -1,7 +1,7 @@
-"""A restore, step by step: into a new volume, verified there, and only then used by the stack.
+"""Steps of a restore into a new volume, which the stack uses only after verification.
 
-The former volume stays as it is. A record on disk says which volume is being filled, and whether it
-is complete: an interrupted restore is finished if it was verified already, otherwise starts over.
+The former volume is not changed. A record on disk contains the new volume and the current step: an
+interrupted restore is finished if it was already verified, and restarted otherwise.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from deploy.backup.journal_query import Query
 
 _LEAVING = "leave-volume.json"
-"""Record of a return to a former volume, beside that of a restore."""
+"""Name of the record of a return to a former volume."""
 _MAX_ATTEMPTS = 10
-"""Maximum attempts to find the first transaction of a run; each finds an earlier one."""
+"""Maximum number of attempts to find the first transaction of a run."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Restored:
 
     Attributes:
         base: Stamp of the base backup.
-        last: Time of the last transaction, as PostgreSQL writes it; empty if there was none.
+        last: Time of the last transaction, in PostgreSQL's format; empty if there was none.
     """
 
     base: str
@@ -43,13 +43,12 @@ class Restored:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """A completed restore.
+    """Outcome of a restore.
 
     Attributes:
-        target: Target that was restored.
         volume: Volume that the stack uses now.
-        former: Volume that it used before, which is kept; None on a machine without one.
-        restored: Backup that was used; None if an earlier run had restored it.
+        former: Volume that the stack used before, which is kept; None if there was none.
+        restored: Backup that was used; None if an earlier run restored it.
         url: Public URL of the stack.
     """
 
@@ -61,82 +60,70 @@ class Outcome:
 
 
 class Machine(Protocol):
-    """Operations of a restore on the machine; `deploy.backup.containers` runs them with Podman."""
+    """Operations of a restore on the stack; `deploy.backup.stack_machine` implements them."""
 
     def new_volume_name(self) -> str:
-        """Return a name that no volume has."""
+        """Return an unused volume name."""
 
     def current_volume(self) -> str | None:
-        """Return the volume that the stack uses, or None."""
+        """Return the volume that the stack uses, or None if it does not exist."""
 
     def has_volume(self, name: str) -> bool:
-        """Return whether there is a volume of that name."""
+        """Return whether a volume exists."""
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume, if it is there."""
+        """Remove a volume if it exists."""
 
     def live_query(self) -> Query | None:
-        """Queries the database of the stack; None if it does not run."""
+        """Return a query function for the stack's database, or None if it is not running."""
 
     def stop(self) -> None:
-        """Stop the stack, so that the backup has all of its WAL."""
+        """Stop the stack, so that the WAL receiver gets all of its WAL."""
 
     def resume(self) -> None:
-        """Start the stack again as it was."""
+        """Start the stack with its former volume."""
 
     def restore(self, volume: str, options: Sequence[str]) -> Restored:
-        """Run the restore script on a volume that is made new.
-
-        Raises:
-            DeployError: It failed.
-        """
+        """Run the restore script on a new volume; raise a DeployError on failure."""
 
     def server(self, volume: str) -> AbstractContextManager[Query]:
-        """Run a server on a restored volume that only this program reaches."""
+        """Run a server on a restored volume during the block, and yield its query function."""
 
     def verify(self, volume: str, base: str) -> None:
-        """Verify the journals and the tasks of the server that runs on the volume.
-
-        Raises:
-            DeployError: Something is missing or was altered.
-        """
+        """Verify the data of the server on the volume; raise a DeployError for findings."""
 
     def switch(self, volume: str, at: str) -> str:
         """Switch the stack to a volume and start it; return its URL.
 
         Args:
-            volume: The volume.
-            at: From when on backups are of it.
+            volume: Name of the volume.
+            at: Time from which backups belong to the volume.
 
         Raises:
-            DeployError: It did not start.
+            DeployError: The stack did not start.
         """
 
     def refuse_volume(self, name: str) -> None:
-        """Refuse a volume that the server of the stack cannot use.
-
-        Raises:
-            DeployError: It holds no database, or one of another major version.
-        """
+        """Raise a DeployError if a volume has no database of the stack's major version."""
 
     def find_switch(self) -> str:
-        """Return the time from which backups are of the current volume; empty for all."""
+        """Return the time from which backups belong to the current volume; empty for all."""
 
     def set_apart(self, until: str, since: str) -> None:
-        """Move the backups of a time into a folder; complete what was moved partly."""
+        """Move the backups of an interval into a subfolder, or complete such a move."""
 
 
 def run(
     machine: Machine, target: Target, folder: Path, record: Path, *, accept_gap: bool = False
 ) -> Outcome:
-    """Restore.
+    """Restore a target into a new volume, and switch the stack to it.
 
     Args:
-        machine: The machine.
+        machine: Stack to restore.
         target: Target to restore.
         folder: Backup folder, for the record.
         record: Path of the record.
-        accept_gap: Restore up to a missing WAL file.
+        accept_gap: Whether to restore up to a missing WAL file.
 
     Raises:
         DeployError: The restore failed. The stack uses the former volume, unless only its start
@@ -151,12 +138,12 @@ def run(
         at = interrupted.get("at") or left_behind.make_stamp()
     else:
         former = machine.current_volume()
-        # The stack may use it already.
+        # The stack may already use the volume of the interrupted restore.
         if interrupted.get("volume") not in {None, former}:
             machine.remove_volume(interrupted["volume"])
         volume = machine.new_volume_name()
         _write(record, {"request": request, "step": "restore", "volume": volume, "former": former})
-        # To the end: its server sends all of its WAL to the receiver before it ends.
+        # To restore the end, stop the server: it first sends all of its WAL to the receiver.
         stopped = target.kind is Kind.END and machine.live_query() is not None
         try:
             if stopped:
@@ -180,9 +167,9 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
     """Switch the stack to an existing volume, such as the one before a restore.
 
     Args:
-        machine: The machine.
-        name: The volume.
-        record: The file of the record of a restore.
+        machine: Stack to switch.
+        name: Name of the volume.
+        record: Path of the record of a restore.
 
     Raises:
         DeployError: The volume does not exist, the stack already uses it or cannot use it, or did
@@ -202,7 +189,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
             up = command_hints.build("up")
             message = f"--to-volume: the stack already uses the volume {name}"
             raise DeployError(message, hint=f"{up} starts it", code=ExitCode.USAGE)
-        # No backup of it is made from now on.
+        # From now on, no backup of the former volume is made.
         machine.stop()
         times = {"since": machine.find_switch(), "until": left_behind.make_stamp()}
         state = {"volume": name, "former": former, **times}
@@ -216,7 +203,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
 
 
 def _refuse_leaving(record: Path) -> None:
-    """Refuse while the backups of a volume that is left are moved only partly."""
+    """Raise a DeployError if a return to a former volume was interrupted."""
     state = _read(record.with_name(_LEAVING))
     if state:
         finish = command_hints.build(f"restore --to-volume {state['volume']}")
@@ -225,7 +212,7 @@ def _refuse_leaving(record: Path) -> None:
 
 
 def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) -> Restored:
-    """Restore into a new volume, and verify it."""
+    """Restore into a new volume and verify it."""
     change = _locate(machine, target, volume) if target.is_change else None
     for _ in range(_MAX_ATTEMPTS):
         options = render_options(target, change, accept_gap=accept_gap)
@@ -235,7 +222,8 @@ def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) ->
             if found is None:
                 machine.verify(volume, restored.base)
                 return restored
-        # Requests of one run may overlap: this one committed before the one that began first.
+        # Requests of a run may overlap, so that an earlier entry was committed later. Try again
+        # before the found entry.
         change = found
     message = f"{target} cannot be found: the run has too many concurrent requests"
     hint = f"restore to a time instead: {command_hints.build('restore --to TIME')}"
@@ -243,7 +231,7 @@ def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) ->
 
 
 def _locate(machine: Machine, target: Target, volume: str) -> Change:
-    """Find a change in the live database, or in the whole backup if that does not run."""
+    """Find a change in the live database, or in the whole backup if it is not running."""
     query = machine.live_query()
     if query is not None:
         found = journal_query.find_change(query, target)

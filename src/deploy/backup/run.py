@@ -1,4 +1,4 @@
-"""A backup by hand: starts the service, waits until it ends, and returns its outcome."""
+"""Backup on request: starts the service and waits for its outcome."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.2
 _CODES = {69: ExitCode.UNAVAILABLE, 74: ExitCode.NO_SPACE, 78: ExitCode.CONFIG}
-"""Exit codes of the script that are also those of build.py."""
+"""Exit code of the backup script -> exit code of build.py."""
 
 
 def run() -> Outcome:
     """Make a backup, or wait for a running one.
 
     Raises:
-        DeployError: The stack makes no backups, or this one failed.
+        DeployError: Backups are not enabled, or this one failed.
     """
     folder = backups.find_folder()
     with progress.step("Making a backup") as step:
@@ -30,7 +30,7 @@ def run() -> Outcome:
         systemd.systemctl("reset-failed", BACKUP, check=False)
         systemd.systemctl("start", "--no-block", BACKUP)
         state = systemd.state(BACKUP)
-        # systemd ends it after TimeoutStartSec=.
+        # TimeoutStartSec= bounds the wait.
         while state.has_job or state.active in {"activating", "deactivating"}:
             step.note(f"{state.active} ({state.sub})")
             time.sleep(_POLL_S)

@@ -1,4 +1,4 @@
-"""The machine of a restore: the stack of this user, under systemd and Podman."""
+"""Operations of a restore on this user's stack, with systemd and Podman."""
 
 from __future__ import annotations
 
@@ -37,30 +37,29 @@ _TIMEOUT_S = 600.0
 
 
 class StackMachine:
-    """The stack of this user, and a backup folder."""
+    """Stack of this user, and a backup folder; implements `restore.Machine`.
+
+    Args:
+        folder: Backup folder.
+        is_foreign: Whether the folder may be another machine's, with its own secret and drop-ins.
+        accept_findings: Whether to use a database that failed verification.
+    """
 
     def __init__(self, folder: Path, *, is_foreign: bool, accept_findings: bool) -> None:
-        """Set the backup folder.
-
-        Args:
-            folder: Path of the folder.
-            is_foreign: Whether it may belong to another machine, with its own secret and drop-ins.
-            accept_findings: Whether to use a database that failed verification.
-        """
         self._folder = folder
         self._is_foreign = is_foreign
         self._accept_findings = accept_findings
         self._account = containers.find_account()
 
     def check(self, stamp: str = "") -> None:
-        """Refuse before anything is changed.
+        """Check the preconditions of a restore, and take over a foreign backup folder.
 
         Args:
-            stamp: The base backup to restore; empty for one that the target decides.
+            stamp: Stamp of the base backup to restore; empty if the target determines it.
 
         Raises:
-            DeployError: The folder has no backup, or one of another major version of PostgreSQL, or
-                an image is missing.
+            DeployError: The folder has no backup of this major version of PostgreSQL, or an image
+                is missing.
         """
         if not (self._folder / "base").is_dir():
             raise DeployError(
@@ -80,64 +79,64 @@ class StackMachine:
             carried_files.take_over(self._folder, self._account)
 
     def _refuse_other_version(self, stamp: str) -> None:
-        # Facts that cannot be read are for the restore script, which compares again.
+        # Unreadable facts are ignored, because the restore script checks the version again.
         with contextlib.suppress(OSError, ValueError):
             for facts in backup_status.find_bases(self._folder)[::-1]:
-                # Before its release, a version is named as 18beta1.
+                # Before its release, a version is named 18beta1.
                 major = re.match(r"\d+", str(facts.get("postgresql")))
                 if major and stamp in {"", facts.get("stamp")}:
                     postgresql.refuse_other(f"the base backup {facts.get('stamp')}", major[0])
                     return
 
     def new_volume_name(self) -> str:
-        """Return a name that no volume has."""
+        """Return an unused volume name, with the current time."""
         return f"{data_volume.SHIPPED}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
     def current_volume(self) -> str | None:
-        """Return the volume that the stack uses, or None."""
+        """Return the volume that the stack uses, or None if it does not exist."""
         name = data_volume.find_name()
         return name if data_volume.exists(name) else None
 
     def has_volume(self, name: str) -> bool:
-        """Return whether there is a volume of that name."""
+        """Return whether a volume exists."""
         return data_volume.exists(name)
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume, if it is there."""
+        """Remove a volume if it exists."""
         process.run(["podman", "volume", "rm", "--force", name], timeout_s=_TIMEOUT_S)
 
     def live_query(self) -> Query | None:
-        """Queries the database of the stack; None if it does not run."""
+        """Return a query function for the stack's database, or None if it is not running."""
         ready = ["podman", "exec", _DATABASE, "pg_isready", "--quiet", f"--host={_SOCKETS}"]
         if process.run(ready, check=False, timeout_s=_TIMEOUT_S).returncode != 0:
             return None
         return partial(containers.query, _DATABASE, _SOCKETS, "postgres")
 
     def stop(self) -> None:
-        """Stop the stack, so that the backup has all of its WAL."""
+        """Stop the stack, so that the WAL receiver gets all of its WAL."""
         with progress.step("Stopping the backend, then the database"):
             systemd.systemctl("stop", SOCKET, BACKEND)
             systemd.systemctl("stop", DB)
         lifecycle.stop()
 
     def resume(self) -> None:
-        """Start the stack again as it was."""
+        """Start the stack with its former volume."""
         self._start(None)
 
     def restore(self, volume: str, options: Sequence[str]) -> Restored:
-        """Run the restore script on a volume that is made new."""
+        """Run the restore script on a new volume."""
         self.remove_volume(volume)
         process.run(["podman", "volume", "create", volume], timeout_s=_TIMEOUT_S)
         return containers.restore(self._account, volume, self._folder, options)
 
     @contextlib.contextmanager
     def server(self, volume: str) -> Iterator[Query]:
-        """Run a server on a restored volume that only this program reaches."""
+        """Run a server on a restored volume during the block, and yield its query function."""
         with containers.server(self._account, volume):
             yield partial(containers.query_restored, self._account)
 
     def verify(self, volume: str, base: str) -> None:
-        """Verify the journals and the tasks of the server that runs on the volume."""
+        """Verify the data of the server on the volume; print the first findings."""
         try:
             found = containers.verify(self._account, volume, self._folder, base)
         except DeployError as error:
@@ -152,7 +151,7 @@ class StackMachine:
             raise DeployError(message, hint=hint, code=ExitCode.DATA)
 
     def refuse_volume(self, name: str) -> None:
-        """Refuse a volume that the server of the stack cannot use."""
+        """Raise a DeployError if a volume has no database of the stack's major version."""
         inspect = ["podman", "volume", "inspect", "--format={{.Mountpoint}}", name]
         mounted = process.run(inspect, timeout_s=_TIMEOUT_S).stdout.strip()
         show = ["podman", "unshare", "cat", f"{mounted}/data/PG_VERSION"]
@@ -164,11 +163,11 @@ class StackMachine:
         postgresql.refuse_other(f"the volume {name}", shown.stdout.strip())
 
     def find_switch(self) -> str:
-        """Return the time from which backups are of the current volume; empty for all."""
+        """Return the time from which backups belong to the current volume; empty for all."""
         return left_behind.find_switch(paths.state_dir())
 
     def set_apart(self, until: str, since: str) -> None:
-        """Move the backups of a time into a folder; complete what was moved partly."""
+        """Move the backups of an interval into a subfolder, or complete such a move."""
         if has_backups():
             left_behind.move(self._folder, until, since)
 
@@ -189,6 +188,6 @@ class StackMachine:
         if has_backups():
             backups.start()
         if has_backups() and volume is not None:
-            # The restored database starts a new WAL, so it needs a base backup of its own.
+            # The restored database starts a new WAL, so it needs its own base backup.
             systemd.systemctl("start", "--no-block", BACKUP)
         return url

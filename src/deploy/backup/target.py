@@ -1,4 +1,4 @@
-"""The state that a restore goes back to, and the options of the restore script for it."""
+"""Target of a restore, and its options for the restore script."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STAMP = re.compile(r"\d{8}T\d{6}Z")
 _ENTRY = re.compile(r"(?P<owner>.+)/(?P<seq>\d{1,18})", re.DOTALL)
 _RUN = "run:"
 _MAX_NAME = 63
-"""Bytes of the name of a restore point, PostgreSQL's limit."""
+"""Maximum length of a restore point's name in PostgreSQL, in bytes."""
 
 
 class Kind(enum.StrEnum):
@@ -34,8 +34,8 @@ class Target:
 
     Attributes:
         kind: Kind of `value`.
-        value: A time in UTC, the name of a restore point, the ID of a run, USER/NUMBER of a journal
-            entry, the stamp of a base backup, a volume; empty for the end.
+        value: Time in UTC, name of a restore point, ID of a run, USER/NUMBER of a journal entry,
+            stamp of a base backup, or volume; empty for the end.
     """
 
     kind: Kind = Kind.END
@@ -53,7 +53,7 @@ class Target:
         return owner, int(seq)
 
     def __str__(self) -> str:
-        """Return it as a sentence about the restored state has it."""
+        """Return a description of the restored state."""
         return {
             Kind.END: "the end of the backup",
             Kind.TIME: f"{self.value} UTC",
@@ -67,7 +67,7 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A journal entry in the database: the transaction that wrote it, and when that began."""
+    """Journal entry with the ID and the start time of its transaction."""
 
     owner: str
     seq: int
@@ -102,10 +102,10 @@ def parse_time(text: str, now: datetime | None = None) -> Target:
 
 
 def parse_point(text: str) -> Target:
-    """Return the name of a restore point.
+    """Parse the name of a restore point.
 
     Raises:
-        DeployError: PostgreSQL has no such names.
+        DeployError: The name is not valid in PostgreSQL.
     """
     if not text or len(text.encode()) > _MAX_NAME or not text.isprintable():
         message = "--to-point: must be the name of a restore point, at most 63 bytes"
@@ -114,10 +114,10 @@ def parse_point(text: str) -> Target:
 
 
 def parse_backup(text: str) -> Target:
-    """Return the stamp of a base backup.
+    """Parse the stamp of a base backup.
 
     Raises:
-        DeployError: It is not one.
+        DeployError: The text is not a stamp.
     """
     if not _STAMP.fullmatch(text):
         message = f"--to-backup: {text} is not the name of a base backup"
@@ -127,15 +127,15 @@ def parse_backup(text: str) -> Target:
 
 
 def parse_volume(text: str) -> Target:
-    """Return the name of a volume."""
+    """Return the target for the name of a volume."""
     return Target(Kind.VOLUME, text)
 
 
 def parse_change(text: str) -> Target:
-    """Return a run, or USER/NUMBER of a journal entry; `run:` in front says that it is a run.
+    """Parse USER/NUMBER of a journal entry, or the ID of a run; a prefix `run:` forces the latter.
 
     Raises:
-        DeployError: It is empty.
+        DeployError: The text is empty or not printable.
     """
     if text.startswith(_RUN):
         text, is_entry = text.removeprefix(_RUN), False
@@ -154,12 +154,12 @@ def render_options(
 
     Args:
         target: Target to restore.
-        change: The change before which the restore ends; None for the other kinds of targets.
-        accept_gap: Restore up to a missing WAL file.
+        change: Change before which the restore ends; None for other kinds of targets.
+        accept_gap: Whether to restore up to a missing WAL file.
     """
     options = ["--accept-gap"] if accept_gap else []
     if change is not None:
-        # A base backup that ended before the change is needed, and the newest one is the fastest.
+        # The restore needs a base backup that ended before the change; the newest is the fastest.
         limit = ["--ended-before", _write_second(change.at)]
         return [*options, *limit, "--before", change.transaction]
     if target.kind is Kind.TIME:
