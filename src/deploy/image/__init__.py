@@ -1,1 +1,1 @@
-"""Images: building them with Buildah, and looking into them."""
+"""Images: their builds with Buildah, their content and their sizes."""

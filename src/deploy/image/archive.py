@@ -1,4 +1,4 @@
-"""An image as files: saved without compression and read layer by layer, without running it."""
+"""Content of an image, saved without compression and read layer by layer without running it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ if TYPE_CHECKING:
 
 _SAVE_TIMEOUT_S = 3600.0
 
-# The marks by which a layer removes what is below it (OCI image specification, layer.md).
+# Whiteouts: files by which a layer removes files of lower layers (OCI image specification,
+# layer.md).
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh..opq"
 
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """One layer.
+    """Layer of an image.
 
     Attributes:
         diff_id: Digest of the uncompressed tar, with its algorithm: `sha256:…`.
-        path: The uncompressed tar.
-        created_by: The instruction that made it.
+        path: Path of the uncompressed tar.
+        created_by: Build instruction that created the layer; may be empty.
     """
 
     diff_id: str
@@ -42,7 +43,7 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A file, folder or link of the finished image, and the layer that it comes from."""
+    """File, folder or link of the finished image, with its layer."""
 
     layer: Layer
     info: tarfile.TarInfo
@@ -50,12 +51,12 @@ class Entry:
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """A saved image.
+    """Saved image.
 
     Attributes:
-        config_digest: Digest of the configuration: the image's id.
-        config: The configuration itself (OCI image specification, config.md).
-        layers: From the lowest to the topmost.
+        config_digest: Digest of the configuration, which is the image ID.
+        config: Configuration (OCI image specification, config.md).
+        layers: Layers, the lowest first.
     """
 
     config_digest: str
@@ -85,7 +86,7 @@ class Archive:
 
     @functools.cached_property
     def replaced(self) -> frozenset[str]:
-        """The files that a higher layer brings again, in place of a lower one's."""
+        """Paths of the files that several layers contain."""
         seen: set[str] = set()
         again: set[str] = set()
         for layer in self.layers:
@@ -124,18 +125,18 @@ class Archive:
 
 @contextlib.contextmanager
 def saved(reference: str, scratch: Path) -> Iterator[Archive]:
-    """An image of this user's storage as files, which go when the block ends.
+    """Save an image of this user's storage, and remove the files when the block ends.
 
     Args:
-        reference: Name and tag, or id.
-        scratch: Folder with room for the whole image.
+        reference: Name and tag, or ID.
+        scratch: Folder with enough space for the whole image.
 
     Raises:
-        DeployError: There is no such image, or no room for it.
+        DeployError: The image does not exist, or cannot be saved.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix="image-") as name:
         folder = Path(name)
-        # Podman would take a name that begins like a switch for one.
+        # Podman would parse a name with a leading hyphen as a switch.
         known = not reference.startswith("-") and (
             process.run(["podman", "image", "exists", reference], check=False).returncode == 0
         )
@@ -161,7 +162,7 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
 
 
 def load(folder: Path) -> Archive:
-    """Return the image in a folder of the OCI image layout, whose layers are not compressed."""
+    """Return the image in a folder in the OCI image layout with uncompressed layers."""
     (described,) = json.loads((folder / "index.json").read_text())["manifests"]
     manifest = json.loads(_blob(folder, described["digest"]).read_text())
     digest = manifest["config"]["digest"]

@@ -1,4 +1,4 @@
-"""Image builds: rootless Buildah with the Containerfile, only when something changed."""
+"""Image builds with rootless Buildah, only if the inputs changed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 TARGETS = ("backend", "db")
 AI = "ai"
 ALL_TARGETS = (*TARGETS, AI)
-"""The images of every stack, and that of the model server for `up --ai`."""
+"""Images of every stack, and that of the model server for `up --ai`."""
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
 """Label with the digest of all inputs of an image, which shows whether it is stale."""
 
 _TIMESTAMP = 0
-"""Seconds since 1970 of everything in an image. A commit's time would make every layer new with
-every commit, so that an update of one line would be pulled as a whole image."""
+"""Timestamp of all files in an image, in seconds since 1970. With the time of the commit, each
+commit would change every layer, and every update would pull the whole image."""
 
 # Prefixes of error lines of the programs in src/deploy/stage, of pip and of apt.
 _STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
@@ -37,19 +37,19 @@ _STAGE_ERROR = re.compile(r"(rootfs|sbom|ERROR|E): ")
 _BUILD_TIMEOUT_S = 3600.0
 _LOAD_TIMEOUT_S = 3600.0
 
-# Where Debian and Fedora keep the bundle that holds the host's own additions as well.
+# Bundles of Debian and Fedora, which include the host's own certificates.
 _CA_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """An image in this user's storage.
+    """Image in this user's storage.
 
     Attributes:
         target: `backend`, `db` or `ai`.
-        reference: Name and tag, as the units use it.
+        reference: Name and tag.
         config_digest: Digest of the image configuration, which is also the image ID.
-        size: Bytes of all layers, uncompressed.
+        size: Uncompressed size of all layers in bytes.
         inputs: Digest of the build's inputs.
         seconds: Duration of building or loading; 0 if the image already existed.
     """
@@ -63,12 +63,12 @@ class Image:
 
 
 def reference(target: str, tag: str = "latest") -> str:
-    """The name under which a target's image is stored; the one that the units use by default."""
+    """Return the name of a target's image; by default, the name that the units use."""
     return f"localhost/todo-{target}:{tag}"
 
 
 def find(target: str, name: str = "") -> Image | None:
-    """A target's image in this user's storage, or None; by another name where one is given."""
+    """Return a target's image by its name in this user's storage, or None."""
     name = name or reference(target)
     shown = process.run(["podman", "image", "inspect", name], check=False)
     if shown.returncode != 0:
@@ -88,10 +88,10 @@ class Options:
     """Options of a build.
 
     Attributes:
-        builder: Image for the build stages; bootstrapped from Debian packages when None.
-        no_cache: Rebuild without caches, with Debian's latest packages.
-        archive_dir: Folder in which finished images are kept between machines of one host.
-        packages: Package lock of a former build, to take the very same packages again.
+        builder: Image for the build stages; None to bootstrap it from Debian packages.
+        no_cache: Whether to rebuild without caches, with Debian's latest packages.
+        archive_dir: Folder in which the machines of a host share finished images.
+        packages: Package lock of a former build, whose packages are used again.
     """
 
     builder: str | None = None
@@ -106,11 +106,11 @@ def ensure(target: str, build_args: Mapping[str, str], options: Options, *, tag:
     Args:
         target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
-        options: How.
-        tag: Tag of an image that no unit uses yet; no record is written beside it.
+        options: Options of the build.
+        tag: Tag of an image that no unit uses yet, for which no record is written.
 
     Raises:
-        DeployError: The build failed; the image that was there before is untouched.
+        DeployError: The build failed; the existing image is unchanged.
     """
     inputs = sources.digest(target, build_args)
     name = reference(target, tag) if tag else ""
@@ -145,15 +145,15 @@ def build(
     context: Path = REPO,
     env: Mapping[str, str] | None = None,
 ) -> Image:
-    """Build a target's image, and write down what it is made of.
+    """Build a target's image, and record its layers for `prune`.
 
     Args:
         target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
-        options: How; its folder of archives takes no part in this.
-        tag: Name of the image; the one that the units use when empty.
-        keep_layers: With a tag: whether later builds use again what this one leaves.
-        context: Checkout, or a copy of a target's input files.
+        options: Options of the build; `archive_dir` is ignored.
+        tag: Name of the image; if empty, the name that the units use.
+        keep_layers: Whether later builds reuse the layers although `tag` is set.
+        context: Checkout, or a copy of the target's input files.
         env: Variables to add to the environment of the build.
 
     Raises:
@@ -201,7 +201,7 @@ def build(
             timeout_s=_BUILD_TIMEOUT_S,
             env={"TMPDIR": str(scratch), **(env or {})},
         )
-    # No later build uses the layers of a build under another name, unless it replaces the image.
+    # Later builds do not reuse the layers of an image with another name, unless it replaces theirs.
     prune.note(done.stdout, None if tag and not keep_layers else target)
     built = find(target, name)
     if built is None:
@@ -235,10 +235,10 @@ def _load(target: str, path: Path, name: str) -> Image:
 
 
 def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
-    """Return the CycloneDX document inside an image.
+    """Return the CycloneDX document in an image.
 
     Raises:
-        DeployError: The image has none: it is not one of ours.
+        DeployError: The image does not contain an SBOM, so this project did not build it.
     """
     content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
     if content is None:
@@ -249,16 +249,16 @@ def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
 
 
 RECORDS = (".cdx.json", ".packages.json")
-"""Suffixes of the two files that are kept beside an image."""
+"""Suffixes of an image's record: its SBOM and its package lock."""
 
 
 def record_dir() -> Path:
-    """Return the folder of the SBOMs and package locks of this user's images."""
+    """Return the folder of the records of this user's images."""
     return state_dir() / "images"
 
 
 def write_record(image: Image) -> None:
-    """Keep an image's bill of materials and package lock beside it, as files."""
+    """Write an image's SBOM and package lock to the folder of records."""
     folder = record_dir()
     folder.mkdir(parents=True, exist_ok=True)
     with builder.scratch() as scratch, archive.saved(image.reference, scratch) as saved:
@@ -270,7 +270,7 @@ def write_record(image: Image) -> None:
 
 
 def _archive(image: Image, folder: Path, stem: str) -> None:
-    """Keep a finished image as a file, in place of the former one of that stem."""
+    """Save a finished image to a file, and remove older files with the same stem."""
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / f"{stem}-{image.inputs[:16]}.tar"
     partial = final.with_suffix(".partial")
@@ -298,19 +298,19 @@ def _archive(image: Image, folder: Path, stem: str) -> None:
 
 
 def find_ca_bundle() -> Path | None:
-    """The file of certificates that this host trusts, for indexes behind a TLS proxy; or None."""
+    """Return the CA bundle of this host, for package indexes behind a TLS proxy, or None."""
     return next((Path(bundle) for bundle in _CA_BUNDLES if Path(bundle).exists()), None)
 
 
 def _ca_secret() -> list[str]:
-    """Pass the host's CA bundle to the build."""
+    """Return the options that pass the host's CA bundle to the build."""
     bundle = find_ca_bundle()
     return [f"--secret=id=ca,src={bundle}"] if bundle else []
 
 
 @contextlib.contextmanager
 def _explained(target: str) -> Iterator[None]:
-    """Report the output of the failed program in a build stage instead of the instruction."""
+    """Replace buildah's error by the last error line of the program in the build stage."""
     try:
         yield
     except process.ToolError as error:
@@ -324,7 +324,7 @@ def _explained(target: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _noted() -> Iterator[None]:
-    """Write down what a build that failed has left: the next one may use it, or not."""
+    """Record the layers of a failed build, so that `prune` can remove them."""
     try:
         yield
     except process.ToolError as error:
@@ -335,7 +335,7 @@ def _noted() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_containers_left() -> Iterator[None]:
-    """Remove the working containers that a build which is cut short leaves in the storage."""
+    """Remove the working containers that an interrupted build leaves in the storage."""
 
     def working() -> set[str]:
         return set(process.run(["buildah", "containers", "--quiet"]).stdout.split())

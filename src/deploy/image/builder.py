@@ -1,4 +1,4 @@
-"""The image of the build stages, bootstrapped from signed Debian packages; and scratch space."""
+"""Builder image for the build stages, bootstrapped from signed Debian packages."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PACKAGES = ("ca-certificates",)
 
 _TIMEOUT_S = 3600.0
 
-_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
+_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp creates a private folder in it
 
 
 def ensure() -> str:
-    """Return the name of the builder image, which is bootstrapped when it is absent.
+    """Return the name of the builder image, after bootstrapping it if it is missing.
 
     Raises:
         DeployError: mmdebstrap failed, or the disk is full.
@@ -62,11 +62,11 @@ def ensure() -> str:
 
 
 def trust(folder: Path, transport: str) -> str:
-    """Return the switch that makes Podman accept our archive, regardless of the user's policy.
+    """Return the switch that makes Podman accept a local archive, whatever the user's policy is.
 
     Args:
         folder: Folder for the policy file.
-        transport: Transport of the archive, as in policy files; no other is accepted.
+        transport: Transport of the archive, such as `oci-archive`; all others are rejected.
     """
     accepted = {transport: {"": [{"type": "insecureAcceptAnything"}]}}
     policy = folder / f"{transport}-policy.json"
@@ -75,7 +75,7 @@ def trust(folder: Path, transport: str) -> str:
 
 
 def find() -> str | None:
-    """Return the name of the builder image where it is at hand, or None."""
+    """Return the name of the builder image if it exists, or None."""
     there = process.run(["podman", "image", "exists", _name()], check=False).returncode == 0
     return _name() if there else None
 
@@ -87,9 +87,9 @@ def _name() -> str:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Yield a folder for temporary files of a build, and remove it in any case.
+    """Create a folder for temporary files of a build, and remove it at the end of the block.
 
-    Not in /tmp, which is often a small tmpfs, while image layers are large.
+    It is in /var/tmp by default, because /tmp is often a tmpfs that is too small for layers.
     """
     parent = Path(os.environ.get("TMPDIR") or _LARGE_TMP)
     try:
@@ -99,7 +99,7 @@ def scratch() -> Iterator[Path]:
         raise DeployError(
             message, hint="point TMPDIR to a folder with a few GB free", code=ExitCode.NO_SPACE
         ) from error
-    # mmdebstrap works as a subordinate user, who has to get through to its own folder.
+    # mmdebstrap runs as a subordinate user, which must be able to traverse the folder.
     folder.chmod(0o711)
     try:
         yield folder
@@ -112,7 +112,7 @@ def scratch() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def build_lock() -> Iterator[None]:
-    """One build at a time in a user's storage: two would do the same work twice."""
+    """Hold this user's build lock, because concurrent builds would do the same work twice."""
     folder = cache_dir()
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"build-{os.getuid()}.lock").open("w") as file:

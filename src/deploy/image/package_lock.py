@@ -1,4 +1,4 @@
-"""The package lock of an image: name, version and SHA-256 of everything that it was made from."""
+"""Package lock of an image: name, version and SHA-256 of each of its packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _ORIGINS = ("debian", "python")
 _PINS = {"backend": "runtime", "ai": "model"}
-"""Target -> the lock file of its Python distributions."""
+"""Target -> purpose of the lock file of its Python distributions."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # Fields that become arguments of apt and pip in the build: no value may be an option.
 _FIELDS = {
@@ -28,7 +28,7 @@ _FIELDS = {
 
 
 def from_sbom(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """Return the lock of the image that a CycloneDX document of ours describes."""
+    """Return the package lock for the CycloneDX document of an image."""
     lock: dict[str, list[dict[str, str]]] = {origin: [] for origin in _ORIGINS}
     for component in document["components"]:
         properties = {one["name"]: one["value"] for one in component.get("properties", ())}
@@ -46,7 +46,7 @@ def from_sbom(document: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
 
 
 def render(lock: Mapping[str, Any]) -> str:
-    """Return the lock as a file's text."""
+    """Return the text of a package lock file."""
     return json.dumps(lock, indent=1) + "\n"
 
 
@@ -54,14 +54,13 @@ def read(path: Path, target: str, major: str = "") -> dict[str, Any]:
     """Read the package lock of a target.
 
     Args:
-        path: Path of the lock.
+        path: Path of the package lock.
         target: `backend`, `db` or `ai`.
         major: Major version of PostgreSQL, for `db`.
 
     Raises:
-        DeployError: The file cannot be read, is no package lock, or is not this target's: its
-            Debian packages must be those of `stage/packages.py`, and its Python distributions
-            those of the lock file, of which it only says which files to take.
+        DeployError: The file is unreadable or malformed, its Debian packages are not those of
+            `stage/packages.py`, or its Python versions differ from the target's lock file.
     """
     try:
         lock = json.loads(path.read_text())

@@ -1,9 +1,9 @@
-"""Removal of cached images that no build uses any longer.
+"""Removal of cached images that builds no longer use.
 
-Buildah keeps an image for each instruction of each stage. With this cache, a build after a change
-of one line takes seconds. Images that later builds do not use would stay forever; a toolchain takes
-some 740 MB. The output of buildah shows which images are ours, and which of them the last builds
-used. Other images are not touched.
+Buildah caches an image for each instruction of each stage, so that a build after a small change
+takes seconds. It never removes unused ones; a toolchain takes about 740 MB. The output of buildah
+shows which images our builds created and which of them the last builds used. Other images are not
+touched.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _TIMEOUT_S = 3600.0
 
 @dataclasses.dataclass
 class Record:
-    """The images of this user's storage that builds have left, by the beginnings of their ids.
+    """Record of the images that builds left in this user's storage, by short IDs.
 
     Attributes:
-        used: Target -> the images that its last build used and produced.
-        former: Images of earlier builds that are not removed yet, parents first.
+        used: Target -> images that its last build used and created.
+        former: Images of earlier builds that are not yet removed, parents first.
     """
 
     used: dict[str, list[str]]
     former: list[str]
 
     def add(self, found: Iterable[str], target: str | None) -> None:
-        """Add what a build printed; without a target, nothing keeps it."""
+        """Add the images of a build; without a target, they count as unused."""
         passed = list(found)
         if target is not None:
             passed, self.used[target] = self.used.get(target, []), passed
@@ -51,7 +51,7 @@ class Record:
 
 
 def find_images(output: str) -> list[str]:
-    """Return the images in buildah's output, built or cached, in order."""
+    """Return the short IDs of the built or cached images in buildah's output, in order."""
     return list(dict.fromkeys(found[:_SHORT] for found in _IMAGE.findall(output)))
 
 
@@ -75,11 +75,11 @@ def note_loaded(target: str, config_digest: str) -> None:
 
 
 def sweep() -> None:
-    """Remove the images that no last build used; tagged and running images are kept."""
+    """Remove the images that no target's last build used; keep tagged and running images."""
     record = _read()
     listed = process.run(["podman", "images", "--all", "--no-trunc", "--format=json"], check=False)
     if listed.returncode != 0:
-        return  # an unused image that remains does no harm
+        return  # unused images only waste space
     names = {one["Id"][:_SHORT]: one.get("Names") for one in json.loads(listed.stdout)}
     unused = record.find_unused(one for one, named in names.items() if not named)
     if unused:
@@ -100,7 +100,7 @@ def _read() -> Record:
         found = Record(**json.loads(record_path().read_text()))
     except (OSError, TypeError, ValueError):
         found = None
-    # Its loss costs only disk space.
+    # A malformed record is ignored; this only wastes disk space.
     sound = found and isinstance(found.used, dict) and isinstance(found.former, list)
     return found if found and sound else Record({}, [])
 

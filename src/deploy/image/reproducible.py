@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Two builds compared.
+    """Comparison of two builds.
 
     Attributes:
-        first: Config digest of the one from the checkout.
-        second: Config digest of the one from a copy elsewhere, in another time zone.
-        difference: The first thing that differs, or empty.
+        first: Config digest of the build from the checkout.
+        second: Config digest of the build from a copy in another folder.
+        difference: Description of the first difference; empty if the builds are equal.
     """
 
     first: str
@@ -36,17 +36,16 @@ class Comparison:
 
 
 def verify(target: str, build_args: Mapping[str, str], options: build.Options) -> Comparison:
-    """Build twice without any cache, and compare.
+    """Build an image twice without any cache, and compare the results.
 
-    The second build takes the packages that the first one took, by the lock that it left, from
-    a copy of the sources in another folder, in another time zone, with another umask's modes.
-    With a builder in the options, only the second build uses it: so two builders are
-    compared.
+    The second build uses the package lock of the first one, a copy of the sources in another folder
+    with other file modes, and another time zone.
 
     Args:
         target: `backend`, `db` or `ai`.
         build_args: Arguments for the Containerfile, from the units.
-        options: The builder of the second build, and packages for both.
+        options: Options of the builds; `builder` applies only to the second one, to compare
+            builders.
     """
     tags = [f"localhost/todo-{target}:verify-{number}" for number in (1, 2)]
     with builder.scratch() as scratch, builder.build_lock():
@@ -70,7 +69,7 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
 
 
 def find_difference(one: Archive, other: Archive) -> str:
-    """Return the first difference of two images as one line; empty if they are equal."""
+    """Return the first difference between two images in one line; empty if they are equal."""
     for number, (left, right) in enumerate(zip(one.layers, other.layers, strict=False), start=1):
         if left.diff_id == right.diff_id:
             continue
@@ -86,7 +85,7 @@ def find_difference(one: Archive, other: Archive) -> str:
 
 
 def _facts(layer: Path) -> Iterator[dict[str, object]]:
-    """Return the metadata of each file in a layer, in order."""
+    """Yield the metadata and the hash of each file in a layer, in order."""
     with tarfile.open(layer) as tar:
         for info in tar:
             content = tar.extractfile(info) if info.isreg() else None
@@ -103,7 +102,7 @@ def _facts(layer: Path) -> Iterator[dict[str, object]]:
 
 
 def _copy(target: str, folder: Path) -> Path:
-    """Return the files that a target is made of, elsewhere and private to this user."""
+    """Copy a target's input files to a folder, readable only by this user, and return it."""
     for file in sources.files(target):
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)

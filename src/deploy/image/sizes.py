@@ -25,7 +25,7 @@ _ZSTD_TIMEOUT_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class LayerFigures:
-    """Sizes of one layer in bytes: as a tar, by gzip -9, by zstd -19."""
+    """Sizes of a layer in bytes: uncompressed, by gzip -9 and by zstd -19."""
 
     diff_id: str
     bytes: int
@@ -38,9 +38,8 @@ class Figures:
     """Sizes of an image.
 
     Attributes:
-        layers: From the lowest to the topmost.
-        components: Name of each component of the bill of materials -> bytes of its files,
-            the largest first.
+        layers: Sizes of the layers, the lowest first.
+        components: Name of each component of the SBOM -> bytes of its files, the largest first.
     """
 
     layers: tuple[LayerFigures, ...]
@@ -63,33 +62,28 @@ class Figures:
 
 
 def measure(archive: Archive, document: Mapping[str, Any]) -> Figures:
-    """Compute the compressed size of every layer and the size of every component.
-
-    Args:
-        archive: The saved image.
-        document: Bill of materials of the image.
-    """
-    # zlib lets go of the interpreter's lock and zstd is a program: the cores share the work.
+    """Return the sizes of each layer, and of each component in the SBOM, of a saved image."""
+    # Threads use all cores, because zlib releases the GIL and zstd is a program.
     with concurrent.futures.ThreadPoolExecutor() as pool:
         layers = tuple(pool.map(_measure, archive.layers))
     return Figures(layers, by_component(archive, document))
 
 
 def by_component(archive: Archive, document: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes of the files of each component, the largest first."""
+    """Return name -> bytes of the files of each component, the largest first."""
     sizes: dict[str, int] = {}
     for component in document["components"]:
         files = [one for one in component["components"] if one["type"] == "file"]
         paths = [one["name"].lstrip("/") for one in files]
         found = [archive.entries[path].info for path in paths if path in archive.entries]
-        # Debian and PyPI may have the same name for what is the same to a reader, as with tzdata.
+        # Components of Debian and PyPI with the same name, such as tzdata, are added up.
         name = component["name"]
         sizes[name] = sizes.get(name, 0) + sum(info.size for info in found if info.isreg())
     return dict(sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def render_json(digest: str, seconds: float, figures: Figures) -> str:
-    """Return the sizes of a build as one line of JSON."""
+    """Return the digest, the duration in seconds and the sizes of a build as one line of JSON."""
     return json.dumps(
         {
             "digest": digest,
@@ -103,7 +97,7 @@ def render_json(digest: str, seconds: float, figures: Figures) -> str:
 
 
 def render_table(figures: Figures) -> str:
-    """Return the components, the largest first, and the totals."""
+    """Return a table of the components, the largest first, and the totals."""
     width = max(map(len, figures.components), default=0)
     lines = [f"{name:<{width}}  {size / 1e6:8.2f} MB" for name, size in figures.components.items()]
     totals = (

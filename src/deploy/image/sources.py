@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Inputs of each target; a change of any file makes the image stale.
+# Target -> its input files; if one of them changes, the image is stale.
 _STAGE = ("Containerfile", "src/deploy/__init__.py", "src/deploy/stage")
 _INPUTS = {
     "backend": (*_STAGE, "requirements/runtime.lock", "src/todo"),
@@ -22,11 +22,10 @@ _INPUTS = {
 
 
 def digest(target: str, build_args: Mapping[str, str]) -> str:
-    """Digest of everything in the checkout that decides what a target's image holds.
+    """Return the digest of all inputs of a target's image in the checkout.
 
-    The commit is part of it: it is in a file and in a label of the image. The builder, of which
-    nothing stays, is not, nor are the versions that the package archive had on the day: the same
-    commit and the same packages give the same image.
+    The commit is an input, because a file and a label of the image contain it. The builder and the
+    current versions of Debian packages are not.
 
     Args:
         target: `backend`, `db` or `ai`.
@@ -42,7 +41,7 @@ def digest(target: str, build_args: Mapping[str, str]) -> str:
 
 
 def files(target: str) -> list[Path]:
-    """Return the files of the checkout that a target is made of, relative to it."""
+    """Return the input files of a target, relative to the checkout."""
     found: list[Path] = []
     for name in _INPUTS[target]:
         path = REPO / name
@@ -54,9 +53,9 @@ def files(target: str) -> list[Path]:
 
 
 def commit(target: str) -> dict[str, str]:
-    """Revision and date of the last commit that changed a target; nothing where git knows none.
+    """Return REVISION and CREATED of the last commit that changed a target; empty without git.
 
-    Not of the newest commit: the same files would make another image after each.
+    With the newest commit instead, every commit would change the image.
     """
     git = ["git", "-C", str(REPO), "-c", f"safe.directory={REPO}"]
     paths = ["--", *_INPUTS[target]]
@@ -68,8 +67,8 @@ def commit(target: str) -> dict[str, str]:
 
 
 def version() -> str:
-    """Return the project's version, which is that of every image."""
-    import tomllib  # noqa: PLC0415  # build.py's other commands do without it
+    """Return the version of the project and its images."""
+    import tomllib  # noqa: PLC0415  # other commands of build.py do not need it
 
     project = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]
     return str(project["version"])
