@@ -1,1 +1,1 @@
-"""Code that runs in the stages of an image build: Debian's Python and standard library only."""
+"""Code that runs in the stages of an image build, with only Debian's Python."""

@@ -1,4 +1,4 @@
-"""Reasons why a file is in an image: a program links a library, a module imports another."""
+"""Reasons for files in an image: linked libraries and imported modules."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WHEELS = "usr/local/lib/python3.13/dist-packages"
 DEBIAN = "usr/lib/python3/dist-packages"
 PROGRAM = "opt/todo"
 
-# Modules that the interpreter itself imports, without any import statement.
+# Modules that the interpreter imports without an import statement.
 _INTERPRETER = ("_strptime", "codecs", "encodings", "runpy", "site", "traceback", "warnings")
 
-# Modules without a file: others put them where `import` looks, or the interpreter holds them.
+# Modules without a file: built into the interpreter, or registered by other modules.
 _REGISTERED = ("_frozen_importlib", "_frozen_importlib_external", "collections.abc", "os.path")
 
 
@@ -31,8 +31,8 @@ class Imports:
     """Imports of a module.
 
     Attributes:
-        hard: Names without which the module cannot be imported.
-        soft: Names that some function, branch or attempt in it imports.
+        hard: Names that the module imports unconditionally.
+        soft: Names that it imports anywhere, such as in functions and branches.
     """
 
     hard: frozenset[str]
@@ -40,14 +40,14 @@ class Imports:
 
 
 def linked_by(root: pathlib.Path) -> dict[str, str]:
-    """Return each library below `root` -> a file that is linked with it; paths below the root."""
+    """Return library -> a file that is linked with it; both are paths relative to `root`."""
     users: dict[str, str] = {}
     for path, libraries in needed_libraries(root).items():
         for library in libraries:
             users.setdefault(library, str(path.relative_to(root)))
     found = {}
     for path in sorted(root.rglob("*.so*")):
-        # A link has the name that programs ask for, what it points to has the content.
+        # Programs name the symbolic link, but its target has the content.
         if path.name in users and path.is_file():
             user = users[path.name]
             found[str(path.relative_to(root))] = user
@@ -56,7 +56,7 @@ def linked_by(root: pathlib.Path) -> dict[str, str]:
 
 
 def modules(root: pathlib.Path) -> dict[str, pathlib.Path]:
-    """Return the importable modules of an image: dotted name -> source or extension module."""
+    """Return the importable modules of an image: dotted name -> path."""
     found: dict[str, pathlib.Path] = {}
     for folder in (f"{STDLIB}/lib-dynload", STDLIB, DEBIAN, WHEELS, PROGRAM):
         base = root / folder
@@ -74,9 +74,9 @@ def imported_by(
     """Return each module that the entries reach -> the first module that imports it.
 
     Args:
-        found: All modules, as from `modules`.
-        entries: Names from which to start; a package includes everything below it.
-        hard: Follow only the imports without which a module cannot be imported.
+        found: Result of `modules`.
+        entries: Top-level names to start from; a package includes its submodules.
+        hard: Whether to follow only unconditional imports.
     """
     tops = tuple(entries)
     importer: dict[str, str] = {}
@@ -103,7 +103,7 @@ def imported_by(
 
 
 def missing_modules(found: Mapping[str, pathlib.Path], entries: Iterable[str]) -> dict[str, str]:
-    """Return the required modules that the image lacks -> the modules that import them."""
+    """Return each required module that is missing in the image -> a module that imports it."""
     known = {prefix for name in found for prefix in _prefixes(name)}
     known |= {*sys.builtin_module_names, *_REGISTERED}
     tops = {name.partition(".")[0] for name in known} | sys.stdlib_module_names
@@ -116,7 +116,7 @@ def missing_modules(found: Mapping[str, pathlib.Path], entries: Iterable[str]) -
 
 
 def read_imports(name: str, path: pathlib.Path) -> Imports:
-    """Return the imports of a module; those of an extension module are unknown."""
+    """Return the imports of a module; empty for an extension module."""
     if path.suffix != ".py":
         return Imports(frozenset(), frozenset())
     tree = ast.parse(path.read_bytes())
@@ -141,7 +141,7 @@ def _unconditional(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 def _names(node: ast.AST, package: str, *, members: bool) -> Iterator[str]:
-    """Yield the modules that one node names; with `members`, what is taken out of them as well."""
+    """Yield the modules that a node imports; with `members`, also the names imported from them."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

@@ -15,12 +15,12 @@ _NEEDED = re.compile(r"\(NEEDED\).*\[(.+)\]")
 
 
 def elf_files(root: pathlib.Path) -> list[pathlib.Path]:
-    """Return the programs and libraries below a folder, sorted; links aside."""
+    """Return the sorted programs and libraries below a folder, without symbolic links."""
     return [path for path in sorted(root.rglob("*")) if _is_elf(path)]
 
 
 def needed_libraries(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
-    """Return each ELF file below a folder -> the names of the libraries that it is linked with."""
+    """Return each ELF file below a folder -> names of the libraries that it is linked with."""
     return {
         path: _NEEDED.findall(_output("readelf", "--dynamic", str(path)))
         for path in elf_files(root)
@@ -28,7 +28,7 @@ def needed_libraries(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
 
 
 def strip(paths: Iterable[pathlib.Path]) -> None:
-    """Remove what only a debugger reads from libraries, in place."""
+    """Remove symbols for debuggers from libraries, in place."""
     for path in paths:
         subprocess.run(["strip", "--strip-unneeded", path], check=True)
 

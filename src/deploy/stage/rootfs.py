@@ -1,7 +1,7 @@
 """Assembles the root file system of an image from signed Debian packages.
 
-Runs inside a build stage: `python3 -m deploy.stage.rootfs TARGET FOLDER --record FILE`. The
-packages are in `packages.py`; a library that one of them needs and none brings fails the build.
+Runs in a build stage: `python3 -m deploy.stage.rootfs TARGET FOLDER --record FILE`. `packages.py`
+lists the packages; a missing shared library fails the build.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _PASSWD = {
     "db": "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin",
     "ai": "llama:x:{uid}:{gid}:language model:/nonexistent:/usr/sbin/nologin",
 }
-# Peer authentication looks a client's uid up here: its name is the role that it becomes.
+# Peer authentication maps a client's UID to the name of its role here.
 _PEER = "{role}:x:{uid}:{uid}:todo backend:/nonexistent:/usr/sbin/nologin"
 
 _REFUSED_MODES = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Assemble TARGET's root file system in FOLDER; 1 when a library is missing."""
+    """Assemble TARGET's root file system in FOLDER; return 1 if a shared library is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=sorted(PACKAGES))
     parser.add_argument("folder", type=pathlib.Path)
@@ -80,16 +80,16 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def find_suite(release: pathlib.Path = pathlib.Path("/etc/os-release")) -> str:
-    """Return the suite of Debian that the builder is of; empty where it does not say."""
+    """Return the builder's suite of Debian; empty if its os-release does not name it."""
     lines = (line.partition("=") for line in release.read_text().splitlines())
     return {key: value.strip('"') for key, _, value in lines}.get("VERSION_CODENAME", "")
 
 
 def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:
-    """Fetch the index of another suite of the builder's archive; returns the options for apt.
+    """Fetch the index of another suite of the builder's archive; return apt's options for it.
 
-    The signature of the index is checked, its age is not: a mirror may hold an index of testing
-    that has expired, and then a package is older than it could be.
+    The signature of the index is checked, but not its age: mirrors may have an expired index of
+    testing, which only means that packages may be outdated.
 
     Args:
         suite: Name of the suite, such as `testing`.
@@ -99,7 +99,7 @@ def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:
     found = _output("apt-get", "indextargets", f"--format={form}", "Created-By: Packages")
     if not found:
         raise SystemExit("rootfs: apt of the builder knows no archive")
-    # The first source is the suite itself; its updates and its security fixes follow.
+    # The first source is the suite itself, followed by its updates and security fixes.
     address, component = found.splitlines()[0].split()
     sources, lists = folder / "sources.list", folder / "lists"
     sources.write_text(f"deb [check-valid-until=no] {address} {suite} {component}\n")
@@ -126,19 +126,19 @@ def unpack(
 
     Args:
         packages: Names of Debian packages.
-        lock: Name -> version and sha256 to install; empty for the archive's present versions.
+        lock: Name -> version and sha256 to install; empty for the archive's current versions.
         root: Target folder.
-        apt: Options of apt for these packages.
+        apt: Options of apt.
 
     Returns:
-        For each package its name, version, architecture, source, sha256 and files.
+        Name, version, architecture, source, sha256 and files of each package.
     """
     names = sorted(packages)
     wanted = [f"{name}={lock[name]['version']}" if lock else name for name in names]
     status = root / "var/lib/dpkg/status"
     found, stanzas = [], []
     with tempfile.TemporaryDirectory() as folder:
-        # apt drops to its own user for downloads, which cannot write here: stay root.
+        # By default, apt downloads as its own user, who cannot write to this folder.
         subprocess.run(
             ["apt-get", "download", "-q", "--option=APT::Sandbox::User=root", *apt, *wanted],
             cwd=folder,
@@ -166,14 +166,14 @@ def unpack(
                     "files": files,
                 }
             )
-    # Kept so that scanners see which versions are inside.
+    # Vulnerability scanners read the installed versions from this file.
     status.parent.mkdir(parents=True, exist_ok=True)
     status.write_text("\n".join(stanzas))
     return found
 
 
 def unwanted(name: str, files: Iterable[str]) -> list[str]:
-    """Return the files of a package that the image leaves out, as it takes only a part of it."""
+    """Return the files of a package that the image leaves out according to `PARTS`."""
     parts = PARTS.get(name)
     if parts is None:
         return []
@@ -182,7 +182,7 @@ def unwanted(name: str, files: Iterable[str]) -> list[str]:
 
 
 def files_of(archive: pathlib.Path) -> list[str]:
-    """Return the files and links in a Debian package, as paths below the root."""
+    """Return the files and links in a Debian package, as sorted paths relative to the root."""
     with (
         subprocess.Popen(
             ["dpkg-deb", "--fsys-tarfile", archive], stdout=subprocess.PIPE
@@ -193,13 +193,13 @@ def files_of(archive: pathlib.Path) -> list[str]:
 
 
 def installed(control: str) -> str:
-    """Return a package's control fields as they stand in dpkg's status file."""
+    """Return a package's control fields in the format of dpkg's status file."""
     first, _, rest = control.partition("\n")
     return f"{first}\nStatus: install ok installed\n{rest}"
 
 
 def write_ca_bundle(root: pathlib.Path) -> None:
-    """Make the bundle that update-ca-certificates would make, only from the package."""
+    """Create the CA bundle from Debian's package, as update-ca-certificates would."""
     source = root / "usr/share/ca-certificates"
     target = root / "etc/ssl/certs/ca-certificates.crt"
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -208,14 +208,14 @@ def write_ca_bundle(root: pathlib.Path) -> None:
 
 
 def prune_docs(root: pathlib.Path) -> None:
-    """Drop documentation, keep every package's copyright file."""
+    """Remove all documentation except the copyright files."""
     for path in sorted((root / "usr/share/doc").glob("*/*")):
         if path.name != "copyright":
             remove(path)
 
 
 def remove(path: pathlib.Path) -> None:
-    """Remove a file, a link or a whole folder; absent is fine."""
+    """Remove a file, a link or a whole folder, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -228,7 +228,7 @@ def _render_peer(peer: str) -> str:
 
 
 def write_accounts(root: pathlib.Path, *accounts: str) -> None:
-    """Write passwd, group and nsswitch, and the folders that mounts need."""
+    """Write passwd, group and nsswitch.conf, and create the mount points."""
     root_account = "root:x:0:0:root:/root:/usr/sbin/nologin"
     lines = [root_account, *accounts]
     (root / "etc/passwd").write_text("\n".join(lines) + "\n")
@@ -240,17 +240,16 @@ def write_accounts(root: pathlib.Path, *accounts: str) -> None:
 
 
 def tighten(root: pathlib.Path) -> None:
-    """Remove setuid bits, and write access of others except to the mount point /tmp."""
+    """Remove setuid and setgid bits, and write access for others except to /tmp."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_REFUSED_MODES)
-    # A mount covers it wherever the image runs; `podman kube play` gives a tmpfs the mode of the
-    # folder below it, and leaves its owner root.
+    # `podman kube play` mounts a tmpfs with the mode of the folder and the owner root.
     (root / "tmp").chmod(0o1777)
 
 
 def missing_libraries(root: pathlib.Path) -> dict[str, str]:
-    """Shared libraries that some ELF file below `root` needs and none provides, and a user."""
+    """Return each shared library that is missing below `root` -> a file that needs it."""
     present = {path.name for path in root.rglob("*") if ".so" in path.name}
     return {
         library: f"/{path.relative_to(root)}"

