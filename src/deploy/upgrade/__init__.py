@@ -1,1 +1,1 @@
-"""The upgrade of the database to another major version of PostgreSQL."""
+"""Upgrade of the database to another major version of PostgreSQL."""

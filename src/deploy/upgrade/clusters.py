@@ -1,4 +1,4 @@
-"""The two clusters of an upgrade: the copy from one to the other, and the comparison of both."""
+"""Copy of a database cluster into the new version, comparison, and verification."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NEW_SERVER = "todo-upgrade-db"
 OLD_SERVER = "todo-upgrade-old"
 _COPY = "todo-upgrade-copy"
 CONTAINERS = (_COPY, containers.VERIFY, NEW_SERVER, OLD_SERVER)
-"""Containers that may use a volume of a copy, also after this program was killed."""
+"""Containers that may use the volume of a copy, even after this program was killed."""
 _FROM = "/run/from"
 """Mount point of the old server's socket in the copying container."""
 _DAY_S = 86_400.0
 _LOADING = (
-    # After a crash it is made again. At the end, initdb flushes it to the disk.
+    # After a crash, the copy starts again. At the end, initdb flushes it to disk.
     *("fsync=off", "synchronous_commit=off", "full_page_writes=off"),
     *("wal_level=minimal", "max_wal_senders=0", "max_wal_size=4GB", "autovacuum=off"),
     *("maintenance_work_mem=256MB", "synchronous_standby_names="),
@@ -46,8 +46,8 @@ SELECT format('SELECT %L, last_value::text FROM %I', relname, relname)
 FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace
 \gexec
 """
-"""Each table with a sum over its rows, whatever their order. The last use of a token is stored by
-reads too."""
+"""Script that prints each table with the number of its rows and a checksum that ignores their
+order. `last_used_at` is excluded, because reads change it, too."""
 _HEADS = """
 SELECT json_build_object(
     'owner', owner, 'chain_id', chain_id, 'seq', seq, 'hash', encode(hash, 'hex'))
@@ -57,12 +57,12 @@ FROM account WHERE seq > 0 ORDER BY owner
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """A running server.
+    """Running server.
 
     Attributes:
         container: Container of the server.
-        sockets: Folder of its socket in the container.
-        mount: Volume that is mounted there.
+        sockets: Folder of the socket in the container.
+        mount: Volume that contains the folder of the socket.
     """
 
     container: str
@@ -71,7 +71,7 @@ class Cluster:
 
 
 def find_account() -> Account:
-    """Return the account of the database's unit."""
+    """Return the account of the database unit."""
     container = load_contract().container(DB)
     return Account(container.uid, container.gid, container.groups[0], "postgres")
 
@@ -81,22 +81,22 @@ def server(volume: str, image: str, name: str) -> Iterator[Cluster]:
     """Run a server for a copy, on a volume that only this program uses.
 
     Raises:
-        DeployError: It did not start.
+        DeployError: The server did not start.
     """
     with containers.server(find_account(), volume, image=image, name=name, settings=_LOADING):
         yield Cluster(name, DATA, volume)
 
 
 def copy(old: Cluster, new: Cluster, old_image: str) -> None:
-    """Copy roles and database, and analyze them.
+    """Copy the roles and the database, and analyze the database.
 
     Args:
-        old: The server to copy from.
-        new: A server with nothing in it.
-        old_image: The image of the old server, whose pg_dump it takes.
+        old: Server to copy from.
+        new: Empty server.
+        old_image: Image of the old server, whose pg_dump is used.
 
     Raises:
-        DeployError: It failed.
+        DeployError: The copy failed.
     """
     mounts = [f"{old.mount}:{_FROM}:ro", f"{new.mount}:{DATA}:ro"]
     command = ["/usr/local/bin/copy-cluster", _FROM, DATA]
@@ -106,23 +106,23 @@ def copy(old: Cluster, new: Cluster, old_image: str) -> None:
     if done.returncode != 0:
         said = [line for line in done.stderr.splitlines() if line.strip()]
         reasons = [line.removeprefix("copy-cluster: ") for line in said[-1:]]
-        # What the program said is above the script's own line.
+        # The program's error precedes the script's own line.
         reasons += [line for line in said if "error:" in line][:1]
         why = ": ".join(reasons) or "it does not say why"
         raise DeployError(f"the database cannot be copied: {why}", code=ExitCode.DATA)
 
 
 def find_content(cluster: Cluster) -> dict[str, str]:
-    """Return each table and sequence with the number of rows and a checksum."""
+    """Return table -> number of rows and checksum, and sequence -> last value."""
     shown = _query(cluster, CONTENT)
     return dict(line.split("|", 1) for line in shown.splitlines())
 
 
 def compare(old: Cluster, new: Cluster) -> dict[str, str]:
-    """Compare the content of two servers; returns it.
+    """Compare the content of two servers, and return it.
 
     Raises:
-        DeployError: They differ.
+        DeployError: The content differs.
     """
     with progress.step("Comparing every table"), ThreadPoolExecutor(2) as pool:
         before, after = pool.map(find_content, (old, new))
@@ -134,7 +134,7 @@ def compare(old: Cluster, new: Cluster) -> dict[str, str]:
 
 
 def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return the tables that differ, a line for each."""
+    """Return a line for each table that differs."""
     found = []
     for table in sorted({*before, *after}):
         old, new = before.get(table), after.get(table)
@@ -147,7 +147,7 @@ def describe_changes(before: Mapping[str, str], after: Mapping[str, str]) -> lis
 
 
 def count_rows(content: Mapping[str, str]) -> int:
-    """Return the rows of all tables of a content."""
+    """Return the total number of rows in the result of `find_content`."""
     return sum(int(text.split()[0]) for text in content.values() if " " in text)
 
 
@@ -157,7 +157,7 @@ def find_size(cluster: Cluster) -> int:
 
 
 def find_heads(cluster: Cluster) -> str:
-    """Return the heads of the journals, in the format of `todo.admin verify --head`."""
+    """Return the heads of the journals in the format of `todo.admin verify --head`."""
     return _query(cluster, f"{_HEADS};\n")
 
 
@@ -166,8 +166,8 @@ def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
 
     Args:
         new: New server.
-        heads: Result of `find_heads`.
-        with_state: Whether to compare the tasks with the journals as well.
+        heads: Result of `find_heads` for the old server.
+        with_state: Whether to compare the tasks with the journals, too.
 
     Raises:
         DeployError: An entry is missing or was altered.
@@ -175,7 +175,7 @@ def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
     account = containers.find_account()
     with tempfile.TemporaryDirectory(prefix="todo-upgrade-") as path:
         folder = Path(path)
-        # For the account of the container.
+        # The account of the container must be able to read it.
         folder.chmod(0o755)
         (folder / "base").mkdir()
         (folder / "base" / "upgrade.heads").write_text(f"{heads}\n" if heads else "")
@@ -186,7 +186,7 @@ def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
 
 
 def flush(volume: str, image: str) -> None:
-    """Write a volume to the disk whose server ran without doing so, and has ended."""
+    """Flush a volume to disk, after its server with `fsync=off` has ended."""
     command = ["initdb", "--sync-only", f"--pgdata={DATA}/data"]
     mounts = [f"{volume}:{DATA}"]
     argv = containers.render_run(find_account(), _COPY, image, command, mounts=mounts)

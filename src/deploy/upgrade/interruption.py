@@ -1,4 +1,4 @@
-"""The end of an interruption that lets the database refuse writes, for `restart` and `up`."""
+"""Recovery of `restart` and `up` from an interrupted upgrade that left the database read-only."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from deploy.upgrade.stack_machine import StackMachine
 
 
 def end_refusal() -> None:
-    """Let the database accept writes again after an interruption, if there was one.
+    """Let the database accept writes again after an interrupted upgrade, if there was one.
 
-    The caller excludes other commands that change the stack.
+    The caller must exclude other commands that change the stack.
 
     Raises:
-        DeployError: The server that is due then does not start, or the record is malformed.
+        DeployError: The server does not start, or the record is malformed.
     """
     found = record.read(record.path())
     if found is None or found.step is record.Step.DONE or not install.is_installed():

@@ -14,7 +14,7 @@ class Copied:
     """Result of copying the database into the new version.
 
     Attributes:
-        content: Table -> digest of its rows.
+        content: Result of `clusters.find_content`.
         rows: Total number of rows.
         size_bytes: Size of the new database.
         seconds: Duration of copy and comparison.
@@ -27,79 +27,75 @@ class Copied:
 
 
 class Machine(Protocol):
-    """The machine of an upgrade."""
+    """Operations of an upgrade on the stack."""
 
     def new_volume_name(self) -> str:
-        """Return a name that no volume has."""
+        """Return an unused volume name."""
 
     def new_stamp(self) -> str:
-        """Return the time, until which backups are of the volume of before; names their folder."""
+        """Return the current time, in the format of the stamps of base backups."""
 
     def current_volume(self) -> str:
         """Return the volume that the stack uses."""
 
     def has_volume(self, name: str) -> bool:
-        """Return whether there is a volume of that name."""
+        """Return whether a volume exists."""
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume, if it is there."""
+        """Remove a volume if it exists."""
 
     def refuse_writes(self) -> None:
         """Make the stack's server refuse writes until its next start."""
 
     def accept_writes(self) -> None:
-        """Let the server of the stack accept writes, if it runs."""
+        """Let the stack's server accept writes, if it is running."""
 
     def copy(self, volume: str) -> Copied:
-        """Copy the database of the stack into a new volume, in the new version, and compare both.
+        """Copy the stack's database into a new volume in the new version, and compare both.
 
         Raises:
-            DeployError: It failed, or they differ.
+            DeployError: The copy failed, or the databases differ.
         """
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """Return the differences of the stack's database from a content, one line per table."""
+        """Return a line for each table of the stack's database that differs from the content."""
 
     def serves(self, major: str) -> bool:
-        """Return whether the server that runs is of a version."""
+        """Return whether the running server has a major version."""
 
     def keep_image(self, major: str) -> None:
-        """Keep the image of the stack under the name of its version, which it has to be of."""
+        """Tag the stack's image with its major version, so that it is kept."""
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin the server that starts, regardless of the installed units."""
+        """Pin the version and the volume of the next start, whatever units are installed."""
 
     def is_held(self) -> bool:
-        """Return whether something is pinned."""
+        """Return whether a version and a volume are pinned."""
 
     def point(self, major: str, volume: str) -> None:
-        """Install what starts once the pin is removed."""
+        """Install the version and the volume that start after the pin is removed."""
 
     def release(self) -> None:
-        """Remove the pin: from now on, what `point` installed starts."""
+        """Remove the pin, so that the next start uses the version and volume of `point`."""
 
     def restart(self) -> str:
-        """Restart database and backend while requests wait; returns the address.
+        """Restart the database and the backend while requests wait; return the URL.
 
         Raises:
-            DeployError: Something did not start.
+            DeployError: A service did not start.
         """
 
     def wait(self) -> str:
-        """Wait until the stack serves; returns the address.
-
-        Raises:
-            DeployError: It cannot.
-        """
+        """Wait until the stack is ready, and return the URL; raise a DeployError on failure."""
 
     def stop_backups(self) -> None:
-        """Stop the backups, before the stack leaves the volume that they are of."""
+        """Stop the backups of the current volume, before the stack leaves it."""
 
     def resume_backups(self) -> None:
-        """Start the backups again, if the server of the stack runs."""
+        """Start the backups again, if the stack's server is running."""
 
     def set_apart(self, left: str) -> None:
-        """Move the backups of before a time into a folder; complete what was moved partly."""
+        """Move the backups from before a time into a subfolder, or complete such a move."""
 
     def settle(self, left: str) -> None:
-        """Record the image that the stack uses now, set the backups of before apart, make one."""
+        """Record the current image, move the backups from before a time, and start a backup."""

@@ -1,4 +1,4 @@
-"""The record of an upgrade on disk: its progress, and what it left."""
+"""Record of an upgrade on disk: its progress, and the former volume."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Step(enum.StrEnum):
     """Step of an upgrade."""
 
     COPY = "copy"
-    """The stack uses the former volume; the new one has nothing that this one lacks."""
+    """The stack uses the former volume, and the new one contains no other data."""
     SWITCH = "switch"
-    """The new volume is complete. The stack uses it as soon as nothing holds the former one."""
+    """The new volume is complete, and the stack uses it as soon as the pin is removed."""
     DONE = "done"
     BACK = "back"
     """The stack returns to the former volume."""
@@ -34,14 +34,14 @@ class Record:
 
     Attributes:
         step: Current or last step.
-        before: The former major version.
-        after: The new one.
-        former: The former volume.
-        volume: The new one.
-        content: Table -> digest of its rows at the switch.
+        before: Former major version.
+        after: New major version.
+        former: Former volume.
+        volume: New volume.
+        content: Content of the database at the switch, from `clusters.find_content`.
         left: Time until which backups belong to the former volume, set after the new one has
-            started; these backups are moved into a folder that is named after it.
-        left_back: Likewise for a return: the time until which backups belong to the new volume.
+            started; it also names the folder to which these backups are moved.
+        left_back: Time until which backups belong to the new volume, set during a return.
     """
 
     step: Step
@@ -56,11 +56,11 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Unfinished:
-    """An unfinished upgrade or return.
+    """Unfinished upgrade or return.
 
     Attributes:
         step: Current or last step.
-        before: The former major version.
+        before: Former major version.
         after: New major version.
         running: Whether a command is running; otherwise it was interrupted.
         refuses_writes: Whether the database refuses writes until the upgrade is finished; None if
@@ -74,7 +74,7 @@ class Unfinished:
     refuses_writes: bool | None
 
     def render(self) -> str:
-        """One line, with the way out."""
+        """Return a description in one line, with the commands that finish the upgrade."""
         what = describe(self.step, self.before, self.after)
         writes = ", and the database refuses writes" if self.refuses_writes else ""
         if self.running:
@@ -86,7 +86,7 @@ class Unfinished:
 
 
 def describe(step: Step, before: str, after: str) -> str:
-    """Describe the operation between two major versions: an upgrade or a return."""
+    """Return a description of the upgrade or return between two major versions."""
     if step is Step.BACK:
         return f"a return to PostgreSQL {before}"
     return f"an upgrade to PostgreSQL {after}"
@@ -98,10 +98,10 @@ def path() -> Path:
 
 
 def read(file: Path) -> Record | None:
-    """Return the record, or None.
+    """Return the record, or None if the file does not exist.
 
     Raises:
-        DeployError: It is malformed.
+        DeployError: The record is unreadable or malformed.
     """
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -114,13 +114,13 @@ def read(file: Path) -> Record | None:
 
 
 def write(file: Path, record: Record) -> None:
-    """Write the record."""
+    """Write a record atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     atomic_write.write_text(file, f"{json.dumps(dataclasses.asdict(record), indent=1)}\n")
 
 
 def remove(file: Path) -> None:
-    """Remove the record, if it is there: the stack uses the former volume."""
+    """Remove the record if it exists, which means that the stack uses the former volume."""
     file.unlink(missing_ok=True)
 
 
@@ -161,10 +161,10 @@ def to_json_dict() -> dict[str, Any] | None:
 
 
 def refuse_interrupted() -> None:
-    """Refuse while an upgrade is not at its end.
+    """Refuse to continue while an upgrade is unfinished.
 
     Raises:
-        DeployError: One is.
+        DeployError: An upgrade or a return is unfinished, or the record is malformed.
     """
     for note in find_notes():
         raise DeployError(note, code=ExitCode.CONFIG)

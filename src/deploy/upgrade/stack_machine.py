@@ -1,4 +1,4 @@
-"""The machine of an upgrade: the stack of this user, under systemd and Podman."""
+"""Operations of an upgrade on this user's stack, with systemd and Podman."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ _SCRATCH = "todo-upgrade-scratch"
 _RESTORED = "todo-upgrade-restored"
 _TIMEOUT_S = 600.0
 _ROOM = 1.3
-"""Space that the copy needs with its WAL, as a multiple of the database's size."""
+"""Space for the copy and its WAL, as a multiple of the database's size."""
 _MARGIN = 512 << 20
 
 
 class StackMachine:
-    """The stack of this user.
+    """Stack of this user; implements `machine.Machine`.
 
     Args:
-        before: Present major version of PostgreSQL.
+        before: Current major version of PostgreSQL.
         after: Major version to upgrade to.
     """
 
@@ -62,13 +62,14 @@ class StackMachine:
         self._after = after
 
     def check(self, *, rehearses: bool) -> None:
-        """Refuse before anything is changed.
+        """Check the preconditions of an upgrade.
 
         Args:
-            rehearses: Whether a rehearsal comes first.
+            rehearses: Whether a rehearsal comes first, which needs more space.
 
         Raises:
-            DeployError: The database does not run, from this checkout's image, or lacks space.
+            DeployError: The stack is not installed, its database does not respond or has an old
+                image, or the disk has too little free space.
         """
         lifecycle.refuse_absent()
         postgresql.refuse_elsewhere()
@@ -81,7 +82,7 @@ class StackMachine:
             message = "the database runs an image from before upgrade-db"
             raise DeployError(message, hint=up, code=ExitCode.CONFIG)
         size = clusters.find_size(_LIVE)
-        # The rehearsal has a restored backup beside the copy; both share the disk of the database.
+        # The rehearsal also restores a backup to the disk of the database.
         sizes = _ROOM * 2 if rehearses and has_backups() else _ROOM
         needed, free = int(size * sizes) + _MARGIN, disks.find()[0].free_bytes
         if free < needed:
@@ -91,15 +92,15 @@ class StackMachine:
             raise DeployError(message, hint="free some", code=ExitCode.NO_SPACE)
 
     def build(self, options: build.Options) -> build.Image:
-        """Build the image of the new version, under a tag of its own."""
+        """Build the image of the new version, tagged with the version."""
         arguments = postgresql.find_arguments(self._after)
         return build.ensure("db", arguments, options, tag=self._after)
 
     def rehearse(self) -> Copied:
-        """Copy a restored backup, or without backups the live database, and remove the copy.
+        """Copy a restored backup, or the live database without backups, and remove the copy.
 
         Raises:
-            DeployError: It failed, or the copy differs.
+            DeployError: The copy failed or differs.
         """
         for name in (_SCRATCH, _RESTORED):
             self.remove_volume(name)
@@ -116,11 +117,11 @@ class StackMachine:
                 self.remove_volume(name)
 
     def new_volume_name(self) -> str:
-        """Return a name that no volume has."""
+        """Return an unused volume name, with the new version and the current time."""
         return f"{data_volume.SHIPPED}-{self._after}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
     def new_stamp(self) -> str:
-        """Return the time, until which backups are of the volume of before; names their folder."""
+        """Return the current time, in the format of the stamps of base backups."""
         return left_behind.make_stamp()
 
     def current_volume(self) -> str:
@@ -128,11 +129,11 @@ class StackMachine:
         return data_volume.find_name()
 
     def has_volume(self, name: str) -> bool:
-        """Return whether there is a volume of that name."""
+        """Return whether a volume exists."""
         return data_volume.exists(name)
 
     def remove_volume(self, name: str) -> None:
-        """Remove a volume, if it is there, and the containers of a copy, which may use it."""
+        """Remove a volume if it exists, and the containers of a copy that may use it."""
         for container in clusters.CONTAINERS:
             stop = ["podman", "rm", "--force", "--ignore", "--time=120", container]
             process.run(stop, timeout_s=_TIMEOUT_S)
@@ -145,7 +146,7 @@ class StackMachine:
             self._switch_writes("on")
 
     def accept_writes(self) -> None:
-        """Let the server of the stack accept writes, if it runs."""
+        """Let the stack's server accept writes, if it is running."""
         if _is_ready():
             self._switch_writes("off")
 
@@ -163,13 +164,13 @@ class StackMachine:
             raise DeployError(message, hint=hint, code=ExitCode.CONFIG) from None
 
     def copy(self, volume: str) -> Copied:
-        """Copy the stack's database into a new volume, in the new version, and compare."""
+        """Copy the stack's database into a new volume in the new version, and compare both."""
         copied = self._copy(_LIVE, volume, is_still=True)
         clusters.flush(volume, build.reference("db", self._after))
         return copied
 
     def _copy(self, old: Cluster, volume: str, *, is_still: bool) -> Copied:
-        """Copy a cluster, and compare every table if no writes are possible (`is_still`)."""
+        """Copy a cluster, verify it, and compare every table if writes are refused (`is_still`)."""
         started = time.monotonic()
         image = build.reference("db", self._after)
         process.run(["podman", "volume", "create", volume], timeout_s=_TIMEOUT_S)
@@ -177,80 +178,80 @@ class StackMachine:
         with clusters.server(volume, image, NEW_SERVER) as new:
             clusters.copy(old, new, build.reference("db"))
             content = clusters.compare(old, new) if is_still else clusters.find_content(new)
-            # Tables that are equal hold what the journals say, if the former ones do.
+            # Equal tables match the journals if the former ones do.
             clusters.verify(new, heads, with_state=not is_still)
             size = clusters.find_size(new)
         seconds = round(time.monotonic() - started, 1)
         return Copied(content, clusters.count_rows(content), size, seconds)
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """Return the differences of the stack's database from a content, one line per table."""
+        """Return a line for each table of the stack's database that differs from the content."""
         return clusters.describe_changes(content, clusters.find_content(_LIVE))
 
     def serves(self, major: str) -> bool:
-        """Return whether the server that runs is of a version."""
+        """Return whether the running server has a major version."""
         asked = ["podman", "exec", _DATABASE, "postgres", "--version"]
         shown = process.run(asked, check=False, timeout_s=_TIMEOUT_S)
         return shown.returncode == 0 and f" {major}." in shown.stdout
 
     def keep_image(self, major: str) -> None:
-        """Keep the image of the stack under the name of its version."""
+        """Tag the stack's image with its major version, so that it is kept."""
         tag = ["podman", "tag", build.reference("db"), build.reference("db", major)]
         process.run(tag, timeout_s=_TIMEOUT_S)
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin the server that starts, regardless of the installed units."""
+        """Pin the version and the volume of the next start, whatever units are installed."""
         hold = postgresql.render_hold(major, build.reference("db", major), volume)
         lifecycle.prepare(database=postgresql.Request(hold=hold))
 
     def is_held(self) -> bool:
-        """Return whether something is pinned."""
+        """Return whether a version and a volume are pinned."""
         return postgresql.is_held()
 
     def point(self, major: str, volume: str) -> None:
-        """Install what starts once the pin is removed."""
+        """Install the version and the volume that start after the pin is removed."""
         lifecycle.prepare(volume=volume, database=postgresql.Request(major))
         tag = ["podman", "tag", build.reference("db", major), build.reference("db")]
         process.run(tag, timeout_s=_TIMEOUT_S)
 
     def release(self) -> None:
-        """Remove the pin: from now on, what `point` installed starts."""
+        """Remove the pin, so that the next start uses the version and volume of `point`."""
         lifecycle.prepare(database=postgresql.Request(hold=""))
 
     def restart(self) -> str:
-        """Restart database and backend while requests wait; returns the address."""
+        """Restart the database and the backend while requests wait; return the URL."""
         with progress.step("Restarting the database; requests wait") as step:
             units = (*find_instances(), MIGRATE, DB)
-            # In one go: systemd stops the backend first and starts it last. Until then, its
-            # socket keeps connections.
+            # In one transaction, systemd stops the backend first and starts it last. Meanwhile,
+            # its socket queues connections.
             systemd.systemctl("restart", "--no-block", *units, _DATA_UNIT)
             for unit in reversed(units):
                 startup.run_job("start", unit, step)
         return readiness.wait()
 
     def wait(self) -> str:
-        """Wait until the stack serves; returns the address."""
+        """Wait until the stack is ready, and return the URL."""
         return readiness.wait()
 
     def stop_backups(self) -> None:
-        """Stop the backups, before the stack leaves the volume that they are of."""
+        """Stop the backups of the current volume, before the stack leaves it."""
         if has_backups():
             systemd.systemctl("stop", BACKUP_TIMER, DRILL_TIMER, BACKUP, DRILL, WAL)
 
     def resume_backups(self) -> None:
-        """Start the backups again, if the server of the stack runs."""
+        """Start the backups again, if the stack's server is running."""
         if has_backups() and _is_ready():
             backups.start()
 
     def set_apart(self, left: str) -> None:
-        """Move the backups of before a time into a folder; complete what was moved partly."""
+        """Move the backups from before a time into a subfolder, or complete such a move."""
         if has_backups():
             systemd.systemctl("stop", WAL)
             folder = left_behind.move(backups.find_folder(), left)
             progress.say(f"The backups of the former version are in {folder}.")
 
     def settle(self, left: str) -> None:
-        """Record the image that the stack uses now, set the backups of before apart, make one."""
+        """Record the current image, move the backups from before a time, and start a backup."""
         image = build.find("db")
         if image is not None:
             build.write_record(image)
@@ -266,4 +267,4 @@ def _is_ready() -> bool:
 
 
 _KNOWN = 2
-"""Exit code of refuse-writes for an unknown word, which shows that the image has it."""
+"""Exit code of refuse-writes for an unknown argument, which shows that the image contains it."""

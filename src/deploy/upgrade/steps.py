@@ -1,8 +1,8 @@
-"""An upgrade of the database, step by step: into a new volume, compared there, and only then used.
+"""Steps of a database upgrade into a new volume, which the stack uses only after a comparison.
 
-The former volume stays as it is. A record on disk says which step is being done. Until the stack is
-switched by the removal of one file, every start brings up the former server. Whatever ends the
-program, the same command continues where it was, and writes are accepted again then at the latest.
+The former volume is not changed. A record on disk contains the current step. Until the removal of
+one file (the pin) switches the stack, every start uses the former server. After any interruption,
+the same command continues from the recorded step, and writes are accepted again by then.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Outcome:
     Attributes:
         record: Record of the upgrade.
         url: Public URL of the stack.
-        copied: Result of the copy; None if an earlier run copied, and for a return.
+        copied: Result of the copy; None if an earlier run made it, and for a return.
         refused_s: Seconds for which writes were refused; None if an earlier run refused them.
-        lost: Changes that the former volume lacks, one per line.
+        lost: Changes that are missing in the former volume, as one line per table.
     """
 
     record: Record
@@ -42,22 +42,23 @@ class Outcome:
 
 
 def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome:
-    """Upgrade, or finish an upgrade that was interrupted.
+    """Upgrade the database, or finish an interrupted upgrade.
 
     Args:
-        machine: The machine.
-        before: The major version of the stack.
-        after: The one to go to.
-        record_path: The file of the record.
+        machine: Stack to upgrade.
+        before: Current major version.
+        after: Major version to upgrade to.
+        record_path: Path of the record.
 
     Raises:
-        DeployError: It failed, and the stack uses the former volume.
+        DeployError: The upgrade failed. The stack uses the former volume, unless the new one may
+            have accepted writes.
     """
     found = read(record_path)
     refuse_return(found)
     if found is not None and found.step is Step.SWITCH and not machine.is_held():
         if found.left:
-            # It had started, and what follows takes no start.
+            # The new server has already started; the remaining steps need no restart.
             try:
                 url = machine.wait()
             except DeployError as error:
@@ -72,7 +73,7 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
     try:
         machine.refuse_writes()
         copied = machine.copy(record.volume)
-        # Only here: later, the name of the stack's image may be that of the new version already.
+        # Later, the name of the stack's image may already refer to the new version.
         machine.keep_image(before)
         machine.hold(before, record.former)
         record = dataclasses.replace(record, step=Step.SWITCH, content=copied.content)
@@ -88,10 +89,10 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
 
 
 def refuse_return(found: Record | None) -> None:
-    """Refuse while a return is not at its end.
+    """Refuse to continue while a return is unfinished.
 
     Raises:
-        DeployError: One is.
+        DeployError: A return was interrupted.
     """
     if found is not None and found.step is Step.BACK:
         hint = command_hints.build("upgrade-db --back")
@@ -100,7 +101,7 @@ def refuse_return(found: Record | None) -> None:
 
 
 def cancel(machine: Machine, record_path: Path) -> bool:
-    """Undo an upgrade that was interrupted before the switch; whether there was one."""
+    """Undo an upgrade that was interrupted before the switch; return whether there was one."""
     found = read(record_path)
     interrupted = found is not None and (
         found.step is Step.COPY or (found.step is Step.SWITCH and machine.is_held())
@@ -111,13 +112,14 @@ def cancel(machine: Machine, record_path: Path) -> bool:
 
 
 def end_refusal(machine: Machine, record_path: Path) -> str:
-    """Let the database accept writes again after an interruption, on the volume that is due then.
+    """Let the database accept writes again after an interruption.
 
-    Before the switch, an upgrade is canceled. After it, the new server is started if the former one
-    still runs: what that one accepts would be lost. A return is finished if it had compared.
+    An upgrade is canceled before the switch. After it, the new server is started if the former one
+    is still running, because its writes would be lost. A return is finished if it has completed its
+    comparison, and canceled otherwise.
 
     Returns:
-        The outcome, for the user; empty if `upgrade-db` continues it and writes are not refused.
+        Outcome for the user; empty if `upgrade-db` has to continue and writes are accepted.
     """
     found = read(record_path)
     if found is None or found.step is Step.DONE:
@@ -137,15 +139,15 @@ def end_refusal(machine: Machine, record_path: Path) -> str:
 
 
 def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcome:
-    """Return to the volume and the version of before.
+    """Return to the former volume and version.
 
     Args:
-        machine: The machine.
-        record_path: The file of the record.
-        lose_writes: Return although the former volume lacks what was written since the switch.
+        machine: Stack to return.
+        record_path: Path of the record.
+        lose_writes: Whether to discard the writes since the switch.
 
     Raises:
-        DeployError: There is nothing to return to, or something would be lost.
+        DeployError: The former volume does not exist, writes would be lost, or the return failed.
     """
     found = read(record_path)
     if found is None:
@@ -155,13 +157,13 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
         message = f"the former volume {found.former} no longer exists"
         raise DeployError(message, hint="restore a backup instead", code=ExitCode.UNAVAILABLE)
     if found.step is Step.SWITCH and found.left:
-        # Otherwise its backups would be in two folders.
+        # Otherwise, the backups of the former volume would be in two folders.
         machine.set_apart(found.left)
         found = dataclasses.replace(found, step=Step.DONE)
         write(record_path, found)
     lost: Sequence[str] = ()
     if found.left_back:
-        # It had started, and what follows takes no start.
+        # The former server has already started; the remaining steps need no restart.
         url = machine.wait()
     else:
         lost = _leave(machine, found, record_path, lose_writes=lose_writes)
@@ -174,19 +176,19 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
             write(record_path, found)
         machine.settle(found.left_back)
     else:
-        # They are of the former volume.
+        # The backups belong to the former volume.
         machine.resume_backups()
     remove(record_path)
     return Outcome(found, url, lost=lost)
 
 
 def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
-    """Switch after an interruption; whether the new volume has all that the former one has."""
+    """Switch after an interruption; return False if the former volume has newer data."""
     if not machine.serves(found.before):
-        # Again: systemd may not have read it.
+        # Repeated, because systemd may not have been reloaded.
         machine.release()
         return True
-    # It may have been started again before systemd knew of the new one, and accept writes.
+    # The former server may have restarted before systemd was reloaded, and may accept writes.
     machine.hold(found.before, found.former)
     try:
         machine.refuse_writes()
@@ -203,7 +205,7 @@ def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
 def _leave(
     machine: Machine, found: Record, record_path: Path, *, lose_writes: bool
 ) -> Sequence[str]:
-    """Stop writes to the new volume; return what the former one lacks."""
+    """Refuse writes to the new volume; return the changes that are missing in the former one."""
     if machine.serves(found.before):
         return ()
     is_decided = _is_decided(machine, found)
@@ -211,7 +213,7 @@ def _leave(
         if is_decided:
             return ()
         if lose_writes:
-            # Its changes cannot be listed.
+            # The changes cannot be listed.
             return ("all writes since the upgrade",)
         up, back = (command_hints.build(each) for each in ("up", "upgrade-db --back --lose-writes"))
         raise DeployError(
@@ -219,7 +221,7 @@ def _leave(
             hint=f"{up} starts it; to discard its changes: {back}",
             code=ExitCode.UNAVAILABLE,
         )
-    # Before: it says why writes are refused.
+    # The record is first, because it explains why writes are refused.
     write(record_path, dataclasses.replace(found, step=Step.BACK))
     try:
         machine.refuse_writes()
@@ -234,7 +236,7 @@ def _leave(
 
 
 def _end_return(machine: Machine, found: Record, record_path: Path) -> str:
-    """End the refusal of writes like `end_refusal`, for a return."""
+    """End the refusal of writes after an interrupted return, as in `end_refusal`."""
     if not _is_decided(machine, found):
         _stay(machine, found, record_path)
         return "canceled"
@@ -245,12 +247,12 @@ def _end_return(machine: Machine, found: Record, record_path: Path) -> str:
 
 
 def _is_decided(machine: Machine, found: Record) -> bool:
-    """Return whether a return that was interrupted had compared, and is to be finished."""
+    """Return whether an interrupted return has completed its comparison and must be finished."""
     return machine.is_held() or machine.current_volume() == found.former
 
 
 def _stay(machine: Machine, found: Record, record_path: Path) -> None:
-    """Let the new server, which a return did not leave, accept writes again."""
+    """Cancel a return: let the new server accept writes again."""
     machine.accept_writes()
     stays = Step.DONE if found.left else Step.SWITCH
     write(record_path, dataclasses.replace(found, step=stays))
@@ -258,7 +260,7 @@ def _stay(machine: Machine, found: Record, record_path: Path) -> None:
 
 
 def _point_back(machine: Machine, found: Record, record_path: Path) -> None:
-    """Make the former volume start next, regardless of the new server."""
+    """Make the next start use the former volume."""
     write(record_path, dataclasses.replace(found, step=Step.BACK))
     machine.hold(found.before, found.former)
     machine.point(found.before, found.former)
@@ -278,7 +280,7 @@ def _refuse_loss(lost: Sequence[str]) -> None:
 def _finish(
     machine: Machine, record: Record, record_path: Path, started: float | None = None
 ) -> Outcome:
-    """Start what was switched to; go back where it does not start."""
+    """Start the new server; go back if it does not start."""
     try:
         url = _restart(machine, record.after)
     except DeployError as error:
@@ -294,11 +296,11 @@ def _give_up(
     """Go back after a failed start, unless writes would be lost.
 
     Args:
-        machine: The machine.
+        machine: Stack to switch back.
         record: Record of the upgrade.
         record_path: Path of the record.
         error: Cause of the failure.
-        is_new: Whether it was the first start; otherwise the volume may have served for days.
+        is_new: Whether it was the first start; otherwise, the volume may have served for days.
 
     Raises:
         DeployError: The server did not start. The new volume is kept.
@@ -326,16 +328,16 @@ def _give_up(
 
 
 def _name_way_back(error: DeployError) -> DeployError:
-    """Return a failure to start, of a volume that may have served for days."""
+    """Return the error of a failed start, with the command that returns to the former volume."""
     back = command_hints.build("upgrade-db --back --lose-writes")
     hint = f"{error.hint or command_hints.build('logs db')}; to go back and discard writes: {back}"
     return DeployError(error.message, hint=hint, code=error.code)
 
 
 def _conclude(machine: Machine, record: Record, record_path: Path) -> Record:
-    """Do what follows the start; returns the record of an upgrade that is done."""
+    """Finish an upgrade after the start; return its final record."""
     if not record.left:
-        # Backups from now on are of the new volume, also when this is interrupted.
+        # Backups from now on belong to the new volume, even after an interruption.
         record = dataclasses.replace(record, left=machine.new_stamp())
         write(record_path, record)
     machine.settle(record.left)
@@ -355,13 +357,13 @@ def _restart(machine: Machine, major: str) -> str:
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
     """Switch the stack to the former volume, and remove the new one, which has no other data."""
     if not machine.is_held() and machine.current_volume() != record.former:
-        # The new server may run, and must not be what starts next.
+        # The new server may be running, but must not start again.
         machine.hold(record.before, record.former)
     is_new = machine.serves(record.after)
     if not is_new:
         machine.accept_writes()
     if record.step is not Step.COPY:
-        # What is held is released now, which would be the switch otherwise.
+        # With step SWITCH, the removal of the pin below would be the switch.
         write(record_path, dataclasses.replace(record, step=Step.COPY))
     if machine.is_held():
         machine.point(record.before, record.former)
