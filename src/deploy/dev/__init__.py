@@ -1,1 +1,1 @@
-"""Development: the server with reload, lock files, the test suite."""
+"""Development: the server with reload, the lock files and the test suite."""

@@ -1,4 +1,4 @@
-"""Static checks of the code: `build.py lint`, the commit hook and the unit tests run the same."""
+"""Static checks of the code, for `build.py lint`, the commit hook and the unit tests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CHECKS: Mapping[str, tuple[str, ...]] = {
     "lint-imports": ("lint-imports", "--no-logo"),
     "codespell": ("codespell",),
 }
-"""Check -> program of dev.lock, with its arguments. Its settings are in a file of the project."""
+"""Check -> program of dev.lock with its arguments."""
 
 _FIXES: Mapping[str, tuple[str, ...]] = {
     "ruff check --fix": ("ruff", "check", "--fix-only"),
@@ -36,10 +36,10 @@ _MYPY_CACHE = paths.REPO / ".mypy_cache"
 
 
 def lint() -> None:
-    """Run every check, and print what the failed ones report.
+    """Run all checks, and print the reports of the failed ones.
 
     Raises:
-        DeployError: A check failed; the message names all that did.
+        DeployError: A check failed; the message names all failed checks.
     """
     failed = []
     for name in CHECKS:
@@ -53,10 +53,10 @@ def lint() -> None:
 
 
 def find_problems(name: str) -> str:
-    """Run one of the CHECKS, and return what it reports; empty if it passes.
+    """Run one of the CHECKS, and return its report; empty if it passes.
 
     Raises:
-        DeployError: It did not end by itself, or failed without a report.
+        DeployError: The check timed out or failed without a report.
     """
     seed = venv.location("dev") / "mypy"
     if name == "mypy":
@@ -64,7 +64,7 @@ def find_problems(name: str) -> str:
     try:
         _run(name, CHECKS[name])
     except process.ToolError as error:
-        # Killed for lack of memory, it prints nothing, and has found nothing either.
+        # A check that the OOM killer ended prints nothing, and has found no problem.
         if error.completed is None or not error.completed.stdout.strip():
             raise
         return error.completed.stdout
@@ -84,14 +84,14 @@ def format_code() -> None:
 
 
 def copy_once(source: Path, target: Path) -> None:
-    """Copy a folder atomically to a path that does not exist yet.
+    """Copy a folder atomically, unless the target exists.
 
-    mypy compares each file with what its cache says of it. Most of a cache is about the installed
-    packages, so a new checkout starts with that of another.
+    A new checkout starts with a copy of another checkout's mypy cache, because most of it describes
+    the installed packages. mypy validates the cache.
     """
     if target.exists() or not source.exists() or not target.parent.exists():
         return
-    # Another process may have been faster, or may own the folder: it only saves time.
+    # The copy only saves time. Another process may have created the target, or own its folder.
     with (
         contextlib.suppress(OSError),
         tempfile.TemporaryDirectory(prefix=".mypy-", dir=target.parent) as scratch,

@@ -1,4 +1,4 @@
-"""The hash-pinned locks: resolved by uv, and checked against pyproject.toml without a network."""
+"""Hash-pinned lock files: their resolution by uv, and their check against pyproject.toml."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _RESOLVE_TIMEOUT_S = 3600.0
 
 @dataclasses.dataclass(frozen=True)
 class Lock:
-    """One lock file: the groups of pyproject.toml that it pins.
+    """Lock file for groups of dependencies in pyproject.toml.
 
     Attributes:
-        name: The file is `NAME.lock`.
-        groups: Dependency groups in it.
-        project: Whether it pins the project's own dependencies as well.
-        agrees_with: Locks resolved before it, whose versions it takes over.
-        with_dependencies: Whether it pins what its packages need as well. Without that, they are
-            files to read, not to import.
+        name: Name of the file, without its suffix.
+        groups: Dependency groups in the lock.
+        project: Whether it also pins the project's own dependencies.
+        agrees_with: Locks resolved before, with which common packages have the same version.
+        with_dependencies: Whether it also pins dependencies of the packages. Without them, the
+            packages are only files to read.
     """
 
     name: str
@@ -44,23 +44,23 @@ LOCKS = (
     Lock("runtime", ("runtime",), project=True),
     Lock("build", ("build",), project=False),
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
-    # After dev, so that its tests run what it serves.
+    # Agrees with dev, so that the tests run the served versions.
     Lock("serve", ("serve",), project=True, agrees_with=("runtime", "build", "dev")),
     # Both sides of the measurement must use the same versions.
     Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),
-    # These packages are added to an image with the runtime's, so common ones must be the same.
+    # An image combines these packages with those of runtime.
     Lock("otel", ("otel",), project=False, agrees_with=("runtime", "dev")),
     Lock("scan", ("scan",), project=False),
     Lock("audit", ("audit",), project=False),
     Lock("mcp", ("mcp",), project=False),
     Lock("attacks", ("attacks",), project=False, with_dependencies=False),
-    # A file in a wheel, whose program is not used.
+    # Only the model in the wheel is used.
     Lock("model", ("model",), project=False, with_dependencies=False),
 )
 
 
 def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
-    """Return the uv command that resolves a lock into a folder, beside those resolved before it."""
+    """Return the uv command that resolves a lock into a folder with the locks resolved before."""
     project = str(paths.REPO / "pyproject.toml")
     sources = [project] if lock.project else []
     groups = [f"--group={project}:{group}" for group in lock.groups]
@@ -74,7 +74,7 @@ def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
         "--universal",
         f"--python-version={python}",
         "--generate-hashes",
-        # No address and no path of this machine in the result.
+        # The result contains no URLs and paths of this machine.
         "--no-header",
         "--no-annotate",
         "--no-emit-index-url",
@@ -88,7 +88,7 @@ def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
 
 
 def render_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """One line for each package whose version differs, in alphabetical order."""
+    """Return one line for each package whose version differs, in alphabetical order."""
     lines = []
     for name in sorted({*before, *after}):
         old, new = before.get(name), after.get(name)
@@ -102,20 +102,18 @@ def render_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[
 
 
 def refresh(*, upgrade: bool) -> list[str]:
-    """Resolve all locks again and return what changed, as lines for a person.
-
-    All of them are replaced, or none.
+    """Resolve all locks, replace their files together, and return a report of the changes.
 
     Args:
-        upgrade: Take the newest versions that pyproject.toml allows; otherwise a version
-            stays as long as it satisfies.
+        upgrade: Whether to use the newest versions that pyproject.toml allows, instead of keeping
+            versions that satisfy it.
 
     Raises:
-        DeployError: The resolver failed, or the network is away.
+        DeployError: The resolver failed, or the network is not available.
     """
     python = _project()["requires-python"].removeprefix(">=")
     report: list[str] = []
-    # Beside the locks, so that replacing them is a rename.
+    # On the same file system as the locks, so that they are replaced by a rename.
     with tempfile.TemporaryDirectory(prefix=".lock-", dir=paths.REPO) as name:
         folder = Path(name)
         for lock in LOCKS:
@@ -138,9 +136,9 @@ def refresh(*, upgrade: bool) -> list[str]:
 
 
 def check() -> list[str]:
-    """Return the problems of the locks, one line each; needs no network.
+    """Return the problems of the locks, one line each, without using the network.
 
-    They must pin every direct dependency in a version that pyproject.toml allows, each with
+    The locks must pin every direct dependency in a version that pyproject.toml allows, with
     hashes, and agree with one another.
     """
     text = {
@@ -170,10 +168,10 @@ def check() -> list[str]:
 
 
 def require_current() -> None:
-    """Pass when the locks satisfy pyproject.toml.
+    """Require that the locks satisfy pyproject.toml.
 
     Raises:
-        DeployError: They do not; the message names the first problem.
+        DeployError: A lock has a problem; the message names the first one.
     """
     problems = check()
     if problems:
@@ -184,7 +182,7 @@ def require_current() -> None:
 
 
 def bare(lock: str) -> list[str]:
-    """Return the packages of a lock that no hash protects."""
+    """Return the packages of a lock without a hash."""
     blocks = lock.replace("\\\n", " ").splitlines()
     return [block.split("==")[0] for block in blocks if "==" in block and "--hash=" not in block]
 

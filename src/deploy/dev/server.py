@@ -1,4 +1,4 @@
-"""The backend on this host: embedded SQLite, started again whenever its source changes."""
+"""Development server: the backend on embedded SQLite, restarted whenever its source changes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8000
 _MANAGEMENT_OFFSET = 1000
-"""Offset of the management port from the public port."""
+"""Difference between the management port and the public port."""
 
 _CONNECT_S = 1.0
 _POLL_S = 0.1
 
 _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
-"""Exit codes of the backend for an invalid port, secret or option."""
+"""Exit codes of the backend for an invalid port, secret or option, after which it is not restarted.
+"""
 
 
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -48,10 +49,10 @@ def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> d
 
 
 def serve(port: int, *, reload: bool) -> int:
-    """Serve until Ctrl-C and return the exit code: 0 then, else the backend's own.
+    """Serve until Ctrl-C, and return 0 or the exit code of the backend.
 
     Raises:
-        DeployError: A port is taken.
+        DeployError: A port is in use.
     """
     require_free(port)
     require_free(port + _MANAGEMENT_OFFSET, f"it is the management port of {port}, ")
@@ -74,7 +75,7 @@ def serve(port: int, *, reload: bool) -> int:
 
 
 def render_greeting(port: int, folder: Path) -> str:
-    """Return the instructions for a first request; the command can be pasted unchanged."""
+    """Return instructions for a first request, with a command that can be pasted unchanged."""
     return (
         f"\nServing at http://127.0.0.1:{port}, with its documentation at /docs; "
         f"the data is in {folder}.\n"
@@ -90,7 +91,7 @@ def token(subject: str) -> str:
     """Return a bearer token for the development server.
 
     Raises:
-        DeployError: The subject is not acceptable.
+        DeployError: The subject is not a valid user ID.
     """
     _make_secret(paths.dev_data_dir())
     environment = render_environment(DEFAULT_PORT, os.environ, paths.dev_data_dir())
@@ -99,17 +100,17 @@ def token(subject: str) -> str:
 
 
 def require_free(port: int, purpose: str = "") -> None:
-    """Pass when nobody listens on a loopback port.
+    """Require that a port of the loopback interface is free.
 
     Args:
-        port: The port.
-        purpose: Precedes the hint where the caller did not name this port.
+        port: Port to check.
+        purpose: Prefix of the hint, for a port that the user did not specify.
 
     Raises:
-        DeployError: Somebody does.
+        DeployError: The port is in use or not allowed.
     """
     with socket.socket() as probe:
-        # As servers do: connections in TIME_WAIT do not prevent binding.
+        # Like a server, ignore connections in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -126,7 +127,7 @@ def _backend(environment: Mapping[str, str]) -> contextlib.AbstractContextManage
 
 
 def _wait_listening(backend: Popen[bytes], port: int) -> bool:
-    """Return True once the backend accepts connections, False when it stopped before."""
+    """Wait until the backend accepts connections; return False if it stops before."""
     while backend.poll() is None:
         with (
             contextlib.suppress(OSError),
@@ -138,12 +139,12 @@ def _wait_listening(backend: Popen[bytes], port: int) -> bool:
 
 
 def _wait_for_change(backend: Popen[bytes]) -> int | None:
-    """Return None once the source changed, or a code with which there is no point in waiting."""
+    """Return None once the source changes, or the exit code if a change cannot help."""
     import watchfiles  # noqa: PLC0415 - not in the environment of build.lock
 
     source = paths.REPO / "src/todo"
     told = False
-    # An empty set now and then is the chance to look after the backend.
+    # watch() also yields empty sets, so that the loop can check the backend.
     for changes in watchfiles.watch(source, debounce=300, rust_timeout=500, yield_on_timeout=True):
         if changes:
             names = sorted({os.path.relpath(name, paths.REPO) for _, name in changes})
@@ -163,7 +164,7 @@ def _make_secret(folder: Path) -> None:
     file = folder / "token-secret"
     if file.exists():
         return
-    # Whole or not at all, and the first of two: the other one's backend may have read it.
+    # An existing file is kept, because another backend may have read it already.
     with contextlib.suppress(FileExistsError):
         text = secrets.token_urlsafe(48) + "\n"
         atomic_write.write_text(file, text, mode=0o600, overwrite=False)

@@ -1,4 +1,4 @@
-"""The test tiers: their requirements on this machine, and one pytest for the requested ones."""
+"""Test tiers: their requirements on this machine, and the run of pytest for them."""
 
 from __future__ import annotations
 
@@ -19,19 +19,18 @@ if TYPE_CHECKING:
 _STATUS = Path("/proc/self/status")
 _CAP_SYS_ADMIN = 21
 _MAX_WORKERS = 4
-"""Maximum number of processes. Each imports the program and collects all tests, which takes
-seconds."""
+"""Maximum number of processes; each needs seconds to import the program and collect all tests."""
 _ORDER = ("faults", "system", "integration", "unit")
-"""The slowest tiers start first; short ones fill the gaps at the end."""
+"""Order in which tiers start: the slowest first, so that short tests fill the gaps at the end."""
 _IN_LABS = {"system", "faults"}
 _MEASURED = {"unit", "integration"}
-"""The tiers whose coverage has a floor. In a lab, the code runs in containers and machines."""
+"""Tiers with a minimum coverage. In the others, the code runs in containers and machines."""
 
 
 def render_argv(
     tiers: Sequence[str], arguments: Sequence[str], *, coverage: bool = False
 ) -> list[str]:
-    """The arguments of the one pytest that runs these tiers, whatever the current folder is."""
+    """Return the arguments of pytest for the tiers, which do not depend on the current folder."""
     return [
         f"--rootdir={paths.REPO}",
         f"--config-file={paths.REPO / 'pyproject.toml'}",
@@ -44,7 +43,7 @@ def render_argv(
 
 def _spread(tiers: Sequence[str]) -> list[str]:
     if not {"unit", "integration"} & set(tiers):
-        # The tests in a lab share one machine. Arguments may name a single test.
+        # Tests in a lab share one machine, and arguments may name a single test.
         return []
     # Lab tests mostly wait for their machine, so one more process costs little.
     number = min(len(os.sched_getaffinity(0)) + bool(_IN_LABS & set(tiers)), _MAX_WORKERS)
@@ -57,13 +56,13 @@ def _spread(tiers: Sequence[str]) -> list[str]:
 
 def _measure(tiers: Sequence[str], arguments: Sequence[str]) -> list[str]:
     options = ["-p", "pytest_cov.plugin", "--cov", f"--cov-config={paths.REPO / 'pyproject.toml'}"]
-    # The floor is that of whole tiers.
+    # The minimum coverage applies only to whole tiers.
     whole = not arguments and set(tiers) >= _MEASURED
     return options if whole else [*options, "--cov-fail-under=0"]
 
 
 def find_obstacle() -> DeployError | None:
-    """Return the reason why the system tests cannot run here; other tiers have no such needs."""
+    """Return an error with the reason why tests in a lab cannot run here, or None."""
     if os.geteuid() != 0:
         reason, hint = "which requires root", "run them with sudo"
     elif not _may_administer(_STATUS.read_text()):
@@ -81,31 +80,30 @@ def _may_administer(status: str) -> bool:
 
 
 def prepare(tiers: Sequence[str]) -> None:
-    """Provide what the tiers need; asks for nothing that is already there.
+    """Install the missing packages and programs that the tiers need.
 
     Raises:
         DeployError: A package cannot be installed.
     """
     if _IN_LABS & set(tiers):
-        # The README says that, as root, the tests install what they need.
+        # The README documents that the tests install packages as root.
         packages.ensure_lab_packages(assume_yes=True)
     if "integration" not in tiers:
         return
     suite_programs.ensure_programs()
-    # Here, where its progress is seen and no test's time runs out over a download.
+    # Created before the tests, so that progress is visible and no test times out.
     for purpose in ("attacks", "audit", "mcp"):
         venv.ensure(purpose)
 
 
 def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], DeployError | None]:
-    """Decide what a command line runs on this machine, before anything is installed for it.
+    """Return the tiers of a command line that can run on this machine.
 
     Returns:
-        Tiers, arguments for pytest, and the error to end with where one of several tiers cannot
-        run here.
+        Tiers, arguments for pytest, and the error to end with if another tier cannot run here.
 
     Raises:
-        DeployError: As `commands.split_tiers`, or nothing that was asked for can run here.
+        DeployError: A word is not a tier, or none of the tiers can run here.
     """
     tiers, arguments = commands.split_tiers(words)
     obstacle = find_obstacle() if _IN_LABS & set(tiers) else None
@@ -117,16 +115,17 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
 
 
 def run_tiers(words: Sequence[str], *, coverage: bool = False) -> int:
-    """Run the tiers and return the exit code; pytest's closing line is the last one printed.
+    """Run test tiers and return the exit code.
 
-    Runs pytest in this process, so that a Ctrl-C reaches it once and its fixtures clean up.
+    pytest runs in this process, so that Ctrl-C reaches it only once and its fixtures clean up.
 
     Args:
         words: Tiers and arguments for pytest.
-        coverage: Whether to measure which lines run, and to fail below the floor.
+        coverage: Whether to measure the coverage, and to fail if it is too low.
 
     Raises:
-        DeployError: As `choose` and `prepare`; or, after the others ran, a tier could not.
+        DeployError: The arguments are invalid, a package cannot be installed, or (after the other
+            tiers ran) a tier cannot run here.
         KeyboardInterrupt: The tests were interrupted.
     """
     tiers, arguments, obstacle = choose(words)

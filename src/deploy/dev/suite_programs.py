@@ -1,4 +1,4 @@
-"""Programs that only the tests use: where they are, and how to get them."""
+"""Programs that only the tests use: their paths and their installation."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ _NPM_LOCKS = {
     "mcp": REPO / "tests" / "integration" / "mcp" / "npm",
     "web": REPO / "tests" / "integration" / "web" / "npm",
 }
-"""Names, versions and hashes of the npm programs that check OpenAPI, MCP and the web page."""
+"""Folders with the package-lock.json of the npm programs that check OpenAPI, MCP and the web page.
+"""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
-"""Whose completion is tested, beside that of bash."""
+"""Shells whose completion is tested, in addition to bash."""
 MONITORING = {
     "prometheus": "prometheus",
     "promtool": "prometheus",
@@ -37,20 +38,20 @@ MONITORING = {
     "amtool": "prometheus-alertmanager",
     "prometheus-node-exporter": "prometheus-node-exporter",
 }
-"""Program -> package of Debian: what docs/monitoring is tested with.
+"""Program -> Debian package, for the tests of docs/monitoring.
 
-A fetched one finds its files in the folder that it is in: start it there.
+A fetched program requires its own folder as the working folder.
 """
 _ALERTMANAGER_FILES = b"/usr/share/prometheus/alertmanager"
-# A Chromium without windows is a third of it; any other that is there will do.
+# The headless shell has a third of Chromium's size; any installed one is accepted.
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
 def ensure_programs() -> None:
-    """Install what is missing; asks for nothing that is already there.
+    """Install the missing programs.
 
     Raises:
-        DeployError: A program cannot be installed from here; the hint says how to get it.
+        DeployError: A program cannot be installed; the hint contains the remedy.
     """
     packages = [] if find_initdb() else ["postgresql"]
     packages += [] if find_browser() else [_BROWSERS[0]]
@@ -80,7 +81,7 @@ def ensure_programs() -> None:
 
 
 def find_initdb() -> Path | None:
-    """PostgreSQL's initdb; Debian keeps it off PATH, one folder a major version."""
+    """Return PostgreSQL's newest initdb or None; Debian does not install it on PATH."""
     found = process.find("initdb")
     if found:
         return Path(found)
@@ -89,41 +90,41 @@ def find_initdb() -> Path | None:
 
 
 def find_browser() -> Path | None:
-    """Return a Chromium."""
+    """Return a Chromium, or None."""
     found = (process.find(name) for name in _BROWSERS)
     return next((Path(path) for path in found if path), None)
 
 
 def find_curl() -> Path | None:
-    """Return the HTTP client that the guides use."""
+    """Return curl, which the guides use, or None."""
     found = process.find("curl")
     return Path(found) if found else None
 
 
 def find_node() -> Path | None:
-    """Return the runtime of the programs that judge the OpenAPI document."""
+    """Return Node, which runs the npm programs, or None."""
     found = process.find("node")
     return Path(found) if found else None
 
 
 def find_npm() -> Path | None:
-    """Return the program that fetches those programs."""
+    """Return npm, or None."""
     found = process.find("npm")
     return Path(found) if found else None
 
 
 def find_openapi_tools() -> Path | None:
-    """Return the folder of those programs."""
+    """Return the folder of the programs that check the OpenAPI document, or None."""
     return _find_npm_tools("openapi")
 
 
 def find_mcp_tools() -> Path | None:
-    """The folder of the programs that judge the MCP endpoint, with the Node that they need."""
+    """Return the folder of the programs that check the MCP endpoint, or None."""
     return _find_npm_tools("mcp")
 
 
 def find_web_tools() -> Path | None:
-    """Return the folder of the script that judges whether everybody can use the page."""
+    """Return the folder of the script that checks the page's accessibility, or None."""
     return _find_npm_tools("web")
 
 
@@ -133,38 +134,38 @@ def _find_npm_tools(name: str) -> Path | None:
 
 
 def find_monitoring(name: str) -> Path | None:
-    """Return one of MONITORING."""
+    """Return a program of MONITORING, or None."""
     return _find(name, _own_monitoring(name))
 
 
 def find_pgbouncer() -> Path | None:
-    """Return the pooler in front of PostgreSQL; libraries that this machine lacks are beside it."""
+    """Return PgBouncer or None; a fetched one has its libraries in the same folder."""
     return _find("pgbouncer", _own_pgbouncer())
 
 
 def find_nginx() -> Path | None:
-    """Return a reverse proxy of docs/reverse-proxy.md; libraries as for the pooler."""
+    """Return nginx or None; a fetched one has its libraries in the same folder."""
     return _find("nginx", _own_nginx())
 
 
 def find_caddy() -> Path | None:
-    """Return the other reverse proxy of docs/reverse-proxy.md."""
+    """Return Caddy, or None."""
     return _find("caddy", _own_caddy())
 
 
 def find_shell(name: str) -> Path | None:
-    """Return one of SHELLS; `shell_environment` returns the environment that it needs."""
+    """Return a shell of SHELLS, which needs the variables of `shell_environment`, or None."""
     return _find(name, _own_shell(name) / "bin" / name)
 
 
 def shell_environment(shell: Path) -> dict[str, str]:
-    """The variables with which a fetched shell finds its own files; none for an installed one."""
+    """Return the variables that a fetched shell needs; empty for an installed one."""
     folder = shell.parents[1]
     if not folder.is_relative_to(cache_dir()):
         return {}
     patterns = {
         "LD_LIBRARY_PATH": "lib/*-linux-*",
-        # zsh takes its own two from its start-up file only.
+        # Only its start-up file passes these two on to zsh.
         "ZSH_MODULES": "lib/*/zsh/*",
         "ZSH_FUNCTIONS": "share/zsh/functions/**/",
     }
@@ -172,7 +173,7 @@ def shell_environment(shell: Path) -> dict[str, str]:
 
 
 def _find(name: str, own: Path) -> Path | None:
-    """Return a program of this host, or the one that was fetched."""
+    """Return a program of this host, or the fetched one, or None."""
     found = process.find(name)
     if found:
         return Path(found)
@@ -213,7 +214,7 @@ def _fetch_npm_tools(name: str) -> None:
     ):
         folder = Path(scratch) / "tools"
         shutil.copytree(_NPM_LOCKS[name], folder)
-        # Nothing of a package runs here; each is compared with the hash in the lock.
+        # npm verifies the hashes in the lock, and runs no scripts of the packages.
         argv = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
         process.stream(argv, current, timeout_s=_NPM_TIMEOUT_S, cwd=folder)
         folder.replace(target)
@@ -224,13 +225,13 @@ def _fetch_monitoring(name: str) -> None:
     with _fetching(package, _own_monitoring(name)) as (scratch, _depends):
         for template in scratch.glob(f"{_ALERTMANAGER_FILES.decode()[1:]}/*.tmpl"):
             template.replace(_own_monitoring(template.name))
-        # All that the package has: none is fetched twice.
+        # All programs of the package, so that it is fetched only once.
         for program in (each for each, source in MONITORING.items() if source == package):
             path = scratch / "usr/bin" / program
             if not path.exists():
-                # Debian 13 has promtool in a package of its own, beside that of the server.
+                # In Debian 13, promtool has its own package.
                 _extract(program, scratch)
-            # Debian's build has the folder of its templates as an absolute path.
+            # Debian's build contains the absolute path of its templates.
             here = b".".ljust(len(_ALERTMANAGER_FILES), b"/")
             path.write_bytes(path.read_bytes().replace(_ALERTMANAGER_FILES, here))
             path.replace(_own_monitoring(program))
@@ -241,7 +242,7 @@ def _fetch_with_libraries(package: str, program: str, target: Path) -> None:
         _extract_libraries(depends, scratch)
         for library in scratch.glob("usr/lib/*/lib*.so.*"):
             library.replace(target.parent / library.name)
-        # The last one: where it is, the rest is as well.
+        # The program is last, because its existence means that the libraries exist.
         (scratch / program).replace(target)
 
 
@@ -250,7 +251,7 @@ def _fetch_shell(name: str) -> None:
     with _fetching(name, target) as (scratch, depends):
         _extract(f"{name}-common", scratch)
         _extract_libraries(depends, scratch)
-        # fish looks for both beside its bin; older packages have /bin in place of /usr/bin.
+        # fish looks for both relative to its bin; older packages use /bin instead of /usr/bin.
         for folder in ("etc", "bin"):
             for path in (scratch / folder).glob("*"):
                 (scratch / "usr" / folder).mkdir(exist_ok=True)
@@ -266,9 +267,9 @@ def _extract_libraries(depends: str, folder: Path) -> None:
 
 @contextlib.contextmanager
 def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
-    """Lay out the files of Debian's package, of which one program is wanted; return its needs.
+    """Extract a Debian package for one program; yield the folder and the package's dependencies.
 
-    Installed, the package would run a server on this machine.
+    An installed package would run a server on this machine.
     """
     if process.find("apt-get") is None or process.find("dpkg-deb") is None:
         raise DeployError(
@@ -284,7 +285,7 @@ def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
         try:
             depends = _extract(package, Path(scratch))
         except process.ToolError:
-            # The lists of a fresh container are empty.
+            # The package lists of a fresh container are empty.
             prefix = [] if os.geteuid() == 0 else ["sudo", "--non-interactive"]
             process.stream([*prefix, "apt-get", "update"], current, timeout_s=300)
             depends = _extract(package, Path(scratch))
@@ -292,7 +293,7 @@ def _fetching(package: str, target: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _extract(package: str, folder: Path) -> str:
-    """Lay out the files of a package; return what it depends on."""
+    """Extract the files of a package; return its dependencies."""
     process.run(["apt-get", "download", package], cwd=folder, timeout_s=300)
     (file,) = map(str, folder.glob(f"{package}_*.deb"))
     process.run(["dpkg-deb", "--extract", file, str(folder)], timeout_s=120)
@@ -306,7 +307,7 @@ def _is_installed(package: str) -> bool:
 
 @contextlib.contextmanager
 def _no_default_cluster() -> Iterator[None]:
-    """Keep Debian's package from making and starting a server of its own: tests bring theirs."""
+    """Prevent Debian's package from creating and starting a cluster; tests use their own."""
     if os.geteuid() != 0:
         yield
         return

@@ -1,1 +1,1 @@
-"""Registries: signing, pushing and pulling images with skopeo."""
+"""Registries: pushing, signing and verifying images with skopeo."""

@@ -1,4 +1,4 @@
-"""Push of images to a registry, with a record of what was pushed where."""
+"""Push of images to a registry, with a record of the pushed digests."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Published:
         target: `backend` or `db`.
         manifest_digest: Digest of the manifest in the registry, which signatures refer to. It
             depends on the compression of the layers.
-        config_digest: Image ID, which does not depend on where the image was built or is stored.
-        claim: Result of the vulnerability scan, in one sentence.
+        config_digest: Image ID, which does not depend on the registry.
+        claim: Result of the vulnerability scan in one sentence.
     """
 
     target: str
@@ -38,10 +38,10 @@ class Published:
 
 
 def require_own_host() -> None:
-    """Refuse to publish from a host where the stack is a trial.
+    """Require a host that runs the stack itself.
 
-    This is not passed on to the trial's lab, as other commands are: its images go with it, and
-    the key and the login would have to be copied into a throwaway machine that nobody minds.
+    Unlike other commands, push is not delegated to a lab: a lab is temporary, and would need a copy
+    of the key and the login.
 
     Raises:
         DeployError: This host cannot build and run the stack itself.
@@ -62,21 +62,18 @@ def push(
     scanning: gate.Options,
     signer: skopeo.Signer | None = None,
 ) -> Published:
-    """Copy a target's image to a registry, and record its digest there.
+    """Scan a target's image, copy it to a registry, and record its digest there.
 
-    Nothing gets there unscanned. What would ask for an exception has one: a flaw that has to be
-    lived with gets an entry in the file of exceptions, and a registry without a network around
-    it a scan that leaves out what takes one.
+    The scan cannot be skipped; accepted vulnerabilities need an entry in the exceptions file.
 
     Args:
         target: `backend` or `db`.
         destination: Repository and tag.
-        scanning: Options of the scan before the push.
-        signer: Signs the copy in the same step; the key is opened before anything is sent.
+        scanning: Options of the scan.
+        signer: Key that signs the copy; it is decrypted before anything is sent.
 
     Raises:
-        DeployError: The image does not exist or does not pass the scan, or the registry rejected
-            it.
+        DeployError: The image does not exist, did not pass the scan, or was rejected.
     """
     if destination.digest:
         raise DeployError(
@@ -91,7 +88,7 @@ def push(
             hint=f"python3 build.py image --target {target}",
             code=ExitCode.CONFIG,
         )
-    _read_records()  # damaged ones are reported before anything is sent
+    _read_records()  # report damaged records before anything is sent
     # By ID, because a concurrent build can move the name.
     image_id = found.config_digest.removeprefix("sha256:")
     report = gate.require_clean(target, scanning, reference=image_id)
@@ -104,16 +101,16 @@ def push(
 
 
 def find_published(image_name: skopeo.Reference) -> Published | None:
-    """Return the last push of this user under a name, or None."""
+    """Return this user's last push to a tag, or None."""
     known = _read_records().get(image_name.tagged)
     return Published(**known) if known else None
 
 
 def get_signable(image_name: skopeo.Reference) -> skopeo.Reference:
-    """Return the image to sign, by the given digest or by the recorded one.
+    """Return the image to sign, by the given digest or the recorded one.
 
     Raises:
-        DeployError: No push is recorded under the name, or the registry has another image.
+        DeployError: No push to the tag is recorded, or the tag refers to another image now.
     """
     if image_name.digest:
         return image_name

@@ -1,7 +1,7 @@
-"""Signatures in sigstore form, made and checked by skopeo with a key pair of the publisher's.
+"""Sigstore signatures, created and verified by skopeo with the publisher's key pair.
 
-No service is involved, neither a transparency log nor a certificate authority. With the public key,
-an image from any registry can be verified, or from a mirror without a network.
+This needs neither a transparency log nor a certificate authority, so that images can also be
+verified offline from a mirror.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from deploy.paths import REPO
 from deploy.registry import skopeo
 
 CREDENTIAL = "todo-signing-passphrase"
-"""Name of the systemd credential that is read if no file is given."""
+"""Name of the systemd credential with the passphrase, used if no file is given."""
 
 _KEY_TIMEOUT_S = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
-    """An image whose signature and content were checked.
+    """Image with a verified signature and content.
 
     Attributes:
-        image: The repository and the digest of the manifest that was verified.
-        manifest_digest: The digest that the registry uses and the signature names.
-        config_digest: The image's id once it is pulled.
+        image: Reference with the verified digest.
+        manifest_digest: Digest of the manifest, which the signature contains.
+        config_digest: Image ID after a pull.
     """
 
     image: skopeo.Reference
@@ -41,10 +41,10 @@ class Verified:
 
 
 def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
-    """Return the policy that accepts one repository's signed images and nothing else.
+    """Return the policy that accepts only signed images of a repository.
 
     Args:
-        repository: REGISTRY/REPO, or a part of it that covers several.
+        repository: REGISTRY/REPO, or a prefix of several repositories.
         public_key: Absolute path of the publisher's key.
     """
     return {
@@ -54,10 +54,10 @@ def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
 
 
 def render_requirement(public_key: Path) -> dict[str, Any]:
-    """Render the policy for an image: the key's signature over this digest and this name.
+    """Return the policy requirement that the key has signed an image's digest and name.
 
-    The name counts, tag included, so that a signed image cannot be passed off as another: an
-    old version under the tag of a new one, or the database under the backend's name.
+    The name includes the tag, so that a signed image cannot replace another, such as a new version
+    by an old one.
     """
     return {
         "type": "sigstoreSigned",
@@ -67,11 +67,11 @@ def render_requirement(public_key: Path) -> dict[str, Any]:
 
 
 def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
-    """The passphrase of a key: from a file, a systemd credential, or a prompt, in this order.
+    """Return the passphrase of a key from a file, a systemd credential, or a prompt.
 
     Args:
-        file: A file whose first line it is.
-        confirm: Whether a prompt asks twice, as for a new key.
+        file: File whose first line is the passphrase; None for the credential or the prompt.
+        confirm: Whether to prompt twice, for a new key.
 
     Raises:
         DeployError: The passphrase is missing or empty, or the two entries differ.
@@ -107,22 +107,22 @@ def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
     """Return the signing key with its passphrase; without a file, prompt for the passphrase.
 
     Raises:
-        DeployError: The key cannot be read, or there is no passphrase.
+        DeployError: The key is unreadable, or the passphrase is missing.
     """
     return skopeo.Signer(_readable(key), read_passphrase(passphrase_file))
 
 
 def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
-    """Make a key pair: PREFIX.private, encrypted and readable by its owner only, and PREFIX.pub.
+    """Create a key pair: PREFIX.private, encrypted and readable only by its owner, and PREFIX.pub.
 
     Args:
-        prefix: Path without the endings; its folder is created where missing.
-        passphrase: Encrypts the private key.
+        prefix: Path without the suffixes; its folder is created if it is missing.
+        passphrase: Passphrase that encrypts the private key.
 
     Raises:
-        DeployError: One of the files already exists, or they cannot be written.
+        DeployError: A file already exists, is in the checkout, or cannot be written.
     """
-    # Not by with_suffix: a name may have dots of its own.
+    # Path.with_suffix would remove a part of a name with dots.
     private, public = (Path(f"{prefix.absolute()}{ending}") for ending in (".private", ".pub"))
     if private.resolve().is_relative_to(REPO):
         raise DeployError(
@@ -156,12 +156,7 @@ def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
 
 
 def _make_room(private: Path, public: Path) -> None:
-    """Make the folder of a key pair, and see that both files can be written there.
-
-    Raises:
-        DeployError: One of them already exists.
-        OSError: They cannot be written.
-    """
+    """Create the folder of a key pair, and check that both files are new and can be written."""
     for path in (private, public):
         if os.path.lexists(path):
             raise DeployError(
@@ -176,15 +171,15 @@ def _make_room(private: Path, public: Path) -> None:
 
 
 def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
-    """Add a signature to an image in a registry; the image does not change.
+    """Add a signature to an image in a registry, without changing the image.
 
     Args:
-        image: Image with a digest; that digest is signed, even if the tag has moved since. The
-            signature contains the tag, or only the digest if there is no tag.
+        image: Image with a digest, which is signed even if the tag refers to another image now. The
+            signature contains the tag, or the digest if there is no tag.
         signer: Key that signs.
 
     Raises:
-        DeployError: The digest does not exist, or the registry or the key was rejected.
+        DeployError: The digest does not exist, or the registry or the key failed.
     """
     if image.digest is None:
         raise ValueError("images are signed by digest")
@@ -194,13 +189,12 @@ def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
 
 
 def verify(image: skopeo.Reference, public_key: Path) -> Verified:
-    """Pull an image under a policy that wants this key's signature, and throw it away.
+    """Verify the signature and the content of an image in a registry.
 
-    Every layer comes down and is checked against its digest, so what is reported is true of
-    the content, and not only of its table of contents.
+    All layers are downloaded and compared with their digests, then removed.
 
     Raises:
-        DeployError: It is not signed, not by this key, not under this name, or altered.
+        DeployError: The image has no signature of this key for this name, or was altered.
     """
     policy = render_policy(image.repository, _readable(public_key).absolute())
     with progress.step(f"Verifying {image}"), skopeo.workspace() as folder:

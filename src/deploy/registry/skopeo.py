@@ -1,4 +1,4 @@
-"""Images in a registry: their names, and skopeo, which copies, signs and verifies them."""
+"""References of images in a registry, and copies with skopeo, which signs and verifies them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MINIMUM_SKOPEO = (1, 11, 0)
 
 _COPY_TIMEOUT_S = 3600.0
 _ASK_TIMEOUT_S = 600.0
-_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp below it makes a private folder
+_LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp creates a private folder in it
 
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _NAME = re.compile(
-    # A registry has a dot, a port or is localhost; anything else would be a path on some default.
+    # A registry has a dot, a port or is localhost; other names would be paths in a default one.
     r"(?P<registry>localhost(?::\d+)?|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+"
     r"|\[[0-9a-f:]+\](?::\d+)?)"
     rf"/(?P<path>{_PART}(?:/{_PART})*)"
@@ -41,12 +41,12 @@ _NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """The name of an image in a registry.
+    """Reference of an image in a registry.
 
     Attributes:
-        registry: Host, with its port where it has one.
-        path: The repository within the registry.
-        tag: Name of a version, or None.
+        registry: Host with an optional port.
+        path: Repository in the registry.
+        tag: Tag, or None.
         digest: Digest of the manifest, as `sha256:…`, or None.
     """
 
@@ -57,12 +57,12 @@ class Reference:
 
     @property
     def repository(self) -> str:
-        """Registry and path: what policies and signatures go by."""
+        """Registry and path, as in policies and signatures."""
         return f"{self.registry}/{self.path}"
 
     @property
     def tagged(self) -> str:
-        """Repository and tag; `latest` where none is given, as everywhere."""
+        """Repository and tag; the default tag is `latest`."""
         return f"{self.repository}:{self.tag or 'latest'}"
 
     @property
@@ -79,7 +79,7 @@ class Reference:
         return f"docker://{self}"
 
     def at(self, digest: str) -> Reference:
-        """This image, by the digest of its manifest."""
+        """Return a reference with the given digest."""
         return dataclasses.replace(self, digest=digest)
 
     def __str__(self) -> str:
@@ -88,11 +88,11 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Signer:
-    """A key that signs, and what opens it.
+    """Private key that signs images.
 
     Attributes:
-        key: File with the private key, encrypted.
-        passphrase: Never in an argument, an environment or a file of ours.
+        key: File with the encrypted private key.
+        passphrase: Passphrase of the key; never put into arguments, environments or files.
     """
 
     key: Path
@@ -100,10 +100,10 @@ class Signer:
 
 
 def parse(text: str) -> Reference:
-    """Return the reference that a user wrote: REGISTRY/REPO[:TAG][@DIGEST].
+    """Parse a reference: REGISTRY/REPO[:TAG][@DIGEST].
 
     Raises:
-        DeployError: It is not one, or names no registry.
+        DeployError: The text is not a reference, or has no registry.
     """
     match = _NAME.fullmatch(text.removeprefix("docker://"))
     if match is None:
@@ -114,19 +114,16 @@ def parse(text: str) -> Reference:
         )
     reference = Reference(**match.groupdict())
     if reference.registry == "docker.io" and "/" not in reference.path:
-        # So it is called in policies and signatures.
+        # Policies and signatures use the full name.
         return dataclasses.replace(reference, path=f"library/{reference.path}")
     return reference
 
 
 def ensure_skopeo(*, assume_yes: bool) -> None:
-    """See that skopeo is there, and install it when the user agreed.
-
-    Args:
-        assume_yes: Whether the user agreed to an installation.
+    """Install skopeo if it is missing and the user agrees, and check its version.
 
     Raises:
-        DeployError: It cannot be installed from here, or is too old.
+        DeployError: skopeo cannot be installed or is too old.
     """
     if process.find("skopeo") is None:
         minimum = {"skopeo": MINIMUM_SKOPEO}
@@ -141,7 +138,7 @@ def ensure_skopeo(*, assume_yes: bool) -> None:
 
 
 def digest_of(reference: Reference) -> str:
-    """Digest of the manifest to which a name points in the registry now.
+    """Return the digest of the manifest to which a reference currently points.
 
     Raises:
         DeployError: The image does not exist, or the registry does not respond.
@@ -164,18 +161,17 @@ def copy(
 
     Args:
         source: Image in a registry, or transport and name in skopeo's syntax.
-        destination: Likewise; one of the two must be in a registry.
-        policy: Signature policy as in policy.json; None accepts any image.
-        public_key: Key that the policy requires, for its name in errors.
+        destination: Likewise; at least one of the two must be in a registry.
+        policy: Signature policy in the format of policy.json; None accepts any image.
+        public_key: Key that the policy requires, for error messages.
         signer: Key that signs the copy; None does not sign.
-        identity: REPO:TAG in the signature; None uses the name of the destination.
+        identity: REPO:TAG in the signature; None uses the destination.
 
     Returns:
-        The digest of the manifest at the destination.
+        Digest of the manifest at the destination.
 
     Raises:
-        DeployError: The policy, the registry or the key rejected the copy; the message has the
-            cause.
+        DeployError: The policy, the registry or the key rejected the copy.
     """
     about = destination if isinstance(destination, Reference) else source
     assert isinstance(about, Reference)  # noqa: S101  # callers' duty
@@ -185,8 +181,8 @@ def copy(
         if isinstance(source, Reference):
             words.append("--preserve-digests")
         else:
-            # Local layers are not compressed, so this makes a manifest, which the signatures of
-            # an image that was once pulled do not fit.
+            # Local layers are uncompressed, so this creates a new manifest, which the signatures
+            # of a pulled image do not match.
             words += ["--format=oci", "--remove-signatures"]
         for side, name in (("src", source), ("dest", destination)):
             if isinstance(name, Reference) and name.is_loopback:
@@ -207,7 +203,7 @@ def copy(
 
 @contextlib.contextmanager
 def workspace() -> Iterator[Path]:
-    """Create a private folder with space for an image, and remove it after the block."""
+    """Create a private folder on a large disk, and remove it after the block."""
     parent = os.environ.get("TMPDIR") or _LARGE_TMP
     try:
         folder = tempfile.TemporaryDirectory(dir=parent, prefix="todo-registry-")
@@ -221,10 +217,10 @@ def workspace() -> Iterator[Path]:
 
 
 def _trust(folder: Path, policy: Mapping[str, Any] | None) -> list[str]:
-    """Switches that replace the user's own policy and signature settings by what is due here."""
+    """Return the switches that replace the user's own policy and signature settings."""
     settings = folder / "registries.d"
     settings.mkdir()
-    # JSON is YAML as well.
+    # JSON is valid YAML.
     attachments = {"default-docker": {"use-sigstore-attachments": True}}
     (settings / "sigstore.yaml").write_text(json.dumps(attachments))
     switches = [f"--registries.d={settings}"]
@@ -247,7 +243,7 @@ def _skopeo(
     stdin: str | None = None,
     timeout_s: float,
 ) -> str:
-    """Run skopeo and return what it printed; its refusals become errors of ours."""
+    """Run skopeo and return its output; translate its known errors."""
     try:
         return process.run(["skopeo", *words], stdin=stdin, timeout_s=timeout_s).stdout.strip()
     except process.ToolError as error:

@@ -16,10 +16,9 @@ _MESSAGE = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """One cause among those that a registry, a policy or a key can have.
+    """Known error of skopeo; `message` and `hint` are templates for `words` of `explain`.
 
-    `message` and `hint` are templates over the words that `explain` is given, and over the
-    groups of `mark`.
+    `message` can also contain the groups of `mark`.
     """
 
     mark: re.Pattern[str]
@@ -30,8 +29,8 @@ class Refusal:
 
 _DISTRUST = "do not run it"
 
-# The first that fits counts: an image may carry many signatures, each rejected for a reason of
-# its own, and the one that came nearest to acceptance says most.
+# The first match counts: if several signatures are rejected for different reasons, the reason of
+# the one that was closest to acceptance is the most useful.
 _REFUSALS = (
     Refusal(
         re.compile(r"decryption failed"),
@@ -138,12 +137,12 @@ _REFUSALS = (
 
 
 def explain(output: str, words: Mapping[str, str]) -> DeployError | None:
-    """Return the error that a user sees for what skopeo wrote, or None when the cause is not known.
+    """Return the error for skopeo's output, or None if the cause is unknown.
 
     Args:
         output: Standard error of skopeo.
-        words: `image`, `repository` and `registry` by name, `login` as the command that logs
-            in, and `key` as the file that signs or verifies.
+        words: Values for the templates: `image`, `repository`, `registry`, `login` (the command
+            that logs in) and `key` (the file that signs or verifies).
     """
     found = _MESSAGE.findall(output)
     text = found[-1].replace('\\"', '"') if found else output
