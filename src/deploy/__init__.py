@@ -1,1 +1,1 @@
-"""The deployment: builds, checks, installs and tests the service; never part of an image."""
+"""Deployment: code that builds, checks, installs and tests the service; not part of an image."""

@@ -19,11 +19,7 @@ def in_lab() -> bool:
 
 
 def build(words: str) -> str:
-    """Return the `build.py` command, including `--lab` if this process runs in a named lab.
-
-    Args:
-        words: Command that has a `--lab` switch, with its arguments, such as "token alice".
-    """
+    """Return a `build.py` command, with `--lab` if this process runs in a named lab."""
     lab = os.environ.get(LAB, DEFAULT_LAB)
     return f"python3 build.py {words}{'' if lab == DEFAULT_LAB else f' --lab {lab}'}"
 

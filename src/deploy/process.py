@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TIMEOUT_S = 600.0
-"""Default timeout of a program: ten times what the slowest needs on an idle machine."""
+"""Default timeout of a program: more than ten times what any needs on an idle machine."""
 _TERM_GRACE_S = 15.0
 _GROUP_GRACE_S = 5.0
 _LEAVE_GRACE_S = 120.0
@@ -62,7 +62,7 @@ class ToolError(DeployError):
 
 
 def find(tool: str) -> str | None:
-    """Return the path of a program, or None; also searches the sbin folders, if not on PATH."""
+    """Return the path of a program on PATH or in the sbin folders, or None."""
     for candidate in (tool, f"/usr/sbin/{tool}", f"/sbin/{tool}"):
         with contextlib.suppress(CommandNotFound):
             return str(local.which(candidate))
@@ -149,8 +149,8 @@ def interact(
     """Run a program on this terminal and return its exit code.
 
     On a terminal, the child stays in this process's group and receives Ctrl-C from the terminal.
-    Elsewhere, it runs in its own session, and its process group is sent the signal. In both
-    cases, this process waits for the child to exit.
+    Elsewhere, it runs in its own session, and this process forwards the signal to its group. In
+    both cases, this process waits for the child to exit.
     """
     log.debug("run: %s", shlex.join(argv))
     terminal = os.isatty(0)
@@ -170,11 +170,7 @@ def interact(
 
 
 def follow(argv: Sequence[str]) -> Generator[str, None, None]:
-    """Run a program and yield its lines of output as it prints them.
-
-    Raises:
-        ToolError: The program is not installed or failed.
-    """
+    """Run a program and yield its lines of output; raise a ToolError if it fails."""
     with _started(argv, stdin=False, env=None, cwd=None, merge=True) as process:
         lines: collections.deque[str] = collections.deque(maxlen=_TAIL_LINES)
         try:
@@ -191,11 +187,7 @@ def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int])
     """Run a program that stops when this process closes a pipe; return its exit code.
 
     For programs that delegate their work to a process which signals do not reach: that process
-    sees the pipe close, however this one ends.
-
-    Args:
-        make_argv: Function that returns the command line for the descriptor of the pipe.
-        pass_fds: Other descriptors that the program inherits.
+    sees the pipe close, however this one ends. `make_argv` gets the descriptor of the pipe.
 
     Raises:
         ToolError: The program is not installed.

@@ -64,12 +64,9 @@ _RUNNING: list[Step] = []
 
 @contextlib.contextmanager
 def step(title: str, stream: TextIO | None = None) -> Iterator[Step]:
-    """Show a step while it runs, and record its duration.
+    """Show a step while it runs, and record its duration; the title is a gerund.
 
-    Args:
-        title: Name of the step, as a gerund ("Building the backend image").
-        stream: Output stream; standard error by default, so that standard output contains only
-            results.
+    The default stream is standard error, so that standard output contains only results.
     """
     out = stream or sys.stderr
     live = out.isatty() and os.environ.get("TERM") != "dumb"

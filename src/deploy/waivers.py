@@ -69,11 +69,7 @@ Entry = TypeVar("Entry", ScanException, AuditException)
 
 
 def load(path: Path = FILE) -> Exceptions:
-    """Load the exceptions file; a missing file has no entries.
-
-    Raises:
-        DeployError: The file is unreadable or malformed; the message names the invalid entry.
-    """
+    """Load the exceptions file, if it exists; raise a DeployError that names the invalid entry."""
     try:
         return parse(path.read_text())
     except FileNotFoundError:
@@ -87,11 +83,7 @@ def load(path: Path = FILE) -> Exceptions:
 
 
 def parse(text: str) -> Exceptions:
-    """Parse the text of an exceptions file.
-
-    Raises:
-        ValueError: The text is not TOML, or an entry is invalid; the message names the entry.
-    """
+    """Parse the text of an exceptions file; raise a ValueError that names the invalid entry."""
     document = tomllib.loads(text)
     unknown = sorted(document.keys() - {"scan", "audit"})
     if unknown:
@@ -110,13 +102,7 @@ def in_force(entries: Iterable[Entry], today: dt.date) -> list[Entry]:
 def find_problems(
     entries: Iterable[Entry], used: Collection[Entry], today: dt.date
 ) -> list[tuple[Entry, str]]:
-    """Return the expired or unused entries, each with a description of the problem.
-
-    Args:
-        entries: All entries of one type.
-        used: Entries that matched a finding of this run.
-        today: Current date.
-    """
+    """Return the expired entries and those that matched no finding, each with its problem."""
     problems = []
     for entry in entries:
         if today > entry.expires:

@@ -46,11 +46,8 @@ class CheckerFinding:
     """Violation of a rule in a file.
 
     Attributes:
-        tool: Name of the checker.
         where: Path of the file, relative to the checkout.
         line: Line in the file, counted from 1; 0 if the checker does not report it.
-        rule: ID of the rule.
-        message: Description of the violation.
         fix: Suggested replacement; empty if the checker has none.
     """
 
@@ -73,11 +70,7 @@ class Checked:
 
 
 def run_all(root: Path, scratch: Path) -> list[Checked]:
-    """Run all external checkers on the files of a checkout.
-
-    Args:
-        root: Root of the checkout.
-        scratch: Empty folder for copies of the files and for files that the checkers create.
+    """Run all external checkers on copies of a checkout's files in an empty scratch folder.
 
     Raises:
         DeployError: A checker could not run or checked nothing, or a file is missing.
@@ -100,11 +93,7 @@ def run_all(root: Path, scratch: Path) -> list[Checked]:
 
 
 def read_source(path: Path) -> str:
-    """Return the text of an audited file.
-
-    Raises:
-        DeployError: The file is not valid UTF-8.
-    """
+    """Return the text of an audited file; raise a DeployError if it is not UTF-8."""
     try:
         return path.read_text()
     except UnicodeDecodeError as error:
@@ -116,7 +105,7 @@ def read_source(path: Path) -> str:
 
 
 def _run(program: Path, arguments: Sequence[str], scratch: Path) -> str:
-    """Return the output of a checker, whose exit code 1 means that it has findings."""
+    """Return the output of a checker; its exit code 1 means that it has findings."""
     clean = ["env", "-i", f"HOME={scratch}", *(f"{k}={v}" for k, v in ENVIRONMENT.items())]
     argv = [*clean, str(program), *arguments]
     done = process.run(argv, check=False, timeout_s=_TIMEOUT_S, cwd=scratch)
@@ -145,12 +134,7 @@ def _hadolint(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
-    """Parse the report of hadolint.
-
-    Args:
-        output: Standard output of hadolint, as JSON.
-        containerfile: Text that was checked.
-        version: Version of hadolint.
+    """Parse the JSON report of hadolint on the text of a Containerfile.
 
     Raises:
         DeployError: The output is not JSON, or the Containerfile has no FROM.
@@ -185,11 +169,7 @@ def _checkov(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_checkov(output: str, version: str) -> Checked:
-    """Parse the report of checkov; a check that a comment suppresses counts as failed.
-
-    Args:
-        output: Standard output of checkov, as JSON.
-        version: Version of checkov.
+    """Parse the JSON report of checkov; a check that a comment suppresses counts as failed.
 
     Raises:
         DeployError: The output is not JSON, or checkov did not check one of the files.
@@ -230,15 +210,10 @@ def _validate(programs: Path, version: str, scratch: Path) -> Checked:
 
 
 def read_validate(output: str, manifest: str, version: str) -> Checked:
-    """Parse the report of kubernetes-validate.
-
-    Args:
-        output: Standard output, one line for each document of the manifest.
-        manifest: Text that was checked.
-        version: Version of kubernetes-validate, which equals the newest supported Kubernetes.
+    """Parse the report of kubernetes-validate on the text of a manifest.
 
     Raises:
-        DeployError: The output does not contain one line for each document.
+        DeployError: The output does not contain one line for each document of the manifest.
     """
     documents = sum(1 for document in yaml.safe_load_all(manifest) if document)
     verdicts = [match for match in map(_VERDICT.fullmatch, output.splitlines()) if match]

@@ -62,7 +62,7 @@ def oneshot(unit: Unit) -> bool:
     return found is not None and found.value == "oneshot"
 
 
-# -- Makers of checks -----------------------------------------------------------------------------
+# -- Factories of checks --------------------------------------------------------------------------
 
 
 def banned(name: str, *wrong: str, why: str) -> Check:

@@ -40,11 +40,9 @@ class Audit:
 
 
 def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
-    """Check a whole checkout; only creating the environment of audit.lock needs the network.
+    """Check a whole checkout, with the exceptions that are valid on a date.
 
-    Args:
-        today: Date that decides whether an exception has expired.
-        root: Root of the checkout.
+    Only creating the environment of audit.lock needs the network.
 
     Raises:
         DeployError: A file is malformed or missing, or a checker could not run.
@@ -57,11 +55,7 @@ def run_audit(today: dt.date, root: Path = paths.REPO) -> Audit:
 
 
 def check_units(folder: Path) -> Checked:
-    """Check the units against the project's rules, alone and with each drop-in of the project.
-
-    Raises:
-        DeployError: The units are missing or malformed.
-    """
+    """Check the units against the project's rules, alone and with each drop-in of the project."""
     units = loader.load_units(folder, ai=True, instances=True, backup=True)
     variants = loader.load_variants(folder)
     found = [*rules.audit(units), *rules.audit_variants(units, variants)]

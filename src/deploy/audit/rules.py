@@ -279,10 +279,5 @@ def audit(units: Iterable[Unit]) -> list[UnitFinding]:
 
 
 def audit_variants(units: Sequence[Unit], variants: Iterable[Unit]) -> list[UnitFinding]:
-    """Return the violations that only a merged drop-in causes, sorted as by `audit`.
-
-    Args:
-        units: Units without drop-ins.
-        variants: Units with a merged drop-in.
-    """
+    """Return the violations that occur only in `variants`, the units with a merged drop-in."""
     return sorted({*audit(variants)} - {*audit(units)})

@@ -26,11 +26,7 @@ _SECRET = "token-secret"  # noqa: S105 - the name of its file
 
 
 def take_over(folder: Path, account: Account) -> None:
-    """Make the account of the containers the owner of a backup folder from another machine.
-
-    Raises:
-        ToolError: The owner cannot be changed.
-    """
+    """Make the account of the containers the owner of a backup folder from another machine."""
     owner = _unshare("stat", "--format=%u", str(folder / "base")).strip()
     if owner != str(account.uid):
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
@@ -44,10 +40,7 @@ def take_over(folder: Path, account: Account) -> None:
 
 
 def bring(folder: Path) -> list[str]:
-    """Install the secret and the user's drop-ins of the newest backup; return their names.
-
-    Existing drop-ins are kept.
-    """
+    """Install the secret and the missing drop-ins from the newest backup; return their names."""
     # A copied backup may lack these files, or the folder may be a symbolic link.
     folders = _unshare("find", "-H", str(folder), *_DEPTH_2, "-type", "d").splitlines()
     found = map(PurePosixPath, folders)

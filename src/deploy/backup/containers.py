@@ -44,14 +44,7 @@ _CODES = {
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Account of the containers of backups.
-
-    Attributes:
-        uid: User ID.
-        gid: Group ID.
-        clients: Group ID of the database's clients, which owns the server's socket.
-        role: Database role.
-    """
+    """Account of the containers of backups; the group `clients` owns the server's socket."""
 
     uid: int
     gid: int
@@ -75,16 +68,10 @@ def render_run(
     environment: Mapping[str, str] | None = None,
     detach: bool = False,
 ) -> list[str]:
-    """Return the command line of a container.
+    """Return the command line of a hardened container, with mounts in Podman's syntax.
 
-    Args:
-        account: Account that the container runs as.
-        name: Name of the container, which replaces a container left by an interrupted run.
-        image: Image of the container.
-        command: Program and arguments.
-        mounts: Volumes in Podman's syntax.
-        environment: Environment variables.
-        detach: Whether Podman returns as soon as the container runs.
+    A container of the same name, left by an interrupted run, is replaced. With `detach`, Podman
+    returns as soon as the container runs.
     """
     program, *arguments = command
     return [
@@ -104,17 +91,7 @@ def render_run(
 
 
 def restore(account: Account, volume: str, folder: Path, options: Sequence[str]) -> Restored:
-    """Run the restore script on a new volume.
-
-    Args:
-        account: Account that the script runs as.
-        volume: Name of the new volume.
-        folder: Backup folder.
-        options: Options of the script.
-
-    Raises:
-        DeployError: The script failed; the message contains its error.
-    """
+    """Run the restore script on a new volume; raise a DeployError with its error if it fails."""
     script = ["/usr/local/bin/restore", backups.TARGET, f"{DATA}/data", *options]
     mounts = [f"{volume}:{DATA}:U", f"{folder}:{backups.TARGET}:ro,z"]
     argv = render_run(account, _RESTORE, build.reference("db"), script, mounts=mounts)
@@ -158,12 +135,7 @@ def server(
 ) -> Iterator[None]:
     """Run a server on a volume that no other server uses, with its socket in the volume.
 
-    Args:
-        account: Account that the server runs as.
-        volume: Name of the volume.
-        image: Image of the server; by default, that of the units.
-        name: Name of the container.
-        settings: Settings of PostgreSQL as `NAME=VALUE`.
+    The default image is that of the units. Settings have the format `NAME=VALUE`.
 
     Raises:
         DeployError: The server did not start.
@@ -212,12 +184,7 @@ def query(
 ) -> str:
     """Run a statement with psql in a container, and return its output.
 
-    Args:
-        container: Name of the container.
-        sockets: Folder of the server's socket.
-        role: Database role.
-        statement: SQL with `:'NAME'` for each variable.
-        variables: Name -> value.
+    The statement contains `:'NAME'` for each variable; `sockets` is the folder of the socket.
     """
     psql = ["psql", f"--host={sockets}", f"--username={role}", "--dbname=todo", "--no-psqlrc"]
     psql += ["--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1", "--file=-"]
@@ -231,12 +198,8 @@ def verify(
 ) -> list[str]:
     """Verify the journals of the server on a volume, and return the findings.
 
-    Args:
-        account: Account that the verification runs as.
-        volume: Volume of the server.
-        folder: Backup folder.
-        base: Stamp of the base backup, whose journal heads the database must contain.
-        with_state: Whether to compare the tasks with the journals, too.
+    The database must contain the journal heads of the base backup with the stamp `base`. Unless
+    `with_state` is false, also compare the tasks with the journals.
 
     Raises:
         DeployError: The data could not be verified.

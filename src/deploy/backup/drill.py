@@ -25,7 +25,6 @@ class Outcome:
     """Outcome of a drill.
 
     Attributes:
-        at: Time of the drill.
         ok: Whether the backup is complete.
         reason: Cause of the failure; empty on success.
         rpo_seconds: Age, at the start of the restore, of the oldest change missing in the backup.
@@ -42,11 +41,7 @@ class Outcome:
 
 
 def run() -> Outcome:
-    """Run a drill, or wait for the running one.
-
-    Raises:
-        DeployError: Backups are not enabled, or the drill failed.
-    """
+    """Run a drill, or wait for the running one; raise a DeployError if it fails."""
     folder = backups.find_folder()
     before = read_outcome(folder)
     with progress.step("Restoring the newest backup and verifying it") as step:
@@ -71,11 +66,7 @@ def run() -> Outcome:
 
 
 def read_outcome(folder: Path) -> Outcome | None:
-    """Return the outcome of the last drill, or None before the first.
-
-    Raises:
-        DeployError: The record is malformed.
-    """
+    """Return the outcome of the last drill, or None; raise a DeployError for a malformed record."""
     path = folder / "state.json"
     try:
         found = json.loads(path.read_text(encoding="utf-8")).get("drill")

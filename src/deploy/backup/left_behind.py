@@ -1,4 +1,4 @@
-"""Separation of the backups of a volume that the stack leaves for a former volume.
+"""Move of the backups of a volume that the stack leaves for a former volume.
 
 The base backups and the WAL since the last switch belong to the volume that is left. They do not
 continue the former volume, so a restore must not combine them. They are moved, not removed.
@@ -37,7 +37,7 @@ def find_switch(state: Path) -> str:
 
 
 def make_stamp() -> str:
-    """Return the current time."""
+    """Return the current time as a stamp."""
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
@@ -51,8 +51,7 @@ def move(folder: Path, until: str, since: str = "") -> Path:
     Args:
         folder: Backup folder.
         until: Time from which backups stay; part of the subfolder's name.
-        since: Time from which backups are moved; if empty, all earlier ones, and the WAL before
-            gaps.
+        since: Time from which backups are moved; empty for all, including the WAL before gaps.
 
     Raises:
         ToolError: The files cannot be moved.

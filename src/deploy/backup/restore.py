@@ -95,12 +95,7 @@ class Machine(Protocol):
     def switch(self, volume: str, at: str) -> str:
         """Switch the stack to a volume and start it; return its URL.
 
-        Args:
-            volume: Name of the volume.
-            at: Time from which backups belong to the volume.
-
-        Raises:
-            DeployError: The stack did not start.
+        Backups from the time `at` on belong to the volume.
         """
 
     def refuse_volume(self, name: str) -> None:
@@ -118,12 +113,7 @@ def run(
 ) -> Outcome:
     """Restore a target into a new volume, and switch the stack to it.
 
-    Args:
-        machine: Stack to restore.
-        target: Target to restore.
-        folder: Backup folder, for the record.
-        record: Path of the record.
-        accept_gap: Whether to restore up to a missing WAL file.
+    With `accept_gap`, restore up to a missing WAL file. The backup folder is only recorded.
 
     Raises:
         DeployError: The restore failed. The stack uses the former volume, unless only its start
@@ -165,11 +155,6 @@ def run(
 
 def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
     """Switch the stack to an existing volume, such as the one before a restore.
-
-    Args:
-        machine: Stack to switch.
-        name: Name of the volume.
-        record: Path of the record of a restore.
 
     Raises:
         DeployError: The volume does not exist, the stack already uses it or cannot use it, or did

@@ -19,11 +19,7 @@ _CODES = {69: ExitCode.UNAVAILABLE, 74: ExitCode.NO_SPACE, 78: ExitCode.CONFIG}
 
 
 def run() -> Outcome:
-    """Make a backup, or wait for a running one.
-
-    Raises:
-        DeployError: Backups are not enabled, or this one failed.
-    """
+    """Make a backup, or wait for the running one; raise a DeployError if it fails."""
     folder = backups.find_folder()
     with progress.step("Making a backup") as step:
         backups.save_settings()

@@ -78,10 +78,6 @@ class Change:
 def parse_time(text: str, now: datetime | None = None) -> Target:
     """Parse a time in ISO 8601; without an offset, it is in this machine's time zone.
 
-    Args:
-        text: Text from the user.
-        now: Current time; None uses the clock.
-
     Raises:
         DeployError: The time is malformed or in the future.
     """
@@ -102,11 +98,7 @@ def parse_time(text: str, now: datetime | None = None) -> Target:
 
 
 def parse_point(text: str) -> Target:
-    """Parse the name of a restore point.
-
-    Raises:
-        DeployError: The name is not valid in PostgreSQL.
-    """
+    """Parse the name of a restore point; raise a DeployError if PostgreSQL does not allow it."""
     if not text or len(text.encode()) > _MAX_NAME or not text.isprintable():
         message = "--to-point: must be the name of a restore point, at most 63 bytes"
         raise DeployError(message, code=ExitCode.USAGE)
@@ -114,11 +106,7 @@ def parse_point(text: str) -> Target:
 
 
 def parse_backup(text: str) -> Target:
-    """Parse the stamp of a base backup.
-
-    Raises:
-        DeployError: The text is not a stamp.
-    """
+    """Parse the stamp of a base backup; raise a DeployError if it is malformed."""
     if not _STAMP.fullmatch(text):
         message = f"--to-backup: {text} is not the name of a base backup"
         hint = "use the name of a folder in the backup's folder base, such as 20261130T031500Z"
@@ -132,11 +120,7 @@ def parse_volume(text: str) -> Target:
 
 
 def parse_change(text: str) -> Target:
-    """Parse USER/NUMBER of a journal entry, or the ID of a run; a prefix `run:` forces the latter.
-
-    Raises:
-        DeployError: The text is empty or not printable.
-    """
+    """Parse USER/NUMBER of a journal entry, or the ID of a run with an optional prefix `run:`."""
     if text.startswith(_RUN):
         text, is_entry = text.removeprefix(_RUN), False
     else:
@@ -150,12 +134,9 @@ def parse_change(text: str) -> Target:
 def render_options(
     target: Target, change: Change | None = None, *, accept_gap: bool = False
 ) -> list[str]:
-    """Return the options of the restore script.
+    """Return the options of the restore script for a target.
 
-    Args:
-        target: Target to restore.
-        change: Change before which the restore ends; None for other kinds of targets.
-        accept_gap: Whether to restore up to a missing WAL file.
+    The restore ends before `change`. With `accept_gap`, it ends at a missing WAL file.
     """
     options = ["--accept-gap"] if accept_gap else []
     if change is not None:

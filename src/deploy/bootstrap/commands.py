@@ -57,8 +57,8 @@ def _is_sound(command: str, arguments: Sequence[str]) -> bool:
 def find_environment(arguments: Sequence[str], environ: Mapping[str, str]) -> str:
     """Return the purpose of the lock file whose environment a command line needs.
 
-    `dev` uses serve.lock unless the environment configures PostgreSQL, a JWKS or an OTLP
-    exporter, whose packages are only in dev.lock.
+    `dev` needs serve.lock, or dev.lock if the environment configures PostgreSQL, a JWKS or an OTLP
+    exporter, whose packages are not in serve.lock.
     """
     command = _find_command(arguments)
     if command in _CHECKING:

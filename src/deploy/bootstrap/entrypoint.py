@@ -47,11 +47,7 @@ def guard(command: Callable[[], int]) -> int:
 
 
 def write_output(text: str) -> None:
-    """Write text to standard output and flush it.
-
-    Raises:
-        OutputError: Standard output cannot be written.
-    """
+    """Write text to standard output and flush it; raise an OutputError on failure."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

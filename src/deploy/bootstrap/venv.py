@@ -109,10 +109,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
     """Create the environment of `PURPOSE.lock` if it is missing, and return its Python.
 
     Several processes may call this at the same time: one creates the environment, the others
-    wait. Arguments are those of `enter`.
-
-    Raises:
-        DeployError: The environment cannot be created.
+    wait. Arguments and errors are those of `enter`.
     """
     target = location(purpose)
     if not _usable(target):

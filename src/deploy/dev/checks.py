@@ -36,11 +36,7 @@ _MYPY_CACHE = paths.REPO / ".mypy_cache"
 
 
 def lint() -> None:
-    """Run all checks, and print the reports of the failed ones.
-
-    Raises:
-        DeployError: A check failed; the message names all failed checks.
-    """
+    """Run all checks and print their reports; raise a DeployError that names the failed ones."""
     failed = []
     for name in CHECKS:
         report = find_problems(name)
@@ -74,11 +70,7 @@ def find_problems(name: str) -> str:
 
 
 def format_code() -> None:
-    """Format the code, and apply ruff's safe fixes.
-
-    Raises:
-        DeployError: ruff failed, for example on a syntax error.
-    """
+    """Format the code and apply ruff's safe fixes; raise a DeployError for syntax errors."""
     for name, words in _FIXES.items():
         write_output(f"{_run(name, words)}\n")
 

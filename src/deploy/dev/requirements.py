@@ -168,11 +168,7 @@ def check() -> list[str]:
 
 
 def require_current() -> None:
-    """Require that the locks satisfy pyproject.toml.
-
-    Raises:
-        DeployError: A lock has a problem; the message names the first one.
-    """
+    """Raise a DeployError with the first problem of the locks, if any."""
     problems = check()
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

@@ -28,8 +28,7 @@ _CONNECT_S = 1.0
 _POLL_S = 0.1
 
 _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
-"""Exit codes of the backend for an invalid port, secret or option, after which it is not restarted.
-"""
+"""Exit codes of the backend (invalid port, secret or option) that a change cannot fix."""
 
 
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -88,11 +87,7 @@ def render_greeting(port: int, folder: Path) -> str:
 
 
 def token(subject: str) -> str:
-    """Return a bearer token for the development server.
-
-    Raises:
-        DeployError: The subject is not a valid user ID.
-    """
+    """Return a token for the development server; raise a DeployError for an invalid subject."""
     _make_secret(paths.dev_data_dir())
     environment = render_environment(DEFAULT_PORT, os.environ, paths.dev_data_dir())
     argv = [sys.executable, "-m", "todo.admin", "token", f"--subject={subject}"]
@@ -100,15 +95,7 @@ def token(subject: str) -> str:
 
 
 def require_free(port: int, purpose: str = "") -> None:
-    """Require that a port of the loopback interface is free.
-
-    Args:
-        port: Port to check.
-        purpose: Prefix of the hint, for a port that the user did not specify.
-
-    Raises:
-        DeployError: The port is in use or not allowed.
-    """
+    """Raise a DeployError if a loopback port is not free; its hint starts with `purpose`."""
     with socket.socket() as probe:
         # Like a server, ignore connections in TIME_WAIT.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

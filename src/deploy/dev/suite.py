@@ -80,11 +80,7 @@ def _may_administer(status: str) -> bool:
 
 
 def prepare(tiers: Sequence[str]) -> None:
-    """Install the missing packages and programs that the tiers need.
-
-    Raises:
-        DeployError: A package cannot be installed.
-    """
+    """Install the missing packages and programs that the tiers need."""
     if _IN_LABS & set(tiers):
         # The README documents that the tests install packages as root.
         packages.ensure_lab_packages(assume_yes=True)
@@ -115,13 +111,9 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
 
 
 def run_tiers(words: Sequence[str], *, coverage: bool = False) -> int:
-    """Run test tiers and return the exit code.
+    """Run test tiers and return the exit code; with `coverage`, fail if the coverage is too low.
 
     pytest runs in this process, so that Ctrl-C reaches it only once and its fixtures clean up.
-
-    Args:
-        words: Tiers and arguments for pytest.
-        coverage: Whether to measure the coverage, and to fail if it is too low.
 
     Raises:
         DeployError: The arguments are invalid, a package cannot be installed, or (after the other

@@ -26,8 +26,7 @@ _NPM_LOCKS = {
     "mcp": REPO / "tests" / "integration" / "mcp" / "npm",
     "web": REPO / "tests" / "integration" / "web" / "npm",
 }
-"""Folders with the package-lock.json of the npm programs that check OpenAPI, MCP and the web page.
-"""
+"""Folders with the package-lock.json of the npm programs for OpenAPI, MCP and the web page."""
 _NPM_TIMEOUT_S = 3600.0
 SHELLS = ("zsh", "fish")
 """Shells whose completion is tested, in addition to bash."""
@@ -48,11 +47,7 @@ _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-
 
 
 def ensure_programs() -> None:
-    """Install the missing programs.
-
-    Raises:
-        DeployError: A program cannot be installed; the hint contains the remedy.
-    """
+    """Install the missing programs; raise a DeployError with a remedy if that is impossible."""
     packages = [] if find_initdb() else ["postgresql"]
     packages += [] if find_browser() else [_BROWSERS[0]]
     packages += [] if find_curl() else ["curl"]

@@ -18,11 +18,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 def hierarchies(mountinfo: str) -> list[Path]:
-    """Return the mount points of the hierarchies that systemd manages: cgroup2 and `name=systemd`.
-
-    Args:
-        mountinfo: Text of /proc/self/mountinfo.
-    """
+    """Return the mount points of cgroup2 and `name=systemd` in the text of /proc/self/mountinfo."""
     found = []
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
@@ -42,11 +38,7 @@ def controllers() -> frozenset[str]:
 
 
 def enter(lab: Path) -> None:
-    """Move this process into the control group of the lab, creating it if it is missing.
-
-    Args:
-        lab: Folder of the lab; labs in different state folders may have the same name.
-    """
+    """Move this process into the control group of a lab, creating it if it is missing."""
     for mount in hierarchies(_MOUNTS.read_text()):
         folder = mount / _name(lab)
         folder.mkdir(exist_ok=True)
@@ -62,11 +54,7 @@ def leave() -> None:
 
 
 def remove(lab: Path) -> None:
-    """Remove the control groups of a lab, and kill the processes in them (cgroup v2 only).
-
-    Args:
-        lab: Folder of the lab.
-    """
+    """Kill the processes of a lab (cgroup v2 only), and remove its control groups."""
     for mount in hierarchies(_MOUNTS.read_text()):
         folder = mount / _name(lab)
         if folder.is_dir():
@@ -76,6 +64,7 @@ def remove(lab: Path) -> None:
 
 
 def _name(lab: Path) -> str:
+    # Labs in different state folders may have the same name.
     digest = hashlib.sha256(bytes(lab)).hexdigest()
     return f"todo-lab-{lab.name}-{digest[:8]}"
 

@@ -35,14 +35,7 @@ _DELEGATION = "/etc/systemd/system/user@.service.d/delegate.conf"
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One line of the table.
-
-    Args:
-        name: Name of the check.
-        ok: Whether the check passed.
-        state: Observed state.
-        remedy: Command or advice that fixes the problem; may be empty.
-    """
+    """Line of the table; `remedy` is a command or advice that fixes a problem."""
 
     name: str
     ok: bool
@@ -52,13 +45,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Result of the checks of a host.
-
-    Args:
-        here: Reason why the stack cannot run on this host as it is, or None if it can.
-        lab: Reason why a lab cannot run on this host, or None if it can.
-        checks: Lines of the table.
-    """
+    """Result of the checks; `here` and `lab` contain why the stack cannot run there, or None."""
 
     here: str | None
     lab: str | None

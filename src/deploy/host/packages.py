@@ -76,11 +76,7 @@ def ensure_packages(
 
 
 def parse_candidate(policy: str) -> tuple[int, ...] | None:
-    """Return the version that apt would install, or None if the package is unknown.
-
-    Args:
-        policy: Output of `apt-cache policy NAME`.
-    """
+    """Return the candidate version in the output of `apt-cache policy NAME`, or None."""
     for line in policy.splitlines():
         name, _, version = line.strip().partition(": ")
         if name == "Candidate":
@@ -90,13 +86,7 @@ def parse_candidate(policy: str) -> tuple[int, ...] | None:
 
 
 def install_command(names: Iterable[str], distribution: Sequence[str], *, root: bool) -> str:
-    """Return the command that installs packages on a distribution.
-
-    Args:
-        names: Debian's package names, which are translated for Fedora.
-        distribution: ID and ID_LIKE of os-release.
-        root: Whether to omit sudo.
-    """
+    """Return the command that installs Debian packages, with translated names on Fedora."""
     sudo = [] if root else ["sudo"]
     if "debian" in distribution or "ubuntu" in distribution:
         return shlex.join([*sudo, "apt-get", "install", "--yes", *names])

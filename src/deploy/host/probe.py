@@ -129,11 +129,7 @@ def probe() -> Host:
 
 
 def why_not_here(host: Host | None = None) -> str | None:
-    """Return why the stack can never run on this host, or None if it can.
-
-    Args:
-        host: Result of `probe`; None probes this host.
-    """
+    """Return why the stack can never run on a host (by default, this one), or None if it can."""
     found = host or probe()
     return next(_obstacles(found), None)
 
@@ -169,7 +165,7 @@ def may_make_machines() -> bool:
 
 
 def missing_for_stack(host: Host) -> list[str]:
-    """Return the Debian packages that the stack still needs on this host."""
+    """Return the missing Debian packages that the stack needs on this host."""
     missing = {package for tool, package in STACK_TOOLS.items() if tool not in host.tools}
     if not host.keyring:
         missing.add(KEYRING[1])
@@ -179,7 +175,7 @@ def missing_for_stack(host: Host) -> list[str]:
 
 
 def missing_for_lab(host: Host) -> list[str]:
-    """Return the Debian packages that a lab still needs on this host."""
+    """Return the missing Debian packages that a lab needs on this host."""
     missing = {package for tool, package in LAB_TOOLS.items() if tool not in host.tools}
     if not host.keyring:
         missing.add(KEYRING[1])

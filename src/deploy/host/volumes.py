@@ -17,13 +17,7 @@ _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """Volume or other folder with data.
-
-    Args:
-        name: Name of the volume or folder.
-        size_bytes: Disk usage of its files.
-        created_at: Creation time in seconds since 1970.
-    """
+    """Volume or folder with its disk usage in bytes and its creation time in seconds since 1970."""
 
     name: str
     size_bytes: int
@@ -31,11 +25,7 @@ class Volume:
 
 
 def scan(folder: Path) -> list[Volume]:
-    """Return the nonempty volumes of a Podman storage, sorted by name.
-
-    Args:
-        folder: Folder `volumes` of the storage; may be missing.
-    """
+    """Return the nonempty volumes in a Podman storage's folder `volumes`, which may be missing."""
     if not folder.is_dir():
         return []
     found = []
@@ -61,12 +51,7 @@ def measure(folder: Path) -> Volume | None:
 
 
 def describe(volumes: Sequence[Volume], now: float | None = None) -> str:
-    """Return a list of the volumes with sizes and ages, such as "todo-data (47 MB, 3 days old)".
-
-    Args:
-        volumes: Results of `scan` or `measure`.
-        now: Current time in seconds since 1970; None uses the clock.
-    """
+    """Return the volumes with sizes and ages, as in "todo-data (47 MB, 3 days old)"."""
     moment = time.time() if now is None else now
     return ", ".join(
         f"{one.name} ({_size(one.size_bytes)}, {_age(moment - one.created_at)} old)"

@@ -125,11 +125,7 @@ class Archive:
 
 @contextlib.contextmanager
 def saved(reference: str, scratch: Path) -> Iterator[Archive]:
-    """Save an image of this user's storage, and remove the files when the block ends.
-
-    Args:
-        reference: Name and tag, or ID.
-        scratch: Folder with enough space for the whole image.
+    """Save an image of this user's storage to a scratch folder, and remove it after the block.
 
     Raises:
         DeployError: The image does not exist, or cannot be saved.
@@ -162,7 +158,7 @@ def saved(reference: str, scratch: Path) -> Iterator[Archive]:
 
 
 def load(folder: Path) -> Archive:
-    """Return the image in a folder in the OCI image layout with uncompressed layers."""
+    """Return the image in a folder with the OCI image layout and uncompressed layers."""
     (described,) = json.loads((folder / "index.json").read_text())["manifests"]
     manifest = json.loads(_blob(folder, described["digest"]).read_text())
     digest = manifest["config"]["digest"]

@@ -47,7 +47,6 @@ class Image:
 
     Attributes:
         target: `backend`, `db` or `ai`.
-        reference: Name and tag.
         config_digest: Digest of the image configuration, which is also the image ID.
         size: Uncompressed size of all layers in bytes.
         inputs: Digest of the build's inputs.
@@ -103,11 +102,7 @@ class Options:
 def ensure(target: str, build_args: Mapping[str, str], options: Options, *, tag: str = "") -> Image:
     """Build a target's image, unless the existing one has the same inputs.
 
-    Args:
-        target: `backend`, `db` or `ai`.
-        build_args: Arguments for the Containerfile, from the units.
-        options: Options of the build.
-        tag: Tag of an image that no unit uses yet, for which no record is written.
+    A `tag` is for an image that no unit uses yet; no record is written for it.
 
     Raises:
         DeployError: The build failed; the existing image is unchanged.
@@ -155,9 +150,6 @@ def build(
         keep_layers: Whether later builds reuse the layers although `tag` is set.
         context: Checkout, or a copy of the target's input files.
         env: Variables to add to the environment of the build.
-
-    Raises:
-        DeployError: The build failed.
     """
     started = time.monotonic()
     name = tag or reference(target)
@@ -235,11 +227,7 @@ def _load(target: str, path: Path, name: str) -> Image:
 
 
 def bill_of_materials(saved: archive.Archive, target: str) -> dict[str, Any]:
-    """Return the CycloneDX document in an image.
-
-    Raises:
-        DeployError: The image does not contain an SBOM, so this project did not build it.
-    """
+    """Return the CycloneDX document in an image; raise a DeployError if it contains none."""
     content = saved.find(f"usr/share/sbom/todo-{target}.cdx.json")
     if content is None:
         message = f"the image {saved.config_digest[:19]} does not contain an SBOM"

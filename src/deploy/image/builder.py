@@ -28,11 +28,7 @@ _LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp creates a private folder in it
 
 
 def ensure() -> str:
-    """Return the name of the builder image, after bootstrapping it if it is missing.
-
-    Raises:
-        DeployError: mmdebstrap failed, or the disk is full.
-    """
+    """Return the name of the builder image, after bootstrapping it if it is missing."""
     present = find()
     if present:
         return present
@@ -62,11 +58,9 @@ def ensure() -> str:
 
 
 def trust(folder: Path, transport: str) -> str:
-    """Return the switch that makes Podman accept a local archive, whatever the user's policy is.
+    """Return the switch that makes Podman accept local archives, whatever the user's policy is.
 
-    Args:
-        folder: Folder for the policy file.
-        transport: Transport of the archive, such as `oci-archive`; all others are rejected.
+    The policy file in `folder` accepts only one transport, such as `oci-archive`.
     """
     accepted = {transport: {"": [{"type": "insecureAcceptAnything"}]}}
     policy = folder / f"{transport}-policy.json"

@@ -53,11 +53,6 @@ def render(lock: Mapping[str, Any]) -> str:
 def read(path: Path, target: str, major: str = "") -> dict[str, Any]:
     """Read the package lock of a target.
 
-    Args:
-        path: Path of the package lock.
-        target: `backend`, `db` or `ai`.
-        major: Major version of PostgreSQL, for `db`.
-
     Raises:
         DeployError: The file is unreadable or malformed, its Debian packages are not those of
             `stage/packages.py`, or its Python versions differ from the target's lock file.

@@ -56,12 +56,7 @@ def find_images(output: str) -> list[str]:
 
 
 def note(output: str, target: str | None) -> None:
-    """Record the images that a build left.
-
-    Args:
-        output: Output of buildah.
-        target: Target of the images; None if no later build uses them.
-    """
+    """Record the images in buildah's output; without a target, no later build uses them."""
     record = _read()
     record.add(find_images(output), target)
     _write(record)

@@ -39,13 +39,8 @@ def verify(target: str, build_args: Mapping[str, str], options: build.Options) -
     """Build an image twice without any cache, and compare the results.
 
     The second build uses the package lock of the first one, a copy of the sources in another folder
-    with other file modes, and another time zone.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        build_args: Arguments for the Containerfile, from the units.
-        options: Options of the builds; `builder` applies only to the second one, to compare
-            builders.
+    with other file modes, and another time zone. Only the second build uses `options.builder`, so
+    that builders can be compared.
     """
     tags = [f"localhost/todo-{target}:verify-{number}" for number in (1, 2)]
     with builder.scratch() as scratch, builder.build_lock():

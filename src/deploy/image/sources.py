@@ -26,10 +26,6 @@ def digest(target: str, build_args: Mapping[str, str]) -> str:
 
     The commit is an input, because a file and a label of the image contain it. The builder and the
     current versions of Debian packages are not.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        build_args: Arguments from the units.
     """
     found = hashlib.sha256(f"{version()}\n".encode())
     for key, value in sorted({**build_args, **commit(target)}.items()):

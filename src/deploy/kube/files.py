@@ -44,11 +44,7 @@ def make_secret() -> str:
 
 
 def read_secret(path: Path) -> str:
-    """Return an existing token secret, without its final newline.
-
-    Raises:
-        DeployError: The file is unreadable, or the secret is too short or not printable.
-    """
+    """Return the token secret in a file; raise a DeployError if it is too short or unreadable."""
     try:
         text = path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -53,20 +53,12 @@ _SHARED_MEMORY = "/dev/shm"  # noqa: S108 - a place to cover, not to use
 
 
 def render_manifest(contract: Contract) -> str:
-    """Return the manifest as YAML text.
-
-    Raises:
-        DeployError: A single pod cannot express the contract.
-    """
+    """Return the manifest as YAML; raise a DeployError if one pod cannot express the contract."""
     return _HEADER + _yaml(manifest(contract))
 
 
 def render_secret(contract: Contract, value: str) -> str:
-    """Return the Secret that the pod mounts, as YAML text.
-
-    Raises:
-        DeployError: The units use no secret, or more than one.
-    """
+    """Return the pod's Secret as YAML; raise a DeployError unless the units use exactly one."""
     secrets = {secret.name: secret for each in _services(contract) for secret in each.secrets}
     if len(secrets) != 1:
         raise _inexpressible(f"{len(secrets)} secrets", "this command supports exactly one")
@@ -96,7 +88,7 @@ def manifest(contract: Contract) -> list[Manifest]:
 
 
 def pod_name(name: str) -> str:
-    """Return the manifest's name of a volume or secret of the units.
+    """Return the pod's own name for a volume or secret of the units.
 
     Podman stores the claims, emptyDirs and Secrets of a manifest among its own volumes and secrets.
     With the same names, the pod and the units would share their data.

@@ -12,11 +12,9 @@ _LIVE, _READY, _STARTED = "livez", "readyz", "startupz"
 
 
 def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
-    """Return the manifest fields of a container's startup, readiness and liveness probes.
+    """Return the manifest fields of a container's startup, readiness and liveness probes, if any.
 
-    Args:
-        container: Container; without a health check, the result is empty.
-        migration_s: Maximum duration in seconds of the migrations before its start.
+    `migration_s` is the maximum duration of the migrations before its start.
     """
     health = container.health
     if health is None:

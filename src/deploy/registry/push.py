@@ -38,13 +38,10 @@ class Published:
 
 
 def require_own_host() -> None:
-    """Require a host that runs the stack itself.
+    """Raise a DeployError if this host does not build and run the stack itself.
 
     Unlike other commands, push is not delegated to a lab: a lab is temporary, and would need a copy
     of the key and the login.
-
-    Raises:
-        DeployError: This host cannot build and run the stack itself.
     """
     why = probe.why_not_here()
     if why:
@@ -64,13 +61,8 @@ def push(
 ) -> Published:
     """Scan a target's image, copy it to a registry, and record its digest there.
 
-    The scan cannot be skipped; accepted vulnerabilities need an entry in the exceptions file.
-
-    Args:
-        target: `backend` or `db`.
-        destination: Repository and tag.
-        scanning: Options of the scan.
-        signer: Key that signs the copy; it is decrypted before anything is sent.
+    The scan cannot be skipped; accepted vulnerabilities need an entry in the exceptions file. The
+    signer's key is decrypted before anything is sent.
 
     Raises:
         DeployError: The image does not exist, did not pass the scan, or was rejected.

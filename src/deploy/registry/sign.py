@@ -27,13 +27,7 @@ _KEY_TIMEOUT_S = 600.0
 
 @dataclasses.dataclass(frozen=True)
 class Verified:
-    """Image with a verified signature and content.
-
-    Attributes:
-        image: Reference with the verified digest.
-        manifest_digest: Digest of the manifest, which the signature contains.
-        config_digest: Image ID after a pull.
-    """
+    """Verified image: its reference with digest, that digest, and the image ID after a pull."""
 
     image: skopeo.Reference
     manifest_digest: str
@@ -41,11 +35,9 @@ class Verified:
 
 
 def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
-    """Return the policy that accepts only signed images of a repository.
+    """Return the policy that accepts only signed images of a repository or of a prefix of several.
 
-    Args:
-        repository: REGISTRY/REPO, or a prefix of several repositories.
-        public_key: Absolute path of the publisher's key.
+    The path of the public key must be absolute.
     """
     return {
         "default": [{"type": "reject"}],
@@ -67,11 +59,9 @@ def render_requirement(public_key: Path) -> dict[str, Any]:
 
 
 def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
-    """Return the passphrase of a key from a file, a systemd credential, or a prompt.
+    """Return the passphrase from the first line of a file, a systemd credential, or a prompt.
 
-    Args:
-        file: File whose first line is the passphrase; None for the credential or the prompt.
-        confirm: Whether to prompt twice, for a new key.
+    With `confirm`, prompt twice, for a new key.
 
     Raises:
         DeployError: The passphrase is missing or empty, or the two entries differ.
@@ -104,20 +94,14 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
 
 
 def get_signer(key: Path, passphrase_file: Path | None) -> skopeo.Signer:
-    """Return the signing key with its passphrase; without a file, prompt for the passphrase.
-
-    Raises:
-        DeployError: The key is unreadable, or the passphrase is missing.
-    """
+    """Return the signing key with its passphrase from `read_passphrase`."""
     return skopeo.Signer(_readable(key), read_passphrase(passphrase_file))
 
 
 def generate_key(prefix: Path, passphrase: str) -> tuple[Path, Path]:
     """Create a key pair: PREFIX.private, encrypted and readable only by its owner, and PREFIX.pub.
 
-    Args:
-        prefix: Path without the suffixes; its folder is created if it is missing.
-        passphrase: Passphrase that encrypts the private key.
+    The folder is created if it is missing.
 
     Raises:
         DeployError: A file already exists, is in the checkout, or cannot be written.
@@ -173,10 +157,8 @@ def _make_room(private: Path, public: Path) -> None:
 def sign(image: skopeo.Reference, signer: skopeo.Signer) -> None:
     """Add a signature to an image in a registry, without changing the image.
 
-    Args:
-        image: Image with a digest, which is signed even if the tag refers to another image now. The
-            signature contains the tag, or the digest if there is no tag.
-        signer: Key that signs.
+    The digest of the reference is signed, even if the tag refers to another image now. The
+    signature contains the tag, or the digest if there is no tag.
 
     Raises:
         DeployError: The digest does not exist, or the registry or the key failed.

@@ -41,14 +41,7 @@ _NAME = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """Reference of an image in a registry.
-
-    Attributes:
-        registry: Host with an optional port.
-        path: Repository in the registry.
-        tag: Tag, or None.
-        digest: Digest of the manifest, as `sha256:…`, or None.
-    """
+    """Reference of an image in a registry (`HOST[:PORT]`), by tag, manifest digest, or both."""
 
     registry: str
     path: str
@@ -88,23 +81,14 @@ class Reference:
 
 @dataclasses.dataclass(frozen=True)
 class Signer:
-    """Private key that signs images.
-
-    Attributes:
-        key: File with the encrypted private key.
-        passphrase: Passphrase of the key; never put into arguments, environments or files.
-    """
+    """Encrypted private key, and its passphrase, which must not get into arguments or files."""
 
     key: Path
     passphrase: str = dataclasses.field(repr=False)
 
 
 def parse(text: str) -> Reference:
-    """Parse a reference: REGISTRY/REPO[:TAG][@DIGEST].
-
-    Raises:
-        DeployError: The text is not a reference, or has no registry.
-    """
+    """Parse a reference REGISTRY/REPO[:TAG][@DIGEST]; raise a DeployError if it is malformed."""
     match = _NAME.fullmatch(text.removeprefix("docker://"))
     if match is None:
         raise DeployError(
@@ -120,11 +104,7 @@ def parse(text: str) -> Reference:
 
 
 def ensure_skopeo(*, assume_yes: bool) -> None:
-    """Install skopeo if it is missing and the user agrees, and check its version.
-
-    Raises:
-        DeployError: skopeo cannot be installed or is too old.
-    """
+    """Install skopeo if it is missing and the user agrees; raise a DeployError if it is too old."""
     if process.find("skopeo") is None:
         minimum = {"skopeo": MINIMUM_SKOPEO}
         packages.ensure_packages(["skopeo"], assume_yes=assume_yes, minimum=minimum)
@@ -138,11 +118,7 @@ def ensure_skopeo(*, assume_yes: bool) -> None:
 
 
 def digest_of(reference: Reference) -> str:
-    """Return the digest of the manifest to which a reference currently points.
-
-    Raises:
-        DeployError: The image does not exist, or the registry does not respond.
-    """
+    """Return the digest of the manifest to which a reference currently points."""
     words = ["inspect", "--no-tags", "--format={{.Digest}}"]
     words += ["--tls-verify=false"] if reference.is_loopback else []
     return _skopeo([*words, reference.transport], reference, timeout_s=_ASK_TIMEOUT_S)

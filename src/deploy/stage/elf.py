@@ -28,7 +28,7 @@ def needed_libraries(root: pathlib.Path) -> dict[pathlib.Path, list[str]]:
 
 
 def strip(paths: Iterable[pathlib.Path]) -> None:
-    """Remove symbols for debuggers from libraries, in place."""
+    """Remove unneeded symbols from libraries in place."""
     for path in paths:
         subprocess.run(["strip", "--strip-unneeded", path], check=True)
 

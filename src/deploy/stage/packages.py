@@ -117,12 +117,7 @@ DATABASES = {
 
 
 def find_packages(target: str, major: str = "") -> dict[str, str]:
-    """Return the packages of a target's image, each with its reason.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        major: Major version of PostgreSQL, for `db`; empty for the packages of all versions.
-    """
+    """Return package -> reason of a target's image; without `major`, for all versions of `db`."""
     found = dict(PACKAGES[target])
     if target == "db":
         for each, packages in DATABASES.items():

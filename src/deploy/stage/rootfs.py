@@ -86,14 +86,10 @@ def find_suite(release: pathlib.Path = pathlib.Path("/etc/os-release")) -> str:
 
 
 def add_suite(suite: str, folder: pathlib.Path) -> tuple[str, ...]:
-    """Fetch the index of another suite of the builder's archive; return apt's options for it.
+    """Fetch the index of another suite to an empty folder; return apt's options for it.
 
     The signature of the index is checked, but not its age: mirrors may have an expired index of
     testing, which only means that packages may be outdated.
-
-    Args:
-        suite: Name of the suite, such as `testing`.
-        folder: Empty folder for the index.
     """
     form = "$(REPO_URI) $(COMPONENT)"
     found = _output("apt-get", "indextargets", f"--format={form}", "Created-By: Packages")
@@ -122,16 +118,10 @@ def unpack(
     root: pathlib.Path,
     apt: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
-    """Download the packages (apt checks the archive's signatures) and unpack them.
+    """Download packages (apt checks their signatures) and unpack them; return their records.
 
-    Args:
-        packages: Names of Debian packages.
-        lock: Name -> version and sha256 to install; empty for the archive's current versions.
-        root: Target folder.
-        apt: Options of apt.
-
-    Returns:
-        Name, version, architecture, source, sha256 and files of each package.
+    The lock maps names to version and sha256; if it is empty, the archive's current versions are
+    used. A record contains name, version, architecture, source, sha256 and files.
     """
     names = sorted(packages)
     wanted = [f"{name}={lock[name]['version']}" if lock else name for name in names]
@@ -240,7 +230,7 @@ def write_accounts(root: pathlib.Path, *accounts: str) -> None:
 
 
 def tighten(root: pathlib.Path) -> None:
-    """Remove setuid and setgid bits, and write access for others except to /tmp."""
+    """Remove setuid and setgid bits, and write access for group and others except to /tmp."""
     for path in root.rglob("*"):
         if not path.is_symlink():
             path.chmod(path.stat().st_mode & ~_REFUSED_MODES)

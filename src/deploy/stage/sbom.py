@@ -136,14 +136,7 @@ def find_reasons(root: pathlib.Path) -> tuple[dict[str, str], list[str]]:
 def gather(
     target: str, version: str, record: Mapping[str, Any], release: str = "debian-13"
 ) -> dict[str, Owner]:
-    """Return name -> component, each with the files of its origin.
-
-    Args:
-        target: `backend`, `db` or `ai`.
-        version: Version of the program.
-        record: Record that the build stages wrote.
-        release: Debian release in the format of package URLs.
-    """
+    """Return name -> component, with the files of its origin according to the stages' record."""
     owners: dict[str, Owner] = {}
     reasons = find_packages(target)
     for one in record["debian"]:
@@ -234,14 +227,9 @@ def render(
     vendored: Mapping[str, list[dict[str, Any]]],
     contents: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the CycloneDX document.
+    """Return the CycloneDX document of a target's image.
 
-    Args:
-        target: `backend`, `db` or `ai`.
-        version: Version of the program.
-        owners: Components with their files.
-        vendored: Embedded parts of each component.
-        contents: Fields of each file component.
+    `vendored` contains the embedded parts of each component, `contents` the fields of each file.
     """
     name = f"todo-{target}"
     components = [

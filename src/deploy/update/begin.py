@@ -53,8 +53,7 @@ def update(options: Options) -> str:
     """Update the backend, and return a line for the user.
 
     Raises:
-        DeployError: The update failed; the stack runs the former image, unless the code is
-            `NOT_ROLLED_BACK`.
+        DeployError: The update failed; if the rollback also failed, the code is `NOT_ROLLED_BACK`.
     """
     recover()
     lifecycle.refuse_absent()
@@ -100,9 +99,6 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
         to: Tag of the image; None for the image before the running one.
         refuses: Whether later updates refuse the image that runs now.
         watch_s: Seconds for which the candidate is watched while it serves users.
-
-    Raises:
-        DeployError: The rollback failed; see `update`.
     """
     recover()
     lifecycle.refuse_absent()
@@ -130,11 +126,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
 def recover(*, must_start: bool = True) -> None:
     """Finish or roll back an interrupted update, if there is one.
 
-    Args:
-        must_start: Whether to raise an error if an instance does not start afterwards.
-
-    Raises:
-        DeployError: The former image does not start.
+    If the former image does not start, raise a DeployError, or only warn without `must_start`.
     """
     record = update_state.find_record()
     if record is None:
@@ -147,13 +139,9 @@ def recover(*, must_start: bool = True) -> None:
 
 
 def refuse_checkout(*, starts: bool = False) -> None:
-    """Refuse to deploy this checkout's image if an update refused it before.
+    """Raise a DeployError if an update refused this checkout's image.
 
-    Args:
-        starts: Whether to start the installed stack before raising, if it is not ready.
-
-    Raises:
-        DeployError: An update refused the image.
+    With `starts`, first start the installed stack if it is not ready.
     """
     if not install.is_installed() or not update_state.find_refused():
         return
@@ -181,7 +169,6 @@ def _check(candidate: Image, former: Image, options: Options) -> Schemas:
 
 
 def _check_schemas(schemas: Schemas, candidate: Image, former: Image, *, migrates: bool) -> None:
-    """Refuse a candidate whose program does not work with the database."""
     running = preflight.find_running_schemas()
     if running is None:
         # The trial of the candidate will show whether it works.
@@ -208,7 +195,7 @@ def _is_current(former: Image, candidate: Image | None, options: Options) -> boo
 
 
 def _build(options: Options) -> Image:
-    """Return the image of this checkout; raise a DeployError if it was refused before."""
+    """Return the image of this checkout, built if needed; raise a DeployError if it was refused."""
     inputs = images.find_inputs()
     if options.build.no_cache:
         return images.build(options.build)

@@ -1,4 +1,4 @@
-"""Service of the candidate: its end, and the lock that shows it a ready sibling."""
+"""Service of the candidate: its end, and the lock by which it detects a ready sibling."""
 
 from __future__ import annotations
 

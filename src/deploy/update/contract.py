@@ -136,11 +136,7 @@ def _migrate(latest: Image) -> None:
 
 
 def _find_stored() -> str:
-    """Return the oldest program that works with the database; empty before revision 0013.
-
-    Raises:
-        DeployError: The database is not running.
-    """
+    """Return the oldest program that works with the database; empty before revision 0013."""
     if not systemd.is_active(DB):
         hint = f"{command_hints.build('up')} starts it"
         raise DeployError("the database is not running", hint=hint, code=ExitCode.UNAVAILABLE)

@@ -68,11 +68,7 @@ def get_former() -> Image:
 
 
 def take(reference: str) -> Image:
-    """Return and tag an image of this user's storage as the candidate.
-
-    Raises:
-        DeployError: The image does not exist.
-    """
+    """Return and tag an image of this user's storage; raise a DeployError if it does not exist."""
     found = find(reference)
     if found is None:
         raise DeployError(
@@ -90,11 +86,7 @@ def find_inputs(target: str = TARGET) -> str:
 
 
 def build(options: image_build.Options) -> Image:
-    """Build the image of this checkout as the candidate, without moving `latest`.
-
-    Raises:
-        DeployError: The build failed.
-    """
+    """Build the image of this checkout as the candidate, without moving `latest`."""
     with builder.build_lock():
         image_build.build(
             TARGET, postgresql.find_target_arguments(TARGET), options, tag=_BUILT, keep_layers=True
@@ -134,11 +126,7 @@ def remove(image: Image) -> None:
 
 
 def sweep(kept: Collection[str]) -> None:
-    """Remove the images of updates that were killed before they wrote a record.
-
-    Args:
-        kept: Digests of the images to keep.
-    """
+    """Remove images that killed updates left without a record; `kept` are the digests to keep."""
     names = ("--format={{.Repository}}:{{.Tag}}", f"--filter=reference={NAME}:*")
     for name in _run("images", *names, check=False).stdout.split():
         image = find(name)

@@ -113,11 +113,7 @@ class StackMachine:
     # Steps of an update
 
     def make_restore_point(self, name: str) -> None:
-        """Create a restore point in the WAL, and wait until the WAL receiver has flushed it.
-
-        Raises:
-            DeployError: The query failed, or the receiver did not flush it in time.
-        """
+        """Create a restore point in the WAL, and wait until the WAL receiver has flushed it."""
         if not has_backups():
             return
         with progress.step("Making a restore point"):
@@ -131,12 +127,7 @@ class StackMachine:
                 time.sleep(_POLL_S)
 
     def migrate(self) -> None:
-        """Run the candidate's migration, whose schema the former image supports as well.
-
-        Raises:
-            FaultError: The migration failed, or waited or blocked requests for too long. The
-                schema is unchanged.
-        """
+        """Run the candidate's migration, whose schema the former image supports as well."""
         with progress.step("Migrating the schema") as step:
             try:
                 startup.run_job("start", units.MIGRATION, step, migration.Watch().look)
@@ -150,11 +141,7 @@ class StackMachine:
                 migration.end_sessions()
 
     def start_candidate(self) -> None:
-        """Start the candidate, and wait until it is ready.
-
-        Raises:
-            FaultError: The candidate did not become ready.
-        """
+        """Start the candidate, and wait until it is ready."""
         systemd.systemctl("start", *CANDIDATE_SOCKETS)
         self._sibling.show()
         with progress.step("Starting the candidate") as step:
@@ -166,11 +153,7 @@ class StackMachine:
         self._sibling.hide()
 
     def try_requests(self) -> None:
-        """Compare the candidate's responses to test requests with those of the running image.
-
-        Raises:
-            FaultError: The candidate's responses are worse.
-        """
+        """Compare the candidate's responses to test requests with those of the running image."""
         with progress.step("Trying requests on the candidate"):
             comparison = self._compare()
             end = time.monotonic() + _TRIAL_S
@@ -179,15 +162,7 @@ class StackMachine:
                 self._require_alive(CANDIDATE)
 
     def watch(self, unit: str, seconds: float | None = None) -> None:
-        """Compare an instance and the candidate with the other instances while they serve.
-
-        Args:
-            unit: Instance to watch, or the candidate.
-            seconds: Duration; None for `_SETTLE_S`.
-
-        Raises:
-            FaultError: The instance or the candidate behaves worse than the others.
-        """
+        """Compare an instance and the candidate with the other instances while they serve."""
         with progress.step(f"Watching {unit}"):
             comparison = self._compare()
             watched = tuple(dict.fromkeys((unit, CANDIDATE)))
@@ -207,20 +182,12 @@ class StackMachine:
                     time.sleep(_PAUSE_S)
 
     def replace(self, unit: str) -> None:
-        """Restart an instance and wait until it is ready; the candidate serves meanwhile.
-
-        Raises:
-            FaultError: The instance did not become ready.
-        """
+        """Restart an instance and wait until it is ready; the candidate serves meanwhile."""
         with progress.step(f"Restarting {unit}") as step:
             self._start(unit, step)
 
     def restore(self, unit: str) -> None:
-        """Restart an instance with its installed unit file, with the timeouts of `up`.
-
-        Raises:
-            DeployError: The instance did not become ready.
-        """
+        """Restart an instance from its installed unit file, with the timeouts of `up`."""
         with progress.step(f"Going back with {unit}") as step:
             systemd.systemctl("reset-failed", unit, check=False)
             startup.run_job("restart", unit, step)
@@ -242,7 +209,7 @@ class StackMachine:
         except DeployError as error:
             progress.say(f"Warning: the records of the image were not written: {error}")
 
-    # Inside
+    # Internal
 
     def _start(self, unit: str, step: Step) -> None:
         """Restart an instance; raise a fault after its first failure, or if it is too slow."""
@@ -279,7 +246,7 @@ class StackMachine:
             time.sleep(_POLL_S)
 
     def _is_of_image(self, unit: str) -> bool:
-        """Return whether the image is the cause, because an instance or the candidate is ready."""
+        """Return whether the image is the cause, as indicated by a ready instance or candidate."""
         return self.serves() or (unit != CANDIDATE and not self._find_reason(CANDIDATE))
 
     def _find_reason(self, unit: str) -> str:

@@ -44,18 +44,14 @@ _END = "SELECT pg_terminate_backend(migration.pid, 10000) FROM {}"
 
 
 class Watch:
-    """Watch over the locks of a migration."""
+    """Monitor of a migration's lock waits."""
 
     def __init__(self) -> None:
         self._blocks = _Wait()
         self._waits = _Wait()
 
     def look(self) -> str:
-        """Return a description of the current waits; empty if there are none.
-
-        Raises:
-            FaultError: The migration has blocked requests, or has waited, for too long.
-        """
+        """Return a description of the current waits; raise a FaultError if one takes too long."""
         try:
             found = database.query(_BLOCKED.format(_find()), _BLOCKER.format(_find()))
         except DeployError:
@@ -75,7 +71,7 @@ class Watch:
 
 
 class _Wait:
-    """Duration of a wait that not every observation shows."""
+    """Duration of a wait that is observed intermittently."""
 
     def __init__(self) -> None:
         self._since = self._last = float("-inf")

@@ -1,4 +1,4 @@
-"""Preflight checks of an update, before it changes anything."""
+"""Preflight checks of an update; each raises a DeployError on failure and changes nothing."""
 
 from __future__ import annotations
 
@@ -51,11 +51,7 @@ class Running:
 
 
 def check_stack() -> None:
-    """Require that all instances are ready, because the candidate is compared with them.
-
-    Raises:
-        DeployError: The stack is not installed, was edited, or an instance is not ready.
-    """
+    """Require that all instances are ready, because the candidate is compared with them."""
     if not install.is_installed():
         raise _refused("the stack is not installed", command_hints.build("up"))
     install.refuse_edited()
@@ -67,11 +63,7 @@ def check_stack() -> None:
 
 
 def check_units() -> None:
-    """Require that the units use `latest`, the only tag that updates move.
-
-    Raises:
-        DeployError: A drop-in sets another image.
-    """
+    """Require that the units use `latest`, the only tag that updates move."""
     for unit in find_instances():
         image = definition.load(file_of(unit)).get("Container", "Image")
         if image.value != images.LATEST:
@@ -82,11 +74,7 @@ def check_units() -> None:
 
 
 def check_disk() -> None:
-    """Require enough disk space for a second image.
-
-    Raises:
-        DeployError: A disk has too little free space.
-    """
+    """Require enough disk space for a second image."""
     for disk in disks.find():
         if disk.free_bytes < _MIN_FREE:
             free = f"{disk.free_bytes / _GIB:.1f} GiB are free"
@@ -98,15 +86,7 @@ def check_disk() -> None:
 
 
 def check_refused(*, digest: str = "", inputs: str = "") -> None:
-    """Reject an image that failed in an earlier update.
-
-    Args:
-        digest: Digest of the image.
-        inputs: Digest of the build's inputs, if the image is not built yet.
-
-    Raises:
-        DeployError: The image failed before.
-    """
+    """Reject an image that failed in an earlier update, by its own digest or that of its inputs."""
     for each in update_state.find_refused():
         if each.image.digest == digest or (inputs and each.image.inputs == inputs):
             again = command_hints.build("update --retry-refused")
@@ -117,11 +97,7 @@ def check_refused(*, digest: str = "", inputs: str = "") -> None:
 
 
 def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> None:
-    """Require that the candidate works with the database, and its migration with running programs.
-
-    Raises:
-        DeployError: The schemas are incompatible.
-    """
+    """Require that the candidate and its migration are compatible with the database."""
     found, oldest = running.database_schema, running.oldest_program
     if found not in candidate.known and not (oldest and oldest <= candidate.expected < found):
         needed = oldest or found
@@ -171,14 +147,7 @@ def find_running_schemas() -> Running | None:
 
 
 def check_backups(without: str = "update --without-backup-check") -> None:
-    """Require a recent backup and drill, if backups are enabled.
-
-    Args:
-        without: Command that skips this check, for the hint.
-
-    Raises:
-        DeployError: The last backup or drill failed or is too old.
-    """
+    """Require a recent backup and drill if backups are enabled; the hint names `without`."""
     if has_backups():
         found = backup_status.find()
         problem = find_backup_problem(found) if found else ""

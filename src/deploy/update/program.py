@@ -86,10 +86,7 @@ def read_schemas(image: Image, running: Image) -> Schemas:
 
 
 def measure_start(image: Image, running: Image) -> float:
-    """Return the seconds that a container of an image takes to load its program; 0 if it fails.
-
-    Arguments are those of `read_schemas`.
-    """
+    """Return the seconds that the program in an image takes to load; 0 if it fails."""
     try:
         return read_schemas(image, running).seconds
     except FaultError:
@@ -129,11 +126,7 @@ def _ask(image: Image, container: str) -> _Answer:
 
 
 def _wait_beside(mine: Future[_Answer], running: Image) -> None:
-    """Wait for the program, at most `_FACTOR` times as long as the running image needs now.
-
-    Raises:
-        FaultError: The program did not load in that time.
-    """
+    """Wait for the program, at most `_FACTOR` times as long as the running image needs now."""
     began = time.monotonic()
     with _asked(running, _BESIDE) as theirs:
         concurrent.futures.wait([mine, theirs], return_when=concurrent.futures.FIRST_COMPLETED)

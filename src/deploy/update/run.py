@@ -63,7 +63,7 @@ class Machine(Protocol):
         """Create a restore point in the WAL; raise a DeployError on failure."""
 
     def migrate(self) -> None:
-        """Run the candidate's migration; raise a FaultError on failure."""
+        """Run the candidate's migration; raise a FaultError, without any change, on failure."""
 
     def start_candidate(self) -> None:
         """Start or restart the candidate; raise a FaultError if it does not become ready."""
@@ -160,14 +160,9 @@ def undo(
 ) -> None:
     """Roll an update back from any of its steps.
 
-    Args:
-        machine: Stack to roll back.
-        record: Record with the current step of the update.
-        candidate_serves: Whether the candidate may serve until the instances do.
-        must_start: Whether to raise an error if an instance does not start.
-
-    Raises:
-        DeployError: The former image does not start; the record is kept.
+    Unless `candidate_serves` is false, the candidate may serve until the instances do. If the
+    former image does not start, raise a DeployError and keep the record, or warn without
+    `must_start`.
     """
     candidate: Mapping[str, str | Link] = {}
     if candidate_serves and record.step in {SWITCH, FINISH}:
@@ -196,10 +191,7 @@ def undo(
 
 
 def recover(machine: Machine, record: Record, *, must_start: bool = True) -> str:
-    """Finish or roll back an interrupted update, and return the outcome for the user.
-
-    Arguments and errors are those of `undo`.
-    """
+    """Finish or roll back an interrupted update like `undo`; return the outcome for the user."""
     article = "An" if record.kind == UPDATE else "A"
     image = record.candidate.reference
     what = f"{article} {record.kind} to {image} was interrupted at: {record.step}."

@@ -32,7 +32,7 @@ _CLASS = 100
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """Request without side effects; `body` is JSON, or empty for none."""
+    """Request without side effects; `body` is JSON or empty."""
 
     method: str
     path: str
@@ -47,7 +47,7 @@ CALLS = (
         "POST", "/api/v1/quick-add?preview=true", json.dumps({"text": "call the dentist tomorrow"})
     ),
 )
-"""Test requests, sent on behalf of a user without data."""
+"""Test requests, authenticated as a user without data."""
 
 
 @dataclasses.dataclass(frozen=True)

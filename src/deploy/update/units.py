@@ -54,12 +54,7 @@ def render_sources(record: Record) -> dict[str, str | Link]:
 
 
 def render_migration(record: Record, *, contracts: bool = False) -> dict[str, str | Link]:
-    """Return the unit of the update's migration, derived from `todo-migrate`.
-
-    Args:
-        record: Record of the update.
-        contracts: Whether to run the contract step.
-    """
+    """Return the unit of the migration or contract step, derived from `todo-migrate`."""
     name = f"ContainerName={container_of(MIGRATION)}\n"
     text = record.sources[_MIGRATE].replace("ContainerName=todo-migrate\n", name)
     if contracts:
@@ -71,12 +66,7 @@ def render_migration(record: Record, *, contracts: bool = False) -> dict[str, st
 
 
 def render_candidate(record: Record, *, shared: bool) -> dict[str, str | Link]:
-    """Return the units of the candidate, derived from the backend's unit.
-
-    Args:
-        record: Record of the update.
-        shared: Whether the candidate also accepts connections from the public socket.
-    """
+    """Return the candidate's units; if `shared`, it also accepts from the public socket."""
     number = len(find_instances())
     made = instances.render_template(record.sources[_BACKEND]).replace("%i", "candidate")
     inherited = " ".join(CANDIDATE_SOCKETS)
@@ -110,7 +100,7 @@ def _finish(text: str, record: Record) -> str:
 
 
 def _render_dropin(pool: int | None, *, shared: bool, mount: bool) -> str:
-    file = f"{instances.FOLDER}/candidate" if shared else "/tmp/candidate"  # noqa: S108 - its own
+    file = f"{instances.FOLDER}/candidate" if shared else "/tmp/candidate"  # noqa: S108 - in its own tmpfs
     lines = [
         _MADE.rstrip(),
         "[Container]",

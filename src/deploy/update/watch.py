@@ -15,7 +15,7 @@ _UNREADY = 3
 _MIN_ERRORS = 3
 _MORE_ERRORS = 2.0
 _ERRORS = 0.01
-"""Maximum shares of errors: `_ERRORS`, or `_MORE_ERRORS` times the siblings' share."""
+"""Maximum share of errors, or `_MORE_ERRORS` times the siblings' share if that is higher."""
 _MORE_LAG = 10.0
 _LAG_S = 0.1
 _MIN_LAG_SAMPLES = 5
@@ -23,23 +23,16 @@ _MIN_LAG_SAMPLES = 5
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """Observation of an instance.
-
-    Attributes:
-        ready: Whether the instance reports that it is ready.
-        figures: Values of its metrics; None if it did not respond.
-    """
+    """Observation of an instance; `figures` are its metrics, or None if it did not respond."""
 
     ready: bool
     figures: Figures | None
 
 
 def find_problem(mine: Sequence[Look], siblings: Sequence[Sequence[Look]]) -> str:
-    """Return the problem of an instance; empty if there is none.
+    """Return the problem of an instance, or an empty string.
 
-    Args:
-        mine: Observations of the instance, in order of time.
-        siblings: Simultaneous observations of each other instance.
+    Each sequence contains the observations of one instance, in order of time.
     """
     return (
         _judge_readiness(mine, siblings)
@@ -92,7 +85,7 @@ def _count(looks: Sequence[Look]) -> tuple[int, int]:
 
 
 def _find_lag(looks: Sequence[Look]) -> float | None:
-    """Return the mean lag of the event loop in seconds between the first and the last look."""
+    """Return the mean lag of the event loop in seconds between the first and last look, or None."""
     found = [each.loop_lag for each in _figures(looks) if each.loop_lag is not None]
     if not found or found[-1].samples - found[0].samples < _MIN_LAG_SAMPLES:
         return None

@@ -78,26 +78,13 @@ def find_account() -> Account:
 
 @contextlib.contextmanager
 def server(volume: str, image: str, name: str) -> Iterator[Cluster]:
-    """Run a server for a copy, on a volume that only this program uses.
-
-    Raises:
-        DeployError: The server did not start.
-    """
+    """Run a server for a copy, on a volume that only this program uses."""
     with containers.server(find_account(), volume, image=image, name=name, settings=_LOADING):
         yield Cluster(name, DATA, volume)
 
 
 def copy(old: Cluster, new: Cluster, old_image: str) -> None:
-    """Copy the roles and the database, and analyze the database.
-
-    Args:
-        old: Server to copy from.
-        new: Empty server.
-        old_image: Image of the old server, whose pg_dump is used.
-
-    Raises:
-        DeployError: The copy failed.
-    """
+    """Copy the roles and the database to an empty server with the old image's pg_dump."""
     mounts = [f"{old.mount}:{_FROM}:ro", f"{new.mount}:{DATA}:ro"]
     command = ["/usr/local/bin/copy-cluster", _FROM, DATA]
     argv = containers.render_run(find_account(), _COPY, old_image, command, mounts=mounts)
@@ -119,11 +106,7 @@ def find_content(cluster: Cluster) -> dict[str, str]:
 
 
 def compare(old: Cluster, new: Cluster) -> dict[str, str]:
-    """Compare the content of two servers, and return it.
-
-    Raises:
-        DeployError: The content differs.
-    """
+    """Compare the content of two servers and return it; raise a DeployError if it differs."""
     with progress.step("Comparing every table"), ThreadPoolExecutor(2) as pool:
         before, after = pool.map(find_content, (old, new))
     differing = describe_changes(before, after)
@@ -164,13 +147,7 @@ def find_heads(cluster: Cluster) -> str:
 def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
     """Verify the journals of a new server against the heads of the old one.
 
-    Args:
-        new: New server.
-        heads: Result of `find_heads` for the old server.
-        with_state: Whether to compare the tasks with the journals, too.
-
-    Raises:
-        DeployError: An entry is missing or was altered.
+    With `with_state`, also compare the tasks with the journals. Raise a DeployError for findings.
     """
     account = containers.find_account()
     with tempfile.TemporaryDirectory(prefix="todo-upgrade-") as path:

@@ -11,14 +11,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Copied:
-    """Result of copying the database into the new version.
-
-    Attributes:
-        content: Result of `clusters.find_content`.
-        rows: Total number of rows.
-        size_bytes: Size of the new database.
-        seconds: Duration of copy and comparison.
-    """
+    """Result of copying the database; `content` is that of `clusters.find_content`."""
 
     content: Mapping[str, str]
     rows: int
@@ -51,7 +44,7 @@ class Machine(Protocol):
         """Let the stack's server accept writes, if it is running."""
 
     def copy(self, volume: str) -> Copied:
-        """Copy the stack's database into a new volume in the new version, and compare both.
+        """Copy the database into a new volume in the new version, and compare both databases.
 
         Raises:
             DeployError: The copy failed, or the databases differ.
@@ -61,7 +54,7 @@ class Machine(Protocol):
         """Return a line for each table of the stack's database that differs from the content."""
 
     def serves(self, major: str) -> bool:
-        """Return whether the running server has a major version."""
+        """Return whether a server of the given major version is running."""
 
     def keep_image(self, major: str) -> None:
         """Tag the stack's image with its major version, so that it is kept."""
@@ -79,11 +72,7 @@ class Machine(Protocol):
         """Remove the pin, so that the next start uses the version and volume of `point`."""
 
     def restart(self) -> str:
-        """Restart the database and the backend while requests wait; return the URL.
-
-        Raises:
-            DeployError: A service did not start.
-        """
+        """Restart the database and the backend while requests wait; return the URL."""
 
     def wait(self) -> str:
         """Wait until the stack is ready, and return the URL; raise a DeployError on failure."""

@@ -30,14 +30,10 @@ class Step(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """Record of an upgrade on disk.
+    """Record of an upgrade from version `before` with volume `former` to `after` with `volume`.
 
     Attributes:
         step: Current or last step.
-        before: Former major version.
-        after: New major version.
-        former: Former volume.
-        volume: New volume.
         content: Content of the database at the switch, from `clusters.find_content`.
         left: Time until which backups belong to the former volume, set after the new one has
             started; it also names the folder to which these backups are moved.
@@ -56,12 +52,9 @@ class Record:
 
 @dataclasses.dataclass(frozen=True)
 class Unfinished:
-    """Unfinished upgrade or return.
+    """Unfinished upgrade or return between two major versions.
 
     Attributes:
-        step: Current or last step.
-        before: Former major version.
-        after: New major version.
         running: Whether a command is running; otherwise it was interrupted.
         refuses_writes: Whether the database refuses writes until the upgrade is finished; None if
             the database does not respond.
@@ -98,11 +91,7 @@ def path() -> Path:
 
 
 def read(file: Path) -> Record | None:
-    """Return the record, or None if the file does not exist.
-
-    Raises:
-        DeployError: The record is unreadable or malformed.
-    """
+    """Return the record, or None if it does not exist; raise a DeployError if it is malformed."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return Record(**{**found, "step": Step(found["step"])})
@@ -125,11 +114,7 @@ def remove(file: Path) -> None:
 
 
 def find_unfinished() -> Unfinished | None:
-    """Return the unfinished upgrade, or None.
-
-    Raises:
-        DeployError: The record is malformed.
-    """
+    """Return the unfinished upgrade, or None; raise a DeployError for a malformed record."""
     found = read(path())
     if found is None or found.step is Step.DONE:
         return None
@@ -143,7 +128,7 @@ def find_unfinished() -> Unfinished | None:
 
 
 def find_notes() -> list[str]:
-    """Return notes about an unfinished upgrade; empty if there is none."""
+    """Return the notes for `status` about an unfinished upgrade, if any."""
     try:
         found = find_unfinished()
     except DeployError as error:
@@ -152,7 +137,7 @@ def find_notes() -> list[str]:
 
 
 def to_json_dict() -> dict[str, Any] | None:
-    """Return an unfinished upgrade for `status --json`, or None."""
+    """Return the unfinished upgrade for `status --json`, or None."""
     try:
         found = find_unfinished()
     except DeployError as error:
@@ -161,11 +146,7 @@ def to_json_dict() -> dict[str, Any] | None:
 
 
 def refuse_interrupted() -> None:
-    """Refuse to continue while an upgrade is unfinished.
-
-    Raises:
-        DeployError: An upgrade or a return is unfinished, or the record is malformed.
-    """
+    """Raise a DeployError if an upgrade or a return is unfinished."""
     for note in find_notes():
         raise DeployError(note, code=ExitCode.CONFIG)
 

@@ -50,26 +50,18 @@ _MARGIN = 512 << 20
 
 
 class StackMachine:
-    """Stack of this user; implements `machine.Machine`.
-
-    Args:
-        before: Current major version of PostgreSQL.
-        after: Major version to upgrade to.
-    """
+    """Stack of this user during an upgrade between major versions; implements `machine.Machine`."""
 
     def __init__(self, before: str, after: str) -> None:
         self._before = before
         self._after = after
 
     def check(self, *, rehearses: bool) -> None:
-        """Check the preconditions of an upgrade.
-
-        Args:
-            rehearses: Whether a rehearsal comes first, which needs more space.
+        """Check the preconditions of an upgrade, which needs more space if it is rehearsed first.
 
         Raises:
-            DeployError: The stack is not installed, its database does not respond or has an old
-                image, or the disk has too little free space.
+            DeployError: The stack is not installed, or its database is external, not responding,
+                from an old image, or too large for the disk.
         """
         lifecycle.refuse_absent()
         postgresql.refuse_elsewhere()
@@ -97,11 +89,7 @@ class StackMachine:
         return build.ensure("db", arguments, options, tag=self._after)
 
     def rehearse(self) -> Copied:
-        """Copy a restored backup, or the live database without backups, and remove the copy.
-
-        Raises:
-            DeployError: The copy failed or differs.
-        """
+        """Copy a restored backup (without backups, the live database), and remove the copy."""
         for name in (_SCRATCH, _RESTORED):
             self.remove_volume(name)
         try:
@@ -189,7 +177,7 @@ class StackMachine:
         return clusters.describe_changes(content, clusters.find_content(_LIVE))
 
     def serves(self, major: str) -> bool:
-        """Return whether the running server has a major version."""
+        """Return whether a server of the given major version is running."""
         asked = ["podman", "exec", _DATABASE, "postgres", "--version"]
         shown = process.run(asked, check=False, timeout_s=_TIMEOUT_S)
         return shown.returncode == 0 and f" {major}." in shown.stdout

@@ -27,8 +27,6 @@ class Outcome:
     """Outcome of an upgrade or a return.
 
     Attributes:
-        record: Record of the upgrade.
-        url: Public URL of the stack.
         copied: Result of the copy; None if an earlier run made it, and for a return.
         refused_s: Seconds for which writes were refused; None if an earlier run refused them.
         lost: Changes that are missing in the former volume, as one line per table.
@@ -42,13 +40,7 @@ class Outcome:
 
 
 def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome:
-    """Upgrade the database, or finish an interrupted upgrade.
-
-    Args:
-        machine: Stack to upgrade.
-        before: Current major version.
-        after: Major version to upgrade to.
-        record_path: Path of the record.
+    """Upgrade the database from one major version to another, or finish an interrupted upgrade.
 
     Raises:
         DeployError: The upgrade failed. The stack uses the former volume, unless the new one may
@@ -89,11 +81,7 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
 
 
 def refuse_return(found: Record | None) -> None:
-    """Refuse to continue while a return is unfinished.
-
-    Raises:
-        DeployError: A return was interrupted.
-    """
+    """Raise a DeployError if a return was interrupted."""
     if found is not None and found.step is Step.BACK:
         hint = command_hints.build("upgrade-db --back")
         message = "a return to the former volume was interrupted"
@@ -115,8 +103,8 @@ def end_refusal(machine: Machine, record_path: Path) -> str:
     """Let the database accept writes again after an interruption.
 
     An upgrade is canceled before the switch. After it, the new server is started if the former one
-    is still running, because its writes would be lost. A return is finished if it has completed its
-    comparison, and canceled otherwise.
+    is still running, because writes to the former volume would be lost. A return is finished if its
+    comparison is complete, and canceled otherwise.
 
     Returns:
         Outcome for the user; empty if `upgrade-db` has to continue and writes are accepted.
@@ -139,12 +127,7 @@ def end_refusal(machine: Machine, record_path: Path) -> str:
 
 
 def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcome:
-    """Return to the former volume and version.
-
-    Args:
-        machine: Stack to return.
-        record_path: Path of the record.
-        lose_writes: Whether to discard the writes since the switch.
+    """Return to the former volume and version; `lose_writes` discards the writes since the switch.
 
     Raises:
         DeployError: The former volume does not exist, writes would be lost, or the return failed.
@@ -295,12 +278,7 @@ def _give_up(
 ) -> None:
     """Go back after a failed start, unless writes would be lost.
 
-    Args:
-        machine: Stack to switch back.
-        record: Record of the upgrade.
-        record_path: Path of the record.
-        error: Cause of the failure.
-        is_new: Whether it was the first start; otherwise, the volume may have served for days.
+    Unless this is the first start (`is_new`), the new volume may have served for days.
 
     Raises:
         DeployError: The server did not start. The new volume is kept.
