@@ -1,7 +1,7 @@
 """Rules for additions: "add …", "remind me to …", "don't let me forget to …", "buy eggs tomorrow".
 
-The text of an addition is a line for quick add, which reads dates, tags and lists. What follows the
-words that announce an addition is its title, even if it is a command: "add cancel the gym".
+The text of an addition is a line for quick add, which parses dates, tags and lists. The words after
+the announcement are its title, even if they are a command: "add cancel the gym".
 """
 
 import re
@@ -34,7 +34,7 @@ from todo.assistant.rules.vocabulary import (
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
 
-# In the plural only before a mark: "add reminders app" names a thing.
+# Plurals only before a colon or comma: "add reminders app" names a thing.
 _NOUN = (
     r"(?:task|to-?do|to do|todo item|item|reminder|entry|note|chore"
     r"|(?:tasks|to-?dos|items|reminders|chores)(?=[:,]))"
@@ -44,7 +44,7 @@ _SAYS = (
     r"(?:(?: (?:that says|saying|called|named|titled|which says)\b)?:?(?= |\Z|" + QUOTED + r")"
     r"|:)(?: (?:for me to|to|that i (?:have|need) to|that i|about|for|of)\b)?"
 )
-# A thing of a task, which an addition does not add.
+# A property of a task, as in "add a tag", is not an addition.
 _PART = re.compile(
     rf"(?:{_A}(?:tags?|labels?|priority|due date|deadline|due|description|comment|subtask"
     rf"|sub-task|lists?|project|folder|section)\b)"
@@ -55,7 +55,7 @@ _COMMAND = re.compile(
     rf"|take down|set up|put|make|note|new|capture)\b:?(?: me\b)?"
     rf"(?P<noun> {_A}{_NOUN}{_SAYS})?:?,?(?P<x> *\S.*)"
 )
-# These verbs announce an addition only with a word for a task, or a list, behind them.
+# These verbs announce an addition only if a word for a task, or a list, follows.
 _NEED_NOUN = ("make", "set up", "new", "note", "put", "save", "enter", "log", "record", "capture")
 _ALONE = ("put down", "jot down", "write down", "note down", "take down")
 _NO_TITLE = re.compile(
@@ -81,7 +81,7 @@ _DUE_FIRST = re.compile(
     r"(?P<due>\S.{0,40}?),? (?P<x>(?:remind me to|don't let me forget to|don't forget to"
     r"|(?:i|we) (?:need|have) to|i must|i've got to) \S.*)"
 )
-# "add a note to the passport task" is about a task, and so is "a reminder for the dentist".
+# "add a note to the passport task" and "a reminder for the dentist" are about a task.
 _ABOUT_TASK = re.compile(
     r".*\b(?:notes? (?:to|for|about|on)|(?:reminders?|alarm) (?:to|for|about|on))"
 )
@@ -91,7 +91,7 @@ _TO_TASK = re.compile(
     r"|postpone|reschedule) )(?P<x>\S.*)"
 )
 ANNOUNCING = frozenset({"add", "remember", "remind"})
-"""A message that starts with one of these is an addition by its rules, or none."""
+"""First words of messages that only `decide_addition` can turn into an addition."""
 _MEMORY = re.compile(r" *(?:when|how|where|why|who)\b")
 _BEFORE_DUE = re.compile(
     r".*\b(?:(?:an?|one|two|three|four|five|six|ten|fifteen|twenty|thirty|\d{1,3})"
@@ -133,7 +133,7 @@ _LIGHT = re.compile(
     r"(?: (?:done|finished|completed|sorted|handled|ready|over with|out of the way))?"
 )
 _CAUSES = frozenset({"get", "have", "make"})
-# "Remind me about the haircut", of which there is a task.
+# "remind me about the haircut" may refer to an existing task.
 _KNOWN_THING = re.compile(r"(?:the|my|our) (?:[^\W\d_]|[ -])+\Z")
 _MAX_BARE_WORDS = 15
 _MIN_BARE_WORDS = 2
@@ -147,7 +147,7 @@ def decide_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decis
 
 
 def _decide_unclear(line: Line, context: RuleContext) -> Decision | None:
-    """Return what an addition lacks, or several additions; None for any other message."""
+    """Return counted additions, or help about an incomplete one; None for any other message."""
     if _NO_TITLE.fullmatch(line.folded):
         return ASK_TITLE
     unknown = _find_unknown_list(line, context)
@@ -176,7 +176,7 @@ def _decide_announced(line: Line, context: RuleContext, index: TaskIndex) -> Dec
 
 
 def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the addition of "I need to …", unless it is about a task that exists."""
+    """Return the addition of "I need to …", unless it refers to an existing task."""
     found = None if line.is_question else _NEED.fullmatch(line.folded)
     if found is None:
         return None
@@ -189,9 +189,9 @@ def decide_need(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
 
 
 def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the addition of a line that announces nothing: "buy eggs tomorrow", "dentist fri 3pm".
+    """Return the addition of an unannounced line: "buy eggs tomorrow", "dentist fri 3pm".
 
-    It starts with a verb of everyday tasks, or has a time or a mark of quick add.
+    The line must start with a verb of everyday tasks, or contain a time or a quick-add mark.
     """
     words = split_words(line.text)
     plain = {word.partition("'")[0] for word in line.folded.split()}
@@ -200,7 +200,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return None
     is_done = not OUTCOMES.isdisjoint(words[1:]) and words[0] not in _CAUSES
     if is_done or line.text.startswith(CHECKS):
-        # Of a task that is done, and of which there is none: "oil change done at the garage".
+        # Reports a task that is completed but unknown: "oil change done at the garage".
         return None
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith(IDIOMS):
         return None
@@ -218,7 +218,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
 
 
 def cut_addition(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the addition of a message that is known to be one, if need be the whole text."""
+    """Return the addition of a message that is known to be one, if necessary the whole text."""
     return (
         decide_addition(line, context, index)
         or _cut_need(line, context)
@@ -232,14 +232,14 @@ def _cut_need(line: Line, context: RuleContext) -> Decision | None:
 
 
 def _cut_duty(line: Line, found: re.Match[str]) -> str:
-    """Return what there is to do, without "to remember to"."""
+    """Return the words for the duty, without "to remember to"."""
     rest = line.cut(found)
     again = _TO_REMEMBER.match(fold(rest))
     return rest if again is None else rest[again.end() :].strip()
 
 
 def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
-    """Return what follows "add", "create a task to", "put … on my list", "new task:"."""
+    """Return the text after "add", "create a task to", "put … on my list" or "new task:"."""
     label = _LABEL.fullmatch(line.folded)
     if label is not None:
         return line.cut(label)
@@ -255,7 +255,7 @@ def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | N
         before = _find_list(head, context, is_announced=not needs_noun) if end else None
         listed = None if before is None else f"{before} {end}"
     if needs_noun and found["noun"] is None:
-        # "put the milk on the shopping list" may be about the milk that is a task.
+        # "put the milk on the shopping list" may refer to an existing task "milk".
         is_addition = line.folded.startswith("put") and listed is not None
         return listed if is_addition and _is_new(listed or "", context, index) else None
     if _is_about_task(line, found, context, index):
@@ -266,7 +266,7 @@ def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | N
 
 
 def _has_task(rest: str, context: RuleContext, index: TaskIndex) -> bool:
-    """Return whether a text does something with a task that exists."""
+    """Return whether a text asks for a change of an existing task."""
     found = _TO_TASK.fullmatch(fold(rest))
     if found is None or _is_new(rest[found.start("x") :], context, index):
         return False
@@ -277,7 +277,7 @@ def _has_task(rest: str, context: RuleContext, index: TaskIndex) -> bool:
 
 
 def _find_noted(line: Line, context: RuleContext, index: TaskIndex) -> str | None:
-    """Return what follows "don't forget to", "make a note that"."""
+    """Return the text after "don't forget to" or "make a note that"."""
     found = _NOTED.fullmatch(line.folded) or _FORGET.fullmatch(line.folded)
     if found is None or _MEMORY.match(found["x"]) or _is_about_task(line, found, context, index):
         return None
@@ -293,7 +293,7 @@ def _is_about_task(
 
 
 def _find_reminder(line: Line, context: RuleContext) -> str | None:
-    """Return what follows "remind me to", with these words where quick add makes a reminder."""
+    """Return the text after "remind me to", or all of it if quick add finds a reminder in it."""
     found = _REMIND.fullmatch(line.folded)
     if found is None or _REMIND_WHAT.match(found["x"]):
         return None
@@ -301,7 +301,7 @@ def _find_reminder(line: Line, context: RuleContext) -> str | None:
     if read is not None and read.reminders and not read.questions:
         return line.text
     if _BEFORE_DUE.fullmatch(found["x"]):
-        # A reminder for a task that has a due.
+        # A reminder for an existing task with a due time.
         return None
     mark = _REMIND_OF.match(found["x"])
     start, end = found.span("x")
@@ -313,7 +313,7 @@ def _find_reminder(line: Line, context: RuleContext) -> str | None:
 
 
 def _find_due_first(line: Line, context: RuleContext) -> str | None:
-    """Return an addition that has its due before the words that announce it."""
+    """Return an announced addition whose due date precedes the announcement."""
     found = _DUE_FIRST.fullmatch(line.folded)
     due = "" if found is None else line.cut(found, "due")
     if found is None or not _is_due(due, context):
@@ -331,7 +331,7 @@ def _is_due(text: str, context: RuleContext) -> bool:
 
 
 def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | None:
-    """Return a text with the list that its words name as the mark of quick add."""
+    """Return a text with its list phrase replaced by a quick-add mark; None without a list."""
     folded = fold(rest)
     first = _LIST_FIRST.fullmatch(folded)
     found = first or _TO_LIST.fullmatch(folded) or _AS_TASK.fullmatch(folded)
@@ -351,7 +351,7 @@ def _find_list(rest: str, context: RuleContext, *, is_announced: bool) -> str | 
 
 
 def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
-    """Return the list name of an addition if no such list exists."""
+    """Return the list name of an addition if the user cannot add tasks to such a list."""
     if _COMMAND.fullmatch(line.folded) is None:
         return None
     head = line.folded[: len(cut_end(line.text, context)[0])]
@@ -366,7 +366,7 @@ def _find_unknown_list(line: Line, context: RuleContext) -> str | None:
 
 
 def _is_thing(item: str, *, is_announced: bool) -> bool:
-    """Return whether a text is a noun, or quoted: "bike to work", not "ride the bike to work"."""
+    """Return whether a text is a noun or quoted: "bike to work", not "ride the bike to work"."""
     words = split_words(item)
     is_noun = bool(words) and words[0] not in VERBS | MOTIONS
     return is_announced and (fold(item).startswith(QUOTED) or is_noun)
@@ -378,7 +378,7 @@ def _make(rest: str, context: RuleContext) -> Decision | None:
 
 
 def _is_known(title: str, context: RuleContext, index: TaskIndex) -> bool:
-    """Return whether a line can be about a task: "make mom's call at 6pm" about "Call mom"."""
+    """Return whether a line may refer to a task: "make mom's call at 6pm" to "Call mom"."""
     thing = _LIGHT.fullmatch(title.lower())
     return (
         not _is_new(title, context, index)
@@ -391,7 +391,7 @@ def _is_known(title: str, context: RuleContext, index: TaskIndex) -> bool:
 
 
 def _is_new(text: str, context: RuleContext, index: TaskIndex) -> bool:
-    """Return whether no task has all words of a text, whose dates are not among them."""
+    """Return whether no task has all words of a text, apart from its dates."""
     read = parse_line(text, context)
     if read is None:
         return True

@@ -1,4 +1,4 @@
-"""Rules for the answer to "which one do you mean?": a number, an ordinal, or words of a title."""
+"""Rules for answers to "which one do you mean?": a number, an ordinal, or words of a title."""
 
 import re
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ NONE = re.compile(
     r"(?:(?:none|neither)(?: of (?:them|these|those|the tasks))?|no one|not any|never mind"
     r"|nevermind|forget it|cancel|no|nope)"
 )
-"""Declines the question."""
+"""Pattern of answers that decline the question."""
 _YES = re.compile(
     r"(?:yes|yep|yeah|yup|y|sure|right|correct|exactly)(?:[,. ]+(?:please|that one))?"
 )
@@ -44,15 +44,9 @@ _OF_LIST = re.compile(
 
 
 def choose(message: str, candidates: Sequence[TaskName]) -> Match:
-    """Return the tasks that an answer chooses.
+    """Return the tasks that an answer chooses from candidates, which are in the order shown.
 
-    Args:
-        message: The answer.
-        candidates: The tasks, in the order in which the person saw them.
-
-    Returns:
-        `found` has those that are meant; `candidates` those that are left, if the answer names
-        several of them.
+    If the answer matches several tasks, they are the `candidates` of the result.
     """
     line = make_line(message)
     if not line.text or line.is_question or len(message) > _LONGEST:
@@ -71,13 +65,13 @@ def choose(message: str, candidates: Sequence[TaskName]) -> Match:
 
 
 def _read_number(text: str, count: int) -> int | None:
-    """Return the index of "2", "the second one" or "the last"; None for no such task."""
+    """Return the index for "2", "the second one" or "the last"; None without such a task."""
     found = _NUMBER.fullmatch(text)
     if found is None:
         return None
     word = found["ordinal"] or found["number"]
     if word == "last":
-        # Of more tasks than were shown, the last one is unclear.
+        # If there are more tasks than were shown, "the last one" is ambiguous.
         return count - 1 if count <= SHOWN_CANDIDATES else None
     names = _ORDINALS if word in _ORDINALS else _CARDINALS
     number = names.index(word) + 1 if word in names else int(word.rstrip("stndrh"))

@@ -1,7 +1,8 @@
 """Rules for completing, reopening and deleting tasks.
 
-They are about what is done or gone, so they are strict: each word of the phrase must be one of the
-title, so a condition or a "not" decides nothing; a phrase that fits several tasks only lists them.
+They are strict because they concern completed and deleted tasks: every word of a phrase must be in
+the title, so a condition or a "not" prevents a decision. If a phrase matches several tasks, the
+answer only lists them.
 """
 
 import re
@@ -23,7 +24,7 @@ _DONE = (
     rf"|settled|off my list|off my plate|ticked off|checked off|{_CHECK})"
 )
 _LATELY = re.compile(
-    # "due today" says which.
+    # "due today" identifies tasks, so it stays.
     r"(?<![ ,])(?<!\bdue)(?<!\bfor)(?<!\bfrom)[ ,]+"
     r"(?:now|today|already|finally|at last|yesterday|just now"
     r"|this (?:morning|afternoon|evening|week)|last night|earlier|tonight"
@@ -36,9 +37,9 @@ _OFF_LIST = re.compile(
 )
 _MARK_DONE = re.compile(
     rf"(?:mark|set|tick|cross|flag) (?P<x>\S.*?) (?:(?:as|to) )?{_DONE}"
-    # "set the alarm off" starts something.
+    # "set the alarm off" does not complete a task.
     r"|(?:mark|tick|cross) (?P<v>\S.*?) off"
-    # "check that it is done" wants to know.
+    # "check that it is done" is a request to check.
     rf"|check (?P<w>\S.*?) (?:(?:as|to) (?:{_DONE}|off)|off)"
     rf"|(?:(?:check|tick|cross|strike) off|\[x\]|{_CHECK}) (?P<y>\S.*)"
     r"|(?:tick|complete) (?P<z>\S.*)"
@@ -52,9 +53,9 @@ _IS_DONE = re.compile(
     rf"(?P<x>\S.*?)(?: (?:is|are|was|were|got|has been|have been|'s|been)|'s)? {SOON}{_DONE}"
     rf"|(?P<y>\S.*?)(?:: ?| ?- |, ?){_DONE}"
 )
-# "mom: done" and "mom \u2713" are about the task.
+# "mom: done" and "mom \u2713" refer to the task, not to the person.
 _LABELED = re.compile(rf"(?::| -|,) ?{_DONE}\Z|{_CHECK}\Z|\A{_DONE}:")
-# "the milk is finished" says as well that there is none left.
+# "the milk is finished" can also mean that there is none left.
 _FINISHED = re.compile(
     r".* finished|(?:(?:i|we)(?:'ve| have)? )?(?:just |finally |already )*finished (?!with\b).*"
 )
@@ -107,7 +108,7 @@ _DELETE_CLOSED = re.compile(
 )
 _COMPLETE_ALL = re.compile(
     rf"complete (?:everything|{EVERY_TASK})|mark (?:everything|{EVERY_TASK}) (?:as )?{_DONE}"
-    # "check all tasks" asks for a look.
+    # "check all tasks" is a request to see them.
     rf"|(?:check|tick|cross) off {EVERY_TASK}|(?:check|tick|cross) {EVERY_TASK} off"
 )
 _TASK_NOUN = re.compile(
@@ -116,13 +117,7 @@ _TASK_NOUN = re.compile(
 
 
 def decide_done(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision | None:
-    """Return the tasks that a message completes, reopens or deletes, or None.
-
-    Args:
-        line: The message.
-        opened: The open tasks.
-        closed: The completed ones.
-    """
+    """Return the decision to complete, reopen or delete tasks, or None."""
     line = _without_emoji(line)
     reopened = _decide_reopen(line, opened, closed)
     if reopened is not None:
@@ -142,7 +137,7 @@ def _decide_reopen(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
     match = closed.match(phrase) if is_command else closed.match_subject(phrase)
     still = Match() if is_command else opened.match_subject(phrase)
     if still and not still.is_near and (still.is_exact or not match.is_exact):
-        # "I haven't paid the rent yet" is about this month, and not about the last.
+        # "I haven't paid the rent yet" refers to the open task, not to a completed one.
         title = still.found[0].title if still.found else ""
         fields = {"title": title, "is": "open"}
         return Decision("help", "other-state", fields=fields) if title else None
@@ -159,15 +154,15 @@ def _decide_delete(line: Line, opened: TaskIndex, closed: TaskIndex) -> Decision
         return None
     phrase = _cut_phrase(line, found)
     if line.folded.startswith(("bin ", "kill ", "drop ")) and not _TASK_NOUN.search(phrase.lower()):
-        # Verbs of everyday tasks, too.
+        # These are also verbs of everyday tasks.
         return None if opened.match(line.text).found else _decide("delete", opened.match(phrase))
     is_title = opened.match(line.text).found and not _TASK_NOUN.search(phrase.lower())
     if is_title:
-        # The task is "Delete the old branch": done, deleted, or added again?
+        # For a task titled "Delete the old branch", the message may complete, delete or add it.
         return None
     match = opened.match(phrase)
     if not match or match.is_near:
-        # The completed task of this name is meant rather than one with a near name.
+        # A completed task with this name has precedence over a similar name.
         match = closed.match(phrase) or match
     return _decide("delete", match)
 
@@ -178,24 +173,24 @@ def _decide_complete(line: Line, opened: TaskIndex) -> Decision | None:
         return _decide_all("complete", line, opened)
     marked = _MARK_DONE.fullmatch(text)
     if marked is not None:
-        # "complete the form" may be a task of that name, or a new one.
+        # "complete the form" may be the title of an existing or a new task.
         is_title = marked["z"] is not None and opened.match(line.text).found
         match = Match() if is_title else opened.match(_cut_phrase(line, marked))
         if match:
             return _decide("complete", match)
-    # "finished the report" says nothing about the verb of a task.
+    # "finished the report" matches a task with any verb.
     is_said = _SAY_DONE.fullmatch(text) is not None
     own = match_own_verb(line, text, opened, is_said=is_said)
     return _decide("complete", own) or _decide_by_phrase(line, text, opened)
 
 
 def _decide_all(intent: Intent, line: Line, opened: TaskIndex) -> Decision | None:
-    """Return all tasks of the person, unless a task has that name."""
+    """Return the decision for all of the user's own tasks, unless the message is a title."""
     return None if opened.match(line.text).found else _decide(intent, Match(opened.find_own()))
 
 
 def _can_be_used_up(task: TaskName, text: str) -> bool:
-    """Return whether "finished" can mean that the thing of a task is used up."""
+    """Return whether "finished" can mean that the thing named by a task is used up."""
     words = split_words(task.title)
     if words and stem(words[0]) in _GETS:
         return True
@@ -206,7 +201,7 @@ def _can_be_used_up(task: TaskName, text: str) -> bool:
 
 
 def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
-    """Return the task of "done with …", "… is done", "finished …"."""
+    """Return the task of "done with …", "… is done" or "finished …"."""
     for pattern in (_SAY_DONE, _IS_DONE):
         found = pattern.fullmatch(text)
         if found is not None:
@@ -224,14 +219,14 @@ def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | No
 
 
 def _cut_phrase(line: Line, found: re.Match[str]) -> str:
-    """Return what the pattern found, without "from my list" at its end."""
+    """Return the phrase that a pattern matched, without "from my list" at its end."""
     group = next(name for name in ("x", "y", "z", "w", "v") if found.groupdict().get(name))
     phrase = line.cut(found, group).lstrip(": ")
     return phrase[: len(_OFF_LIST.sub("", phrase.lower()))]
 
 
 def _without_emoji(line: Line) -> Line:
-    """Return a line without the emoji around it; a check mark says something."""
+    """Return a line without surrounding emoji, except for those with a meaning."""
     start, end = 0, len(line.text)
     while start < end and _is_decoration(line.text[start]):
         start += 1
@@ -241,13 +236,13 @@ def _without_emoji(line: Line) -> Line:
 
 
 def _is_decoration(char: str) -> bool:
-    # Crosses and bins say something, too.
+    # Check marks, crosses and bins have a meaning.
     is_emoji = char.isspace() or char in "\u200d\ufe0f" or category(char) in {"So", "Sk"}
     return is_emoji and char not in _MARKS
 
 
 def _cut_lately(folded: str) -> str:
-    """Return a text without when it happened, at its end."""
+    """Return a text without the words at its end for when something happened."""
     for _ in range(3):
         folded = _LATELY.sub("", folded)
     return folded.rstrip(" ,.!")

@@ -1,6 +1,6 @@
-"""The decision of the assistant about one message: what is meant, and which tasks.
+"""Decision of the assistant about one message: its intent and the tasks that it names.
 
-Rules make decisions without a model (`rules.py`); a model may make those that the rules leave open.
+Rules make decisions without a model (`engine.py`); a model may decide what the rules leave open.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 _TaskIntent = Literal["add", "find", "complete", "reopen", "delete", "reschedule", "update"]
 Intent = Literal[_TaskIntent, "undo", "confirm", "decline", "help"]
 ModelIntent = Literal[_TaskIntent, "none"]
-"""Intents that a model may choose: only rules undo, confirm and decline."""
+"""Intents that a model may choose; only rules undo, confirm and decline."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,20 +20,14 @@ class TaskName:
     """Properties of a task by which a message can refer to it.
 
     Attributes:
-        id: ID of the task.
-        title: Title.
-        version: Version, which a write expects.
-        list_name: Name of its list, or None.
-        is_completed: Whether it is completed.
-        due: Due in ISO 8601, or None.
+        version: Version that a write expects.
+        due: Due date or time in ISO 8601; None without one.
         is_shared: Whether its owner is another account, or its list has shares.
-        reminders: Reminders in minutes before the due.
-        owner: Owner; None for the person's own task.
-        is_read_only: Whether the person cannot change it.
+        reminders: Reminders in minutes before the due time.
+        owner: Owner; None for the user's own task.
+        is_read_only: Whether the user cannot change it.
         is_of_named_list: Whether the name of its list is unique.
-        is_chosen: Whether the person has confirmed this task in an answer.
-        priority: Priority.
-        tags: Tags.
+        is_chosen: Whether the user has confirmed this task in an answer.
     """
 
     id: str
@@ -54,10 +48,10 @@ class TaskName:
 
 @dataclass(frozen=True, slots=True)
 class Omitted:
-    """Open tasks that the rules do not know, because their number is unlimited.
+    """Open tasks that the rules do not know, because a turn reads only a limited number.
 
     Attributes:
-        own: Number of the person's known own tasks, if there are more; otherwise 0.
+        own: Number of the user's known own tasks, if there are more; otherwise 0.
         lists: Names of other users' lists that have more tasks.
         of_list: Maximum number of known tasks of such a list.
     """
@@ -72,17 +66,17 @@ class Decision:
     """Interpretation of a message.
 
     Attributes:
-        intent: What to do.
-        text: add: the line for quick add, as typed; reschedule: the words of the new due; find: the
-            words to search for; update: what remains.
-        tasks: complete, reopen, delete, reschedule, update: the tasks that are meant.
-        fields: update: title, priority, tags and others as the tool update_tasks has them; find:
-            the arguments of the tool find_tasks.
-        candidates: Several tasks fit: the answer lists them, and nothing changes.
-        run_id: undo: the run that the message names, or None.
-        affects_others: The message names a group, and others see some of it: the person has not
-            named these one by one, and confirms the change.
-        omitted: Tasks that the group of the message may have as well, and that are not changed.
+        text: add: quick-add line as typed; reschedule: words of the new due date; find: search
+            words; help: kind of the answer.
+        tasks: Tasks to complete, reopen, delete, reschedule or update.
+        fields: update, find: arguments of the tool update_tasks or find_tasks; help: values for the
+            text of the answer.
+        candidates: Tasks among which the message does not decide; the answer lists them, and
+            nothing changes.
+        run_id: undo: run that the message names, or None.
+        affects_others: Whether the message names a group that includes tasks visible to others, so
+            the user has to confirm the change.
+        omitted: Unknown tasks that may belong to the named group and are not changed.
     """
 
     intent: Intent
@@ -100,14 +94,11 @@ class RuleContext:
     """Context of the rules besides the message.
 
     Attributes:
-        now: The present instant.
-        zone: The zone of the user.
-        list_names: The names of the lists that the user can write to.
-        tasks: The open tasks, and those completed of late.
-        open_plan: The operations of the plan of this conversation that waits for the person; None
-            for no plan.
-        read_only_lists: The names of the lists that the user can only read.
-        omitted: The open tasks that are not among the tasks.
+        list_names: Names of the lists that the user can write to.
+        tasks: Open tasks, and recently completed ones.
+        open_plan: Operations of the conversation's pending plan; None without a plan.
+        read_only_lists: Names of the lists that the user can only read.
+        omitted: Open tasks that are not among `tasks`.
     """
 
     now: datetime

@@ -1,8 +1,8 @@
-"""Rules of the assistant: what a message means, without a model.
+"""Rule engine of the assistant: decides what a message means without a model.
 
-A wrong change is worse than none, so rules decide only what is clear. Two rules that differ decide
-nothing, a question changes nothing, and what is in quotation marks is a title. Each part looks at a
-text of bounded length once for each of its patterns.
+A wrong change is worse than none, so rules decide only clear messages. Conflicting rules decide
+nothing, a question changes nothing, and a quotation is a title. Each rule applies each of its
+patterns once, to a text of limited length.
 """
 
 import re
@@ -23,7 +23,7 @@ from todo.assistant.rules.task_match import TaskIndex
 from todo.assistant.rules.update import decide_update
 
 MAX_LENGTH = 1_000
-"""Characters of a message of one line that rules decide about."""
+"""Maximum length of a single-line message that rules decide about, in characters."""
 _MAX_PARTS = 3
 _NEXT_COMMAND = re.compile(
     r"(?:,? and(?: then| also)?|[,;] ?(?:then|also)?|,? then|\. (?:then|also)?) ?(?:please )?"
@@ -39,12 +39,7 @@ _INSTEAD = re.compile(
 
 
 def decide(message: str, context: RuleContext) -> Decision | None:
-    """Return the meaning of a message; None if the rules cannot decide.
-
-    Args:
-        message: Message of the person.
-        context: Tasks, lists and local time of the person.
-    """
+    """Return the decision about a message, or None if the rules cannot decide."""
     reply = decide_reply(message, context.open_plan)
     if reply is not None:
         return reply
@@ -62,7 +57,7 @@ def decide(message: str, context: RuleContext) -> Decision | None:
 
 
 def _note_omitted(decision: Decision, line: Line, context: RuleContext) -> Decision:
-    """Return a decision about a group with the tasks that the rules do not know."""
+    """Add the tasks that the rules do not know to a decision about a group."""
     known = context.omitted
     if not decision.tasks or _GROUP.search(line.folded) is None:
         return decision
@@ -73,7 +68,7 @@ def _note_omitted(decision: Decision, line: Line, context: RuleContext) -> Decis
 
 
 def _decide_instead(line: Line, context: RuleContext) -> Decision | None:
-    """Return the instruction that takes the place of a plan: "no, delete the bread instead"."""
+    """Return the instruction that replaces a pending plan: "no, delete the bread instead"."""
     found = None if context.open_plan is None else _INSTEAD.fullmatch(line.folded)
     if found is None or line.is_question:
         return None
@@ -89,7 +84,7 @@ def _decide_lines(message: str, context: RuleContext) -> Decision | None:
 
 
 def _are_commands(added: Decision, message: str, context: RuleContext) -> bool:
-    """Return whether each of several lines changes a task, without a heading to add them."""
+    """Return whether each of several lines changes a task, without a heading that adds them."""
     texts = added.text.split("\n")
     has_heading = len(texts) < len([line for line in message.splitlines() if line.strip()])
     return not has_heading and all(_changes_task(text, context) for text in texts)
@@ -101,7 +96,7 @@ def _changes_task(text: str, context: RuleContext) -> bool:
 
 
 def _refuse_heading(message: str, context: RuleContext) -> Decision | None:
-    """Return that a heading is about something else than tasks: "create a list called Garden:"."""
+    """Return a refusal if a heading is not about tasks: "create a list called Garden:"."""
     head = message.strip().partition("\n")[0].rstrip(": \r")
     line = make_line(head) if len(head) <= MAX_LENGTH else None
     if line is None or line.is_question:
@@ -128,13 +123,13 @@ def _decide_line(line: Line, context: RuleContext) -> Decision | None:
     needed = decide_need(line, context, opened)
     if needed is None:
         return decide_bare(line, context, opened)
-    # "I need to push the report to friday" could be either.
+    # "I need to push the report to friday" may be an addition or a change.
     is_change = find_changes(make_line(needed.text), context, opened, closed)
     return None if is_change else needed
 
 
 def _has_several(line: Line, context: RuleContext) -> bool:
-    """Return whether two parts of a message are decided each: "add cheese and complete the gym"."""
+    """Return whether two parts of a message are commands: "add cheese and complete the gym"."""
     found = islice(_NEXT_COMMAND.finditer(line.folded), _MAX_PARTS)
     return any(
         _is_command(line.text[: joint.start()], context)
@@ -152,14 +147,7 @@ def _is_command(text: str, context: RuleContext) -> bool:
 def find_changes(
     line: Line, context: RuleContext, opened: TaskIndex, closed: TaskIndex
 ) -> list[Decision]:
-    """Return what each kind of rule makes of a message: one change, or none, or a doubt.
-
-    Args:
-        line: The message.
-        context: The tasks, the lists and the present of the person.
-        opened: The open tasks.
-        closed: The completed ones.
-    """
+    """Return the changes that a message may mean, at most one for each kind of rule."""
     decisions = (
         decide_reschedule(line, context, opened),
         decide_update(line, context, opened),

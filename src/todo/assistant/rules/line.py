@@ -1,7 +1,7 @@
-"""A message as the rules look at it: folded, without politeness, with quotations set aside.
+"""Message normalized for the rules: folded, without politeness, with quotations masked.
 
-The folded text has a character for each one of the message, so that what a pattern finds in it can
-be cut out of the message as it was typed.
+The folded text has the same length as the message, so a match in it can be cut out of the message
+as typed.
 """
 
 import re
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from todo.quickadd.literals import find_literals
 
 QUOTED = "\ufffc"
-"""Replaces each character of a quotation: its words are never a command."""
+"""Replacement for each character of a quotation, whose words are never a command."""
 
 _APOSTROPHES = dict.fromkeys(map(ord, "\u2019\u02bc\u2018\u00b4`"), "'")
 _OPENING = re.compile(
@@ -18,7 +18,7 @@ _OPENING = re.compile(
     r"|right|actually|btw)(?=[ ,.!:]|\Z)[ ,.!:-]*)+"
 )
 _GREETINGS = {"hey", "hi", "hello", "ok", "okay", "right", "well", "so"}
-# Words with which a message continues after a greeting, also in capitals.
+# Words that continue a message after a greeting, even if capitalized.
 _COMMANDS = {
     *("i", "i'm", "i've", "i'd", "we", "can", "could", "please", "add", "create", "delete"),
     *("remove", "complete", "mark", "remind", "move", "show", "list", "rename", "change", "make"),
@@ -40,7 +40,7 @@ _MISSPELLED = {
     "schedul": "schedule", "craete": "create", "ceate": "create",
 }  # fmt: skip
 _CLOSINGS = (" please", " pls", " plz", " thanks", " thank you", " thx", " for me", " ty", " ok")
-# What thanks are part of: "remind me to say thanks", "write cards saying thank you".
+# Words that make thanks part of the text: "remind me to say thanks", "cards saying thank you".
 _CLOSING_WANTED = re.compile(
     r"(?:\A|.* )(?:say|saying|says|said|write|writing|send|sending|shout|whisper|sing|spell|read"
     r"|to|for|with|without|of|and|or|is|are|was|be|a|an|the|my|our|your|his|her|their|this|that"
@@ -57,12 +57,12 @@ _QUESTION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message of one line.
+    """A normalized message of one line.
 
     Attributes:
-        text: The message as typed, without the words of politeness around it.
-        folded: The same in lower case, with straight apostrophes and quotations set aside.
-        is_question: It asks something; a request such as "can you add" is not a question.
+        text: Message as typed, without surrounding words of politeness.
+        folded: The same text in lower case, with straight apostrophes and masked quotations.
+        is_question: Whether it asks something; a request such as "can you add" does not.
     """
 
     text: str
@@ -70,12 +70,12 @@ class Line:
     is_question: bool
 
     def cut(self, found: re.Match[str], group: str = "x") -> str:
-        """Return what a group of a pattern found, as it was typed."""
+        """Return the text that a group of a pattern matched, as typed."""
         return self.text[found.start(group) : found.end(group)].strip()
 
 
 def make_line(message: str) -> Line:
-    """Return a message as the rules look at it."""
+    """Return the normalized line of a message."""
     text = message.strip()
     folded = fold(text)
     start = _end_of(_OPENING, folded, 0)
@@ -96,7 +96,7 @@ def make_line(message: str) -> Line:
 
 
 def fold(text: str) -> str:
-    """Return a text of the same length that patterns can be compared with."""
+    """Return a text of the same length, normalized for pattern matching."""
     chars = [low if len(low := char.lower()) == 1 else char for char in text]
     for start, end in find_literals(text):
         if text[start] != "\\":
@@ -106,12 +106,12 @@ def fold(text: str) -> str:
 
 
 def is_quotation(text: str) -> bool:
-    """Return whether all of a text is in quotation marks."""
+    """Return whether a text is entirely in quotation marks."""
     return next(find_literals(text), None) == (0, len(text)) and not text.startswith("\\")
 
 
 def unquote(text: str) -> str:
-    """Return a text without quotation marks around it."""
+    """Return a text without surrounding quotation marks."""
     text = text.strip()
     return text[1:-1].strip() if is_quotation(text) else text
 
@@ -134,7 +134,7 @@ def _end_of(pattern: re.Pattern[str], folded: str, start: int) -> int:
 
 
 def _find_end(folded: str) -> int:
-    """Return the end of a text without thanks, and without the mark that ends its sentence."""
+    """Return the end of a text without closing thanks and punctuation."""
     end = len(folded)
     while True:
         found = _CLOSING_MARK.search(folded, max(0, end - 10), end)

@@ -1,9 +1,8 @@
-"""Fills in what a model decided with what the message says, and checks the decision by it.
+"""Completion and validation of a model's decision by means of the message.
 
 A model chooses an intent and tasks, and a small one often chooses wrong. Texts, dates and titles
-are cut from the message by the parser; and a change needs words of the message that speak for it:
-words of the task, a verb or a due for what is to happen, and little else. Otherwise the message is
-not decided.
+are extracted from the message by the parser. A change needs support from the message: words of the
+task, a verb or a due date for the change, and few other words. Otherwise, nothing is decided.
 """
 
 import re
@@ -33,10 +32,10 @@ from todo.quickadd.parser import parse_quick_add
 _MANY = frozenset({"all", "every", "everything"})
 _MAX_LEFT = 3
 MAX_TASKS = 50
-"""Maximum number of tasks that a model may choose, as many as its tools take."""
+"""Maximum number of tasks that a model may choose, which is also the limit of its tools."""
 _DUPLICATE = 0.6
 _REQUEST_OF_US = re.compile(r"(?:can|could) we\b")
-# "if", "not", and what others did.
+# Conditions, negations, and actions of others.
 _DOUBT = re.compile(
     r"\b(?:not|never|if|when|once|unless|should|would|might|maybe|perhaps|almost|nearly|wonder|wish"
     r"|hope|will|he|she|they|said|says|told|someone|somebody|forgot"
@@ -45,25 +44,25 @@ _DOUBT = re.compile(
 _ALL_BUT = re.compile(
     r"\b(?:except|excepting|excluding|but|besides|apart|aside from|other than|rather than)\b"
 )
-# What keeps a task from being done: "half of the rent", "no answer".
+# Reasons why a task is not completed: "half of the rent", "no answer".
 _EXCEPTION = re.compile(
     r"\b(?:nobody|no one|none|no|half|partly|part of|some of"
     r"|partially|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried|try"
-    # A task that is open now was hardly done then.
+    # A task that is still open was hardly completed then.
     r"|last (?:week|month|year|time|spring|summer|autumn|winter)|(?:week|month|year)s? ago"
-    # Others did it, or it could not be done: "done by Tom", "booked out".
+    # Others did it, or it was impossible: "done by Tom", "booked out".
     r"|by (?!me\b|us\b|myself\b|ourselves\b|now\b|the way\b)|(?:booked|sold) (?:out|up)"
     r"|fully booked|too late)\b"
 )
 # "I read about Rome" is not "I read Rome".
 _LINKS = frozenset({"about", "after", "around", "into", "like", "of", "over", "through"})
 _JOINT = re.compile(r"\band\b|&|\+|\bplus\b|\bas well as\b", re.IGNORECASE)
-# "check the report is done" asks for a look.
+# "check the report is done" is a request to check.
 _LOOKS = re.compile(
     r"\b(?:check|tick|verify|ensure|confirm|sure)\b.* (?:is|are|was|were|has been|have been)"
     r" (?:all )?(?:done|finished|completed?|sorted|handled|settled)\b"
 )
-# What is said, and not what is to be done.
+# Statements rather than instructions.
 _TALK = re.compile(
     r"(?:thanks|thank you|yes|no|i'm|i am|i was|we're|we are|we were)\b"
     r"|(?:i|we)(?:'ve| have)? (?:(?:just|already|finally) )?(?P<verb>[a-z]+)"
@@ -72,7 +71,7 @@ _STATES = frozenset({
     "am", "ate", "drank", "enjoy", "feel", "felt", "guess", "had", "hate", "heard", "hope", "knew",
     "know", "like", "love", "saw", "slept", "think", "thought", "was", "were", "wish",
 })  # fmt: skip
-# No addition: what denies or reports, or is about all tasks.
+# Negations, reports, and messages about all tasks are not additions.
 _DENIAL = re.compile(
     r"n't\b|\b(?:not|never|instead|he|she|they|said|says)\b"
     r"|\b(?:all|every|each)(?: of)?(?: (?:my|the|our))? (?:tasks?|to-?dos?)\b"
@@ -124,17 +123,7 @@ _NO_OWNERS = frozenset(
 def fill(
     intent: Intent, tasks: Sequence[TaskName], message: str, context: RuleContext
 ) -> Decision | None:
-    """Return the complete decision for the intent and tasks that a model chose.
-
-    Args:
-        intent: Intent that the model chose.
-        tasks: Tasks that the model chose.
-        message: Message of the person.
-        context: Tasks, lists and local time of the person.
-
-    Returns:
-        None where the message does not speak for that choice.
-    """
+    """Complete the intent and tasks that a model chose; return None without support for them."""
     line = make_line(" ".join(message.split())) if len(message) <= MAX_LENGTH else None
     if line is None or not line.text or intent in {"undo", "confirm", "decline", "help"}:
         return None
@@ -151,7 +140,7 @@ def fill(
 def cut(
     intent: Intent, tasks: Sequence[TaskName], line: Line, context: RuleContext
 ) -> Decision | None:
-    """Return a decision with its texts from the message; None where the message has none."""
+    """Return a decision whose texts are extracted from the message; None if it lacks them."""
     chosen = tuple({task.id: task for task in tasks}.values())
     match intent:
         case "add":
@@ -177,7 +166,7 @@ def _fill_change(
     decision = cut(intent, tasks, line, context)
     if decision is None or not _is_possible(intent, decision.tasks, line, context):
         return None
-    # The day of the new due may be a word of a title.
+    # The weekday of the new due date may also be a word of a title.
     words = frozenset(map(stem, split_words(line.text))) - set(
         map(stem, split_words(decision.text))
     )
@@ -186,7 +175,7 @@ def _fill_change(
     is_meant = all(_speaks_for(intent, task, line, words) for task in decision.tasks)
     left = _find_left(decision, line.text, words)
     if intent == "complete" and _DONE.search(line.folded) is None and left - _WHEN_DONE:
-        # Only the verb says that it is done, so "called Ann about the dentist" is something else.
+        # Only the verb reports the completion, so "called Ann about the dentist" does not match.
         return None
     other = "".join(_find_other_words(decision, line))
     if not is_meant or len(left) > _MAX_LEFT or _DIGIT.search(other):
@@ -199,7 +188,7 @@ def _fill_change(
 
 
 def _has_other_part(decision: Decision, line: Line, words: frozenset[str]) -> bool:
-    """Return whether a part of an enumeration is about none of the tasks: "Ada and the moon"."""
+    """Return whether a part of an enumeration matches no task: "Ada and the moon"."""
     first = line.folded.partition(" ")[0]
     parts = split_parts(line.text) if first in COMMANDS else _JOINT.split(line.text)
     for part in parts if len(parts) > 1 else ():
@@ -212,7 +201,7 @@ def _has_other_part(decision: Decision, line: Line, words: frozenset[str]) -> bo
 def _is_possible(
     intent: Intent, tasks: Sequence[TaskName], line: Line, context: RuleContext
 ) -> bool:
-    """Return whether tasks can be changed so, and the message has neither doubt nor condition."""
+    """Return whether the tasks allow the change, and the message has no doubt or condition."""
     doubt = _CONDITION if intent == "reopen" else _DOUBT
     if len(tasks) > MAX_TASKS or doubt.search(line.folded):
         return False
@@ -226,7 +215,7 @@ def _is_possible(
 
 
 def _is_plan(intent: Intent, line: Line, context: RuleContext) -> bool:
-    """Return whether a message is about what is still to be done: "finish it by friday"."""
+    """Return whether a message is about the future: "finish it by friday"."""
     read = parse_quick_add(line.text, context.now, context.zone, context.list_names)
     has_due = read.due_date is not None or read.due_at is not None
     if has_due and _DONE.search(line.folded) is not None:
@@ -238,7 +227,7 @@ def _is_plan(intent: Intent, line: Line, context: RuleContext) -> bool:
 
 
 def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str]) -> bool:
-    """Return whether a message has words of a task, and a word for what happens with it."""
+    """Return whether a message has words of a task, and a word for its change."""
     title = _contents(task.title)
     shared = _shared(title, words)
     if not shared or (len(title) > 1 and shared == {title[0]}):
@@ -249,7 +238,7 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
         # "Bob's rent" is not the rent.
         return False
     if intent == "delete":
-        # "cancel the gym" can be the task, and not what is to happen with it.
+        # "cancel the gym" may be the title of the task.
         return any(stem(found[0]) not in title for found in _DELETES.finditer(line.folded))
     if intent == "reschedule":
         return not _REMINDS.search(line.folded) and not _says_when(title, line)
@@ -262,12 +251,12 @@ def _speaks_for(intent: Intent, task: TaskName, line: Line, words: frozenset[str
 
 
 def _says_when(title: Sequence[str], line: Line) -> bool:
-    """Return whether a message says when something happens, and moves no due."""
+    """Return whether a message states when something happens, without moving a due date."""
     happens = _HAPPENS.match(line.folded)
     if happens is not None and not set(title) <= set(map(stem, split_words(happens["x"]))):
-        # "Ada's birthday is tomorrow" moves no "Present for Ada's birthday".
+        # "Ada's birthday is tomorrow" does not move "Present for Ada's birthday".
         return True
-    # "I'm paying the rent tomorrow" says what the person does.
+    # "I'm paying the rent tomorrow" states a plan.
     return any(
         (is_past(word) or word.endswith("ing")) and stem(word) == title[0]
         for word in split_words(line.text)
@@ -275,12 +264,12 @@ def _says_when(title: Sequence[str], line: Line) -> bool:
 
 
 def _is_done_by_us(title: Sequence[str], task: TaskName, clause: str) -> bool:
-    """Return whether a clause says that the person did it: "I called mum", not "mum called"."""
+    """Return whether a clause says that the user did it: "I called mum", not "mum called"."""
     words = clause.replace("'", " ").split()
     for at, word in enumerate(words):
         if is_past(word) and not set(map(stem, same_verbs(word))).isdisjoint(title):
             if stem(word) == word and not {"i", "we"} & set(words[:at]):
-                # "read the novel" may be said of what is to be done.
+                # "read the novel" may be an instruction.
                 return False
             if words[at + 1 : at + 2] and words[at + 1] in _LINKS - {*split_words(task.title)}:
                 return False
@@ -290,12 +279,9 @@ def _is_done_by_us(title: Sequence[str], task: TaskName, clause: str) -> bool:
 
 
 def _find_left(decision: Decision, text: str, words: frozenset[str]) -> set[str]:
-    """Return the words of a text that are not explained by a decision.
+    """Return the words of a text that a decision does not explain.
 
-    Args:
-        decision: The decision.
-        text: The message, or a part of it.
-        words: The stems of the whole message.
+    `words` are the stems of the whole message.
     """
     explained = {word for task in decision.tasks for word in _shared(_contents(task.title), words)}
     explained |= set(map(stem, split_words(f"{decision.text} {decision.fields}")))
@@ -311,7 +297,7 @@ def _find_left(decision: Decision, text: str, words: frozenset[str]) -> set[str]
 
 
 def _find_other_words(decision: Decision, line: Line) -> list[str]:
-    """Return the words near to those of the titles, as names are, and other numbers than theirs."""
+    """Return words similar to those of the titles, as names are, and numbers not in the titles."""
     of_titles = [word for task in decision.tasks for word in read_title(task.title)]
     explained = set(split_words(f"{decision.text} {decision.fields}"))
     has_number = any(_DIGIT.search(word.text) for word in of_titles)
@@ -330,7 +316,7 @@ def _find_other_words(decision: Decision, line: Line) -> list[str]:
 def _find_rivals(
     tasks: Sequence[TaskName], words: frozenset[str], context: RuleContext
 ) -> list[TaskName]:
-    """Return other tasks that a message speaks for as much as for the one that was chosen."""
+    """Return other tasks that a message matches as well as the one that was chosen."""
     if len(tasks) != 1:
         return []
     chosen = tasks[0]
@@ -345,7 +331,7 @@ def _find_rivals(
 
 
 def _is_addition(line: Line, context: RuleContext) -> bool:
-    """Return whether a message has something of an addition, and is not about a task."""
+    """Return whether a message looks like an addition, and does not refer to a task."""
     first, *others = split_words(line.text) or [""]
     if not others or first in (COMMANDS - {"cancel", "finish", "drop"}) | _MANY:
         return False
@@ -382,7 +368,7 @@ def _shared(title: Sequence[str], words: frozenset[str]) -> set[str]:
 
 
 def _contents(title: str) -> list[str]:
-    """Return the stems of the words of a title that say which task it is, in order."""
+    """Return the stems of the words that identify a title, in order."""
     words = split_words(title)
     named = [word for word in words if word not in PHRASE_FILLERS | TASK_NOUNS]
     return list(dict.fromkeys(map(stem, named or words)))

@@ -1,7 +1,7 @@
 """Conversion of an addition to a quick-add line.
 
-A title in quotation marks loses them, "with high priority" becomes a mark, and "the meeting is at
-3pm" becomes the meeting.
+Quotation marks around a title are removed, "with high priority" becomes a mark, and "the meeting is
+at 3pm" becomes "the meeting at 3pm".
 """
 
 import re
@@ -28,7 +28,7 @@ _LAST_WORD = re.compile(
     r"\b(?:is|are|will be|is going to be|starts|begins|takes place|(?:is|are) scheduled)\s*\Z"
 )
 _STATES = re.compile(r"\b(?:is|are|be|starts|begins|place|scheduled)\b")
-# "check when the movie starts" is to be done.
+# "check when the movie starts" is an instruction.
 _ASKS = re.compile(r"\b(?:when|what|where|who|how|why|if|whether|which|that)\b")
 _LINKS = VERBS | {
     "a", "about", "an", "and", "are", "as", "at", "by", "for", "from", "has", "have", "in", "is",
@@ -55,27 +55,27 @@ _OWN_KINDS = frozenset({"due", "recurrence", "list"})
 _REMIND = re.compile(r"\Aremind me (?:that |of |about )?")
 _MAX_TRIES = 3
 ASK_TITLE = Decision("help", "no-title")
-"""An addition without a title."""
+"""Decision for an addition without a title."""
 SEVERAL = Decision("help", "several")
-"""Several instructions in one message."""
+"""Decision for a message with several instructions."""
 
 
 def parse_line(text: str, context: RuleContext) -> QuickAdd | None:
-    """Return what quick add reads in a line; None for no text, or a text that is too long."""
+    """Parse a line with quick add; return None for an empty text, or one that is too long."""
     if not text or len(text) > MAX_TEXT:
         return None
     return parse_quick_add(text, context.now, context.zone, context.list_names)
 
 
 def mark_list(item: str, name: str) -> str | None:
-    """Return a line with the mark of a list; None for a name that no mark can have."""
+    """Return a line with the mark of a list; None if no mark can represent its name."""
     if '"' in name:
         return None
     return f"{item} #{name}" if name.isalnum() else f'{item} #"{name}"'
 
 
 def decide_counted(line: Line, context: RuleContext) -> Decision | None:
-    """Return the tasks of "add two tasks: sweep the yard, mop the hall", if they are clear."""
+    """Return the tasks of "add two tasks: sweep, mop", `SEVERAL` if unclear, or None."""
     found = _COUNTED.fullmatch(line.folded)
     if found is None:
         return None
@@ -89,14 +89,14 @@ def decide_counted(line: Line, context: RuleContext) -> Decision | None:
 
 
 def ask_for_title(line: Line, context: RuleContext) -> Decision | None:
-    """Return the question for what is to be on a list, where a message names only the list."""
+    """Return a request for the title if an addition names only a list."""
     found = _ONLY_LIST.fullmatch(line.folded)
     is_list = found is not None and ListNames(context.list_names).find(found["list"]) is not None
     return ASK_TITLE if is_list else None
 
 
 def make_addition(text: str, context: RuleContext) -> Decision | None:
-    """Return the addition of a text, or the question for its title; None for no text."""
+    """Return the addition of a text, or help if it is unclear; None without text."""
     text = _cut_statement(mark_priority(text, context), context)
     read = parse_line(text, context)
     if read is None or not split_words(read.title):
@@ -107,13 +107,13 @@ def make_addition(text: str, context: RuleContext) -> Decision | None:
         return SEVERAL
     unknown = next((tag for tag in read.tags if is_read_only(tag, context)), None)
     if unknown is not None:
-        # "#Team" would become a tag.
+        # Quick add would turn "#Team" into a tag.
         return Decision("help", "unknown-list", fields={"list": unknown})
     return Decision("add", remove_marks(text, context))
 
 
 def is_read_only(name: str, context: RuleContext) -> bool:
-    """Return whether a name means a list to which the person cannot add tasks."""
+    """Return whether a name denotes a list to which the user cannot add tasks."""
     written, read = map(ListNames, (context.list_names, context.read_only_lists))
     return read.find(name) is not None and written.find(name) is None
 
@@ -121,7 +121,7 @@ def is_read_only(name: str, context: RuleContext) -> bool:
 def _says_several(read: QuickAdd, context: RuleContext) -> bool:
     """Return whether parts of a title have dates or lists: "call Ben and call Ann friday".
 
-    Quick add has found another one, which would be that of all parts.
+    Quick add has found another date or list, which would apply to all parts.
     """
     kinds = {span.kind for span in read.spans}
     if kinds.isdisjoint(_OWN_KINDS):
@@ -142,9 +142,9 @@ def _has_own(part: str, context: RuleContext) -> bool:
 
 
 def remove_marks(text: str, context: RuleContext) -> str:
-    """Return a line whose title has no quotation marks around all of it.
+    """Return a line without quotation marks around its whole title.
 
-    A line that is nothing else stays as it is: it is a title, and not read by quick add.
+    A line that is only a quotation is unchanged: quick add does not parse it.
     """
     read = None if is_quotation(text) else parse_line(text, context)
     if read is None or not is_quotation(read.title):
@@ -157,13 +157,13 @@ def remove_marks(text: str, context: RuleContext) -> str:
     words = read.title[1:-1].split()
     before, after = text[: quoted.start], text[quoted.end :]
     plain = f"{before}{' '.join(words)}{after}"
-    # Behind a backslash, "tomorrow" is a word of the title.
+    # A backslash makes "tomorrow" a word of the title.
     escaped = f"{before}{' '.join(chr(92) + word for word in words)}{after}"
     return plain if _is_same(plain, escaped, context) else escaped
 
 
 def cut_end(text: str, context: RuleContext) -> tuple[str, str]:
-    """Return a line without the dates and marks at its end, and these."""
+    """Split a line before the dates and marks at its end."""
     read = parse_line(text, context)
     end = len(text)
     for span in reversed(() if read is None else read.spans):
@@ -185,7 +185,7 @@ def _is_same(plain: str, escaped: str, context: RuleContext) -> bool:
 
 
 def mark_priority(text: str, context: RuleContext) -> str:
-    """Return a line with the words of a priority behind its title as the mark of quick add."""
+    """Return a line with the words of a priority after its title replaced by a quick-add mark."""
     places = list(islice(_PRIORITY.finditer(fold(text)), _MAX_TRIES))
     read = parse_line(text, context) if places else None
     if read is None or read.priority != "none":
@@ -196,7 +196,7 @@ def mark_priority(text: str, context: RuleContext) -> str:
             continue
         mark = _MARKS.get(found["level"] or found["later"], "!high")
         marked = f"{head} {mark}{text[found.end() :]}"
-        # Behind it are only dates and marks, so it is not a part of the title.
+        # Only dates and marks follow, so the priority is not part of the title.
         title, whole = parse_line(head, context), parse_line(marked, context)
         if title is not None and whole is not None and title.title == whole.title != "":
             return marked
@@ -204,13 +204,13 @@ def mark_priority(text: str, context: RuleContext) -> str:
 
 
 def _ends_name(head: str) -> bool:
-    """Return whether "high priority" can be said about a text: not about "sort by"."""
+    """Return whether "high priority" can refer to a text: not to "sort by"."""
     words = split_words(head)
     return is_quotation(head) or (len(words) > 1 and words[-1] not in _LINKS)
 
 
 def _cut_statement(text: str, context: RuleContext) -> str:
-    """Return "the meeting at 3pm" of "the meeting is at 3pm"."""
+    """Shorten "the meeting is at 3pm" to "the meeting at 3pm"."""
     read = parse_line(text, context) if _STATES.search(fold(text)) else None
     if read is None or read.questions:
         return text

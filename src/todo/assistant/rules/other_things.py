@@ -1,7 +1,7 @@
-"""Rules for requests about anything but tasks: lists, shares, tokens, users, accounts.
+"""Rules for requests that are not about tasks: lists, shares, tokens, users, accounts.
 
-The assistant changes none of them, with a model or without. Where such words are something to do,
-quotation marks make them a title.
+The assistant changes none of them, with or without a model. In quotation marks, such a request is
+the title of a task.
 """
 
 import re
@@ -56,13 +56,7 @@ _ARTICLE = re.compile(r"\A(?:(?:the|my|our) )+")
 
 
 def decide_other(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return that a message is about something else than tasks, or None.
-
-    Args:
-        line: The message.
-        context: The lists of the person.
-        index: The tasks: a message that names one of them is about it.
-    """
+    """Return a refusal if a message is not about tasks; None if it is, or names a task."""
     if _is_other(line, context, index):
         return Decision("help", "only-tasks", fields={"message": line.text})
     return None

@@ -1,6 +1,6 @@
-"""Lines that say what became of a task: its title, and "cancelled", "no longer needed" or "urgent".
+"""Recognition of lines that report on a task: its title with "cancelled", "urgent" or the like.
 
-They begin like something to do, and are about the task that exists.
+They start like an instruction, but refer to an existing task.
 """
 
 import re
@@ -14,7 +14,7 @@ OUTCOMES = frozenset({"completed", "done", "finished"})
 _OTHER_OUTCOMES = OUTCOMES | {
     "asap", "important", "late", "missing", "nope", "obsolete", "overdue", "pending", "soon",
     "unnecessary", "urgent", "urgently",
-    # As people say it in other languages.
+    # Common words of other languages.
     "abgeschlossen", "bezahlt", "comprado", "erledigt", "fertig", "gekauft", "gemacht", "hecha",
     "hecho", "lista", "listo", "pagado", "terminado", "ya",
 }  # fmt: skip
@@ -23,12 +23,12 @@ _ALSO_NOUNS = frozenset({
     "book", "call", "email", "exchange", "iron", "mail", "order", "paint", "phone", "plant", "rent",
     "repair", "return", "ring", "ship", "visit", "water",
 })  # fmt: skip
-"""Errands that can be the thing of a statement as well: "order arrived"."""
+"""Errands that can also be the subject of a statement: "order arrived"."""
 _MAX_REST = 5
 
 
 def find_reported(text: str, context: RuleContext) -> TaskName | None:
-    """Return the open task whose title a line has, with words that say what became of it."""
+    """Return the open task whose title starts a line, followed by a report on the task."""
     words = split_words(text)
     for task in context.tasks:
         title = split_words(task.title)
@@ -45,11 +45,9 @@ def find_reported(text: str, context: RuleContext) -> TaskName | None:
 
 
 def is_report(folded: str, words: list[str]) -> bool:
-    """Return whether a line without a due says how things are: "order arrived", "buy no milk".
+    """Return whether a line without a due date is a report: "order arrived", "buy no milk".
 
-    Args:
-        folded: The line.
-        words: Its words, at least two.
+    `words` are those of the line, at least two.
     """
     if _DENIAL.search(folded) or words[-1] in _OTHER_OUTCOMES - {"asap", "soon", "urgently"}:
         return True
@@ -57,14 +55,14 @@ def is_report(folded: str, words: list[str]) -> bool:
     ends = {words[1], words[-1]}
     if words[0] in _ALSO_NOUNS and not CHANGED.isdisjoint(ends):
         return True
-    # After "call", it can be the name of Ahmed.
+    # After "call", the word may be a name such as Ahmed.
     is_thing = words[0] in _ALSO_NOUNS - ADDRESSING
     return is_thing and any(is_statement(f"it {end}", f"it {end}") for end in ends)
 
 
 def _is_outcome(rest: list[str]) -> bool:
     if rest[0] in PHRASE_FILLERS:
-        # "Call mom about the cancelled trip" is something else.
+        # "Call mom about the cancelled trip" is not a report.
         return False
     said = f"it {' '.join(rest)}"
     return not _OTHER_OUTCOMES.isdisjoint(rest) or is_statement(said, said)

@@ -1,4 +1,4 @@
-"""Rules for what a person did, in the words of the task: "I called the dentist"."""
+"""Rules for reports that use the verb of a task: "I called the dentist"."""
 
 import re
 
@@ -10,7 +10,7 @@ from todo.assistant.rules.vocabulary import ADDRESSING, PHRASE_FILLERS
 from todo.assistant.rules.words import SAME_IN_PAST, is_form, is_past, same_verbs, split_words, stem
 
 SOON = r"(?:(?:just|finally|already|now|also|both|all|successfully|actually|has|have|been) )*"
-"""A pattern of words before what was done."""
+"""Pattern of the words before the verb of a report."""
 # "I called off the dentist" is not "I called the dentist".
 _PARTICLE = r"(?: (?:up|(?<!called )(?<!put )(?:off|out|in)))?"
 _I_DID = re.compile(
@@ -19,7 +19,7 @@ _I_DID = re.compile(
 _WAS_DONE = re.compile(
     rf"(?P<x>\S.*?) (?:is|are|was|were|got|has been|have been) {SOON}(?P<verb>[a-z]+)"
 )
-# "the lamp fixed", but "Tom called" says what Tom did, and so may "the dog walked".
+# "the lamp fixed" reports a task; "Tom called" and "the dog walked" report what others did.
 _OBJECT_DONE = re.compile(r"(?P<x>\S.*?) (?P<verb>[a-z]+)")
 _OF_PERSONS = frozenset(
     map(
@@ -42,13 +42,10 @@ _LITTLE_WORD = re.compile(
 
 
 def match_own_verb(line: Line, text: str, opened: TaskIndex, *, is_said: bool) -> Match:
-    """Return the task whose own verb the message has in the past: "I called the dentist".
+    """Return the task whose verb a message has in the past tense: "I called the dentist".
 
-    Args:
-        line: The message.
-        text: It, without when that was.
-        opened: The open tasks.
-        is_said: The message can say of any task that it is done, as "finished the report" does.
+    `text` is the folded line without the words for when it happened. With `is_said`, the message
+    can complete a task with any verb, as "finished the report" does.
     """
     tries = (pattern.fullmatch(text) for pattern in (_I_DID, _WAS_DONE))
     found = next((each for each in tries if each is not None and is_past(each["verb"])), None)
@@ -85,13 +82,13 @@ def _match_object(line: Line, text: str, opened: TaskIndex) -> Match:
         return Match()
     title = match.found[0].title
     thing = title.partition(" ")[2]
-    # "Tom paid" is not about "Pay Tom".
+    # "Tom paid" does not refer to "Pay Tom".
     is_name = any(word[:1].isupper() for word in thing.split())
     return Match() if is_name or not _is_same(thing, phrase) else match
 
 
 def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
-    """Return the task of a part of an enumeration, which can have a verb of its own."""
+    """Return the task of a part of an enumeration, which may have its own verb."""
     own, _, rest = part.partition(" ")
     own = own.lower()
     if rest and is_past(own):
@@ -100,14 +97,10 @@ def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Ma
 
 
 def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> Match:
-    """Return the task with a verb and the words of a phrase.
+    """Return the task with a verb, given in the past tense, and the words of a phrase.
 
-    Args:
-        verb: Verb of the message, in the past tense.
-        phrase: Words after the verb.
-        opened: The open tasks.
-        is_bare: Nothing says who did it. Then the verb must be the first word of the title, and
-            not in the same form: "read the novel" may be said of what is to be done.
+    With `is_bare`, the message has no subject. Then the title must start with the verb in another
+    form, because "read the novel" may be an instruction.
     """
     said = split_words(_cut_articles(phrase))
     links = {word for word in said if word in PHRASE_FILLERS}
@@ -125,14 +118,14 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
 
 
 def _is_in_past(match: Match, verb: str, same: str) -> bool:
-    """Return whether a verb is in the past of that with which the titles begin."""
+    """Return whether a verb is the past of the verb with which each title starts."""
     fitting = match.found or match.candidates
     first = [split_words(task.title)[0] for task in fitting]
     return all(is_form(word, same) and word != verb for word in first)
 
 
 def _keep_linked(match: Match, links: set[str]) -> Match:
-    """Return the tasks whose titles have these words: "read about Dune" is not "Read Dune"."""
+    """Return the tasks whose titles have the links: "read about Dune" is not "Read Dune"."""
     fitting = [
         task for task in match.found or match.candidates if links <= set(split_words(task.title))
     ]
@@ -141,7 +134,7 @@ def _keep_linked(match: Match, links: set[str]) -> Match:
 
 
 def _match_bought(verb: str, phrase: str, opened: TaskIndex) -> Match:
-    """Return the task that is only a thing: "bought milk" is about "milk"."""
+    """Return the task that names only a thing: "bought milk" refers to "milk"."""
     if verb not in _BOUGHT and verb != "got":
         return Match()
     match = opened.match(phrase)

@@ -1,7 +1,7 @@
-"""Persons and animals in titles: "Mom is done" is about mom, and not about "Call mom".
+"""Persons and animals in titles: "Mom is done" is about mom, not about "Call mom".
 
-Where a statement names only a person of a longer title, the person is asked which task is meant.
-Names are known by their capital and by the verb before them; "Read Dune" has a thing that has one.
+If a statement names only a person of a longer title, the user is asked which task is meant. Names
+are recognized by their capital and by the verb before them; "Read Dune" names a thing.
 """
 
 import re
@@ -18,12 +18,7 @@ _OF_ANY = ADDRESSING | {"pay", "take"}
 
 
 def names_only_persons(phrase: str, title: str) -> bool:
-    """Return whether a phrase has no word of a title but persons, and the title has other words.
-
-    Args:
-        phrase: The subject of a statement, whose words are words of titles.
-        title: One of the titles that it names.
-    """
+    """Return whether a phrase shares only persons with a title that also has other words."""
     said = read_phrase(phrase)
     words = read_title(title)
     named = [word for word in words if any(is_same(each, word) for each in said)]
@@ -32,9 +27,9 @@ def names_only_persons(phrase: str, title: str) -> bool:
 
 
 def has_other_object(phrase: str, title: str) -> bool:
-    """Return whether a title has something between its verb and the persons of a phrase.
+    """Return whether a title has an object between its verb and the persons of a phrase.
 
-    "I emailed Ben" says nothing about "Send the invoice to Ben".
+    "I emailed Ben" does not complete "Send the invoice to Ben".
     """
     if not names_only_persons(phrase, title):
         return False
@@ -44,11 +39,9 @@ def has_other_object(phrase: str, title: str) -> bool:
 
 
 def _find_persons(title: str, *, has_article: bool) -> list[Word]:
-    """Return the words of a title that are persons, animals, or names of anything.
+    """Return the words of a title that are persons, animals or other names.
 
-    Args:
-        title: The title.
-        has_article: The phrase has one, as names have none: "the dentist", "the Lisbon thing".
+    With `has_article`, as in "the dentist" or "the Lisbon thing", the phrase contains no names.
     """
     by_text = {word.text: word for word in read_title(title)}
     typed = cut_words(title)
@@ -58,7 +51,7 @@ def _find_persons(title: str, *, has_article: bool) -> list[Word]:
     persons = []
     for at, text in enumerate(texts):
         is_thing = is_thing and text not in _LINKS
-        # The first word of a title has a capital in any case.
+        # The first word of a title is capitalized anyway.
         is_written = typed[at][:1].isupper() and (at > 0 or is_owner)
         is_addressed = at > 0 and texts[at - 1] in ADDRESSING
         is_name = text.isalpha() and (is_written or is_addressed) and not (is_thing or has_article)

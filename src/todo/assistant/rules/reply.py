@@ -1,7 +1,7 @@
-"""Rules for replies: undo, yes and no to a plan, a greeting, a call for help.
+"""Rules for replies: undo, yes and no to a plan, a greeting, a request for help.
 
-Only whole messages count: "undo" is one, "undo the zip" is not. No model decides any of these but
-help: what it has read must not confirm a plan or take back work.
+Only whole messages match: "undo" does, "undo the zip" does not. A model decides none of these,
+because the texts that it has read must not confirm a plan or undo changes.
 """
 
 import re
@@ -38,13 +38,13 @@ _YES = r"(?:yes|yep|yeah|yup|sure|absolutely|definitely|of course)"
 
 
 def _compile_consent(*verbs: str) -> re.Pattern[str]:
-    """Return the pattern of a yes, which may say what is to happen with these verbs."""
+    """Return the pattern of a yes, which may name the action with one of these verbs."""
     do = f"(?:{'|'.join(('do', 'apply', 'confirm', 'go ahead with', *verbs))})"
     go = (
         rf"(?:{do} {_ALL}|go ahead|i'm sure|i am sure|i confirm(?: {_IT})?|confirm|confirmed"
         r"|proceed|apply)"
     )
-    # "ok" can be the end of a talk, so it confirms only with what to do.
+    # "ok" may end a conversation, so it confirms only together with an action.
     return re.compile(
         rf"(?:(?:ok|okay)[,.! ]+)?"
         rf"(?:{_YES}(?:[,.! ]+{_YES})*(?:[,.! ]+{go})?|{go}|go for it|y)" + _CLOSING
@@ -52,7 +52,7 @@ def _compile_consent(*verbs: str) -> re.Pattern[str]:
 
 
 _CONFIRM = _compile_consent()
-# "complete it" does not confirm a plan that deletes it.
+# "complete it" does not confirm a deletion.
 _CONFIRM_ONLY = {
     frozenset({"delete"}): _compile_consent("delete", "remove"),
     frozenset({"complete"}): _compile_consent("complete"),
@@ -67,7 +67,7 @@ _DECLINE = re.compile(
     r"|no thank you)(?:[,.! ]+|\Z))+"
     r"(?:please|thanks|thank you)?"
 )
-# No answer to a plan: it is shown again.
+# Not an answer to a plan, which is shown again.
 _WAVER = re.compile(
     r"(?:(?:ok|okay|okey|k|kk|hm+|uh+|um+|well|right|alright|all right|fine|so|oh|ah|aha|really"
     r"|sure|maybe|perhaps|not sure|i'm not sure|i don't know|let me think|let me see|i see"
@@ -88,7 +88,7 @@ _ABOUT_PLAN = re.compile(
     rf"|are you sure(?: about {_IT})?|is (?:{_IT}|this) (?:all|everything)|why)"
     r"(?: (?:exactly|again|then|now|please))?"
 )
-# Words that are not an answer, but show that the person wants something other than the plan.
+# Words that are not an answer, but show that the user wants something else.
 _TURNS_AWAY = re.compile(
     r"\b(?:actually(?!,? (?:yes|yep|sure|ok))|instead|rather|i mean|meant|the others?|another"
     r"|different|wrong|but|except|only the)\b"
@@ -116,12 +116,7 @@ _HELP = re.compile(
 
 
 def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | None:
-    """Return the decision about a message that is a reply as a whole, or None.
-
-    Args:
-        message: Message of the person.
-        open_plan: As for `RuleContext`.
-    """
+    """Return the decision about a message that is a reply as a whole, or None."""
     if len(message) > _LONGEST:
         return None
     text = message.replace("\u2019", "'").strip()
@@ -139,12 +134,12 @@ def decide_reply(message: str, open_plan: frozenset[str] | None) -> Decision | N
 
 
 def turns_away(message: str) -> bool:
-    """Return whether a message turns from the plan that waits: "actually, the bread instead"."""
+    """Return whether a message rejects the pending plan: "actually, the bread instead"."""
     return _TURNS_AWAY.search(message[:_LONGEST].replace("\u2019", "'").lower()) is not None
 
 
 def _decide_answer(words: str, open_plan: frozenset[str], *, is_question: bool) -> Decision | None:
-    """Return a yes or a no to the plan that waits, or a message that is neither."""
+    """Return a yes or no to the pending plan, or help for a question about it; otherwise None."""
     if not is_question:
         if _CONFIRM_ONLY.get(open_plan, _CONFIRM).fullmatch(words):
             return Decision("confirm")

@@ -1,6 +1,6 @@
-"""Rules for new dues: "move the dentist to friday", "postpone the slides by two days".
+"""Rules for new due dates: "move the dentist to friday", "postpone the slides by two days".
 
-A due counts only if the parser of quick add reads all of it; the words before it must name a task.
+A due date counts only if quick add parses all of it; the words before it must name a task.
 """
 
 import re
@@ -34,7 +34,7 @@ _IS_DUE = re.compile(
     r"(?P<x>\S.*?)(?:: ?| (?:is|are) (?:now |only |actually )?)"
     r"(?:due|needed|necessary|wanted|planned)(?: (?:any ?more|now))?"
     r"(?: (?:on|by|at|for|until|till|before))? (?P<due>\S.*)"
-    # "not due on friday" says when it is not due.
+    # "not due on friday" does not set a due date.
     r"|(?P<z>\S.*?) (?:isn't|aren't|is not|are not) (?:now |only |actually )?"
     r"(?:(?:due|planned)(?: any ?more)? (?:until|till)"
     r"|(?:needed|necessary|wanted)(?: any ?more)? (?:until|till|before)) (?P<not_before>\S.*)"
@@ -44,10 +44,10 @@ _IS_DUE = re.compile(
 _NO_DUE = re.compile(
     r"(?:remove|clear|delete|drop|unset|take away) (?:the )?(?:due date|deadline|due|date)"
     r" (?:from|of|for|on) (?P<x>\S.*)"
-    # Without "any more" it says how it is, and not how it should be.
+    # Without "any more", it describes the task and does not change it.
     r"|(?P<y>\S.*?) (?:has|have) no (?:due date|deadline) (?:any ?more|any longer|now)"
 )
-# A new day keeps the time of a due.
+# A new day keeps the time of day anyway.
 _SAME_TIME = re.compile(r",? (?:(?:at|with|for) )?(?:the )?same (?:time|hour)\Z")
 _INSTEAD = re.compile(r"(?P<x>\S.*?),? instead")
 _BEFORE_DUE = re.compile(
@@ -57,14 +57,14 @@ _ARROW = re.compile(r"(?P<x>\S.*?) ?(?:->|=>|\u2192) ?(?:(?:on|by|at|to|until) )
 # "do everything on friday" moves nothing.
 _OF_ALL = re.compile(r"(?:move|push|postpone|reschedule|shift|delay|defer|snooze|put off|bump) ")
 _ALL = re.compile(rf"everything|{EVERY_TASK}")
-# "schedule a call with mom on friday" is about a new one.
+# "schedule a call with mom on friday" is an addition.
 _NEW = re.compile(r"(?:set(?: up)?|do|schedule|put|make) (?:an?|another|one more|some|two|three)\b")
 _LAST_WORDS = 7
 _LONGEST_DUE = 60
 
 
 def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the new due that a message gives to tasks, or None."""
+    """Return the decision to move tasks to a new due date, or None."""
     end = len(_SAME_TIME.sub("", line.folded))
     line = replace(line, text=line.text[:end], folded=line.folded[:end])
     removed = _NO_DUE.fullmatch(line.folded)
@@ -81,7 +81,7 @@ def decide_reschedule(line: Line, context: RuleContext, index: TaskIndex) -> Dec
 
 
 def cut_due(line: Line, context: RuleContext) -> str | None:
-    """Return the words of a new due that a message has at its end; the rest does not matter."""
+    """Return the words of a new due date at the end of a message, regardless of the rest."""
     for _, due in _find_distances(line):
         if _is_due(due, context):
             return due
@@ -91,7 +91,7 @@ def cut_due(line: Line, context: RuleContext) -> str | None:
 
 
 def _find_distances(line: Line) -> Iterator[tuple[str, str]]:
-    """Yield what is moved, and how far from its due."""
+    """Yield the phrase for the moved task, and the distance from its due date."""
     away = _AWAY.fullmatch(line.folded)
     if away is not None:
         yield line.cut(away), f"{_plain(away['due'])} later"
@@ -128,7 +128,7 @@ def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
 
 
 def _match(phrase: str, line: Line, index: TaskIndex) -> Match:
-    """Return the tasks of a phrase, which can be all of the person."""
+    """Return the tasks of a phrase, which may denote all of the user's tasks."""
     if _OF_ALL.match(line.folded) and _ALL.fullmatch(phrase.lower()):
         return index.match(phrase) or Match(index.find_own())
     return index.match(phrase)
@@ -140,7 +140,7 @@ def _without_instead(line: Line) -> tuple[str, bool]:
 
 
 def _split(text: str, context: RuleContext) -> Iterator[tuple[str, str]]:
-    """Yield the ways to split a text into a phrase and a due, the longest due first."""
+    """Yield the ways to split a text into a phrase and a due date, longest due date first."""
     starts = [found.start() for found in re.finditer(r"\S+", text)][1:][-_LAST_WORDS:]
     for start in starts:
         rest = text[start:]

@@ -1,7 +1,7 @@
 """Rules for questions about tasks: "what is due today?", "show my shopping list".
 
-They only read, so they may guess more than the rules that change something. A question with words
-that are neither filters nor words of a task is not about tasks.
+They change nothing, so they may guess more than other rules. A question with words that are neither
+filters nor words of a task is not about tasks.
 """
 
 import re
@@ -51,11 +51,11 @@ _WITHOUT = re.compile(
     r"\b(?:(?:(?:that|which) )?(?:has|have|with|in|on) no|without(?: an?| any)?"
     r"|(?:that (?:are|is) )?not (?:in|on) (?:an?|any)) (?P<x>lists?|priority|tags?|labels?)\b"
 )
-# No search leaves something out.
+# A search cannot exclude tasks.
 _EXCLUDES = frozenset({"but", "except", "excluding", "no", "nor", "not", "without"})
 _COUNTS = re.compile(r"\bhow many\b")
 _MAX_COUNTED = 50
-"""Tasks that one search returns at most."""
+"""Maximum number of tasks that one search returns."""
 _FINISHED = re.compile(
     r"\b(?<!be )(?<!get )(?:completed|finished|done|ticked off|checked off|achieved|accomplished)\b"
     r"|\bdid (?:i|we) (?:finish|complete|do|achieve|accomplish|get done)\b"
@@ -72,7 +72,7 @@ _ABOUT = re.compile(
     r" (?:(?:the |a )?(?:words?|text|term) )?(?P<x>\S.*?)"
     r"(?: in (?:it|them|(?:the|its|their) (?:titles?|names?)))?\Z"
 )
-# Behind the words, as in "about the report due tomorrow".
+# A due date after the search words, as in "about the report due tomorrow".
 _DUE = re.compile(r" (?:that (?:is|are) |which (?:is|are) )?due [^\ufffc]*\Z")
 _ARTICLE = re.compile(r"\A(?:my|the|our) ")
 _OF_LISTS = re.compile(
@@ -88,13 +88,13 @@ _LIST_WORDS = frozenset({"list", "task", "tasks", "things", "to-do", "to-dos", "
 
 
 def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return what a message looks for, or None."""
+    """Return the search that a message requests, or None."""
     searched = _SEARCH.fullmatch(line.folded)
     if searched is not None and not line.is_question:
         return _search(line, searched, context, index)
     text = line.folded.rstrip(" ?!.")
     if _ALL_DONE.fullmatch(text):
-        # What is left answers it.
+        # The tasks that are left answer the question.
         return Decision("find")
     of_lists = _OF_LISTS.fullmatch(text)
     if of_lists is not None:
@@ -114,12 +114,12 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
 
 
 def is_show(line: Line) -> bool:
-    """Return whether a message starts as a request to see something."""
+    """Return whether a message starts with a request to see something."""
     return _SHOW.match(line.folded) is not None or _SEARCH.match(line.folded) is not None
 
 
 def cut_search(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the search of a message that is known to be one: by filters, or by words of titles."""
+    """Return the search of a message known to be one, by filters or by words of titles."""
     found = decide_find(line, context, index)
     if found is not None:
         return found
@@ -147,7 +147,7 @@ def _search(
         return None
     is_search = line.folded.startswith(("search", "look"))
     if not words or not (is_search or is_quoted or index.match(phrase)):
-        # "find a plumber" is something to do.
+        # "find a plumber" is a task.
         return by_filters
     return _find_words(words, {"status": "any"} if is_search else {})
 
@@ -155,7 +155,7 @@ def _search(
 def _decide_by_filters(
     line: Line, text: str, start: int, context: RuleContext, index: TaskIndex
 ) -> Decision | None:
-    """Return the filters that the words are; None where other words are left."""
+    """Return the search with the filters that the words mean; None if other words are left."""
     rest = text[start:].strip(" ,?")
     is_show = start > 0
     fields: dict[str, Any] = {"limit": _MAX_COUNTED} if _COUNTS.search(rest) else {}
@@ -166,7 +166,7 @@ def _decide_by_filters(
         return None
     shown = _find_list(_ARTICLE.sub("", rest), context) if is_show else None
     if shown is not None:
-        # "show work", also where a title has that word.
+        # "show work" denotes the list, even if a title has that word.
         return _find_words(words, {"list": shown})
     rest = _take_marks(rest, fields)
     rest = _take_list(rest, fields, context)
@@ -188,7 +188,7 @@ def _decide_by_filters(
 def _take_lacks(rest: str, fields: dict[str, Any]) -> str:
     """Return the rest with blanks in place of "with no priority", which becomes a field.
 
-    No search finds what has no tag, so that stays.
+    A search cannot find tasks without tags, so "without tags" stays.
     """
     lacks = _WITHOUT.search(rest)
     if lacks is None or lacks["x"].startswith(("tag", "label")):
@@ -202,13 +202,9 @@ def _excludes(words: str) -> bool:
 
 
 def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple[str, str]:
-    """Return the rest without the words that titles have to have, and these.
+    """Return the rest without the words that titles must contain, and these words.
 
-    Args:
-        line: The question.
-        rest: Remaining part of the question.
-        at: Position of the rest in the line.
-        fields: Receives the tag, which "with" can introduce as well.
+    `at` is the position of the rest in the line. A tag after "with" becomes a field.
     """
     tagged = _TAGGED.search(rest)
     if tagged is not None and tagged["x"]:
@@ -247,7 +243,7 @@ def _take_marks(rest: str, fields: dict[str, Any]) -> str:
 
 
 def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    """Return the rest without "at work" or the "work" of "work tasks", wherever it is."""
+    """Return the rest without a list, as in "at work" or "work tasks", which becomes a field."""
     if "list" in fields:
         return rest
     for found in islice(_IN_LIST.finditer(rest), _MAX_PLACES):
@@ -270,18 +266,18 @@ def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
 
 
 def _names_list(words: list[str], context: RuleContext) -> bool:
-    """Return whether a word that says nothing elsewhere is the name of a list."""
+    """Return whether a filler word is the name of a list."""
     return any(word not in _LIST_WORDS and _find_list(word, context) for word in words)
 
 
 def _find_list(text: str, context: RuleContext) -> str | None:
-    """Return the list of a name, also one that can only be read."""
+    """Return the list with a name, which may be read-only."""
     written, read = map(ListNames, (context.list_names, context.read_only_lists))
     return written.find(text) or read.find(text)
 
 
 def _decide_about_task(line: Line, index: TaskIndex) -> Decision | None:
-    """Return the task that a question is about: "when is the dentist?"."""
+    """Return the search for the task that a question is about: "when is the dentist?"."""
     text = line.folded.rstrip(" ?!.")
     shown = _SHOW.match(text)
     found = _OF_TASK.fullmatch(text)
@@ -291,7 +287,7 @@ def _decide_about_task(line: Line, index: TaskIndex) -> Decision | None:
         phrase = line.cut(found)
     else:
         return None
-    # "did I clean the bathroom", but "did I do the bathroom" names it without its verb.
+    # "did I clean the bathroom" has the verb of the task, "did I do the bathroom" does not.
     match = index.match(phrase) or index.match(phrase.partition(" ")[2])
     if not match:
         return None
@@ -304,7 +300,7 @@ def _find_words(words: str, fields: dict[str, Any]) -> Decision:
 
 
 def _keep_words(text: str) -> str:
-    """Return the words of a text that a search needs."""
+    """Return the words of a text without fillers."""
     return " ".join(word for word in split_words(text) if word not in FIND_FILLERS)
 
 

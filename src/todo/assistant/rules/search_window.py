@@ -1,4 +1,4 @@
-"""Times in questions about tasks: "due today", "before friday", "between monday and friday"."""
+"""Time windows in questions: "due today", "before friday", "between monday and friday"."""
 
 import re
 from datetime import date, timedelta
@@ -42,15 +42,15 @@ _EXCLUDED = {
     **dict.fromkeys(("before", "earlier than"), ("due_to", -_DAY)),
     **dict.fromkeys(("after", "later than"), ("due_from", _DAY)),
 }
-"""Bounds that are not in the time themselves."""
+"""Field and offset of bounds that are not part of the window themselves."""
 _STARTS = frozenset({"since", "from", "starting"})
 _Window = dict[str, str]
 
 
 def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    """Return the rest of a question without its time, which becomes fields.
+    """Return the rest of a question without its time window, which becomes fields.
 
-    A time stays in the rest where no search has it, such as what was completed before a day.
+    A window that a search does not support, such as completion before a day, stays in the rest.
     """
     for find in (_find_bounds, _find_name, _find_calendar, _find_day):
         found = find(rest, context)
@@ -66,7 +66,7 @@ def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
 
 
 def _search_closed(window: _Window, context: RuleContext) -> _Window | None:
-    """Return the search for what was completed in a time that lasts until now; None for others."""
+    """Return the search for tasks completed in a window that lasts until now; otherwise None."""
     today = context.now.astimezone(context.zone).date()
     if "due" in window:
         since = _SINCE.get(window["due"])
@@ -79,7 +79,7 @@ def _search_closed(window: _Window, context: RuleContext) -> _Window | None:
 
 
 def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the place of "before friday", and its first or last day."""
+    """Return the match of bounds such as "before friday", and the first or last day."""
     between = _BETWEEN.search(rest)
     if between is not None:
         first = _read(between["from"] or between["since"], context)
@@ -96,14 +96,14 @@ def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Windo
         name, day = _EXCLUDED[bound]
         return found, {name: (days_of[name == "due_from"] + day).isoformat()}
     if bound == "from" and days_of[1] < context.now.astimezone(context.zone).date():
-        # "From yesterday" is about that day.
+        # "from yesterday" denotes only that day.
         return found, dict.fromkeys(("due_from", "due_to"), found["x"])
     name = "due_from" if bound in _STARTS else "due_to"
     return found, {name: days_of[name == "due_to"].isoformat()}
 
 
 def _find_name(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the place of a time for which searches have a name."""
+    """Return the match of a window for which searches have a name."""
     places = ((pattern.search(rest), due) for pattern, due in _DUE)
     return next(((found, {"due": due}) for found, due in places if found is not None), None)
 
@@ -116,7 +116,7 @@ def _find_calendar(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Wi
 
 
 def _find_day(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the place of a day or a period."""
+    """Return the match of a day or a period."""
     for pattern, group in ((_ON_DAY, "x"), (_PERIOD, 0)):
         found = pattern.search(rest)
         if found is not None and _read(found[group], context) is not None:
@@ -125,7 +125,7 @@ def _find_day(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] 
 
 
 def _read(text: str, context: RuleContext) -> tuple[date, date] | None:
-    """Return the first and the last day of a text; None for anything else, such as a time."""
+    """Return the first and last day of a text; None for anything else, such as a time."""
     if len(text) > _LONGEST:
         return None
     try:

@@ -1,7 +1,7 @@
 """Rules for several lines: tasks with bullets, or below a heading such as "add to shopping:".
 
-Each word of a heading has to say something about the tasks below it: their list, due, priority or
-tag. A heading with other words decides nothing, since it may say anything: "these are done:".
+Every word of a heading must denote the list, due date, priority or tag of the tasks below it. A
+heading with other words prevents a decision, because it may mean anything: "these are done:".
 """
 
 import re
@@ -14,10 +14,10 @@ from todo.quickadd.marks import ListNames
 from todo.quickadd.result import MAX_TEXT, QuickAdd
 
 _BULLET = re.compile(r"(?:(?:[-*\u2022\u2013]|\d{1,2}[.)])\s+(?:\[ ?\]\s+)?|\[ ?\]\s+)(?=\S)")
-# Such a task is done, and is not to be added.
+# A ticked task is completed and not added.
 _TICKED = re.compile(r"(?:\S{1,3}\s+)?\[[xX\u2713\u2714]\]\s")
 MAX_LINES = 50
-"""Tasks of one message; more are refused as a whole, so that none is left out."""
+"""Maximum number of tasks in one message; a longer message is rejected as a whole."""
 _MAX_HEADING = 120
 _VERB = re.compile(
     r"(?:(?:add|create|enter|insert|save|put|make|new|note down|jot down|write down|take down)\b"
@@ -59,8 +59,8 @@ class _Heading:
     """Properties that a heading gives to the tasks below it.
 
     Attributes:
-        marks: Texts of quick add, each with the kind of what it gives a task.
-        unknown_list: A list to which the person cannot add tasks.
+        marks: Kind and quick-add text of each property.
+        unknown_list: Name of a list to which the user cannot add tasks.
     """
 
     marks: tuple[tuple[str, str], ...] = ()
@@ -68,7 +68,7 @@ class _Heading:
 
 
 def decide_lines(message: str, context: RuleContext) -> Decision | None:
-    """Return the addition of several lines, each with a bullet or below a heading that says so."""
+    """Return the addition of several lines that have bullets or a suitable heading, or None."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if len(lines) <= 1:
         return None
@@ -94,7 +94,7 @@ def decide_lines(message: str, context: RuleContext) -> Decision | None:
 
 
 def _read_heading(text: str, context: RuleContext) -> _Heading | None:
-    """Return what a heading says; None where it has other words."""
+    """Return the properties in a heading; None if it has other words."""
     line = make_line(text.rstrip(": "))
     if len(text) > _MAX_HEADING or line.is_question or QUOTED in line.folded:
         return None
@@ -115,7 +115,7 @@ def _read_heading(text: str, context: RuleContext) -> _Heading | None:
 
 
 def _read_rest(rest: str, marks: list[tuple[str, str]], context: RuleContext) -> _Heading | None:
-    """Return what is left of a heading: a list, a due, or both in any order."""
+    """Parse the rest of a heading: a list, a due date, or both in any order."""
     words = rest.split()
     for at in range(len(words) + 1):
         for first, second in ((words[:at], words[at:]), (words[at:], words[:at])):
@@ -128,7 +128,7 @@ def _read_rest(rest: str, marks: list[tuple[str, str]], context: RuleContext) ->
 
 
 def _read_parts(place: str, due: str, context: RuleContext) -> tuple[tuple[str, str], ...] | None:
-    """Return the marks of the words of a list, and of those of a due; None for other words."""
+    """Return the marks for the words of a list and of a due date; None for other words."""
     marks: list[tuple[str, str]] = []
     if place:
         listed = _OF_LIST.fullmatch(place)
@@ -146,7 +146,7 @@ def _read_parts(place: str, due: str, context: RuleContext) -> tuple[tuple[str, 
 
 
 def _mark(text: str, heading: _Heading, context: RuleContext) -> str | None:
-    """Return a line with the marks of its heading, unless the line has its own."""
+    """Return a line with the marks of its heading, unless it has its own; None if unclear."""
     for kind, mark in heading.marks:
         read = parse_line(text, context)
         marked = f"{text} {mark}"

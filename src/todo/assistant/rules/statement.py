@@ -1,7 +1,7 @@
-"""Recognition of statements: lines about what happened or will happen, not about what to do.
+"""Recognition of statements: lines about events, not about tasks.
 
-"The train left at 5pm" has a time, as "dentist 5pm" has, and is nothing to do. Where a line can be
-either, it counts as a statement, so the person is asked and nothing is added.
+"The train left at 5pm" has a time, like "dentist 5pm", but is not a task. A line that may be either
+counts as a statement, so the user is asked and nothing is added.
 """
 
 import re
@@ -23,7 +23,7 @@ _THIRD_PERSON = frozenset({
     "turns", "understands", "uses", "visits", "waits", "wakes", "walks", "wants", "watches",
     "wishs", "works", "worrys", "writes",
 })  # fmt: skip
-# Besides those of errands.
+# In addition to the past forms of errands.
 _PASTS = frozenset({
     "became", "began", "bit", "blew", "broke", "came", "caught", "cost", "died", "drank", "fell",
     "felt", "flew", "forgot", "grew", "heard", "knew", "lost", "quit", "rode", "rose", "said",
@@ -41,7 +41,7 @@ _DENIALS = frozenset({
     "already", "forget", "ignore", "maybe", "never", "no", "nobody", "not", "nothing", "now",
     "perhaps", "skip", "without", "yet",
 })  # fmt: skip
-# "Kids back at 5pm", "Omar home 6pm": where somebody is, or how, behind a noun.
+# "Kids back at 5pm", "Omar home 6pm": a place or a state after a noun.
 _STATES = frozenset({"asleep", "away", "back", "busy", "closed", "gone", "here", "home", "there"})
 _BEFORE_PLACES = frozenset(
     {"at", "back", "come", "from", "get", "go", "in", "near", "the", "welcome"}
@@ -53,17 +53,12 @@ CHANGED: Final = frozenset({
 })  # fmt: skip
 _SHORT_FORM = re.compile(r"n't\b|'(?:ll|ve|re|m|d)\b", re.IGNORECASE)
 _MARKS = " .,;:!?()\"'\u2019"
-# "Hung" is hardly said of what happened.
+# "Hung" is rarely part of a statement.
 _NO_PASTS = SAME_IN_PAST | {"hung"}
 
 
 def is_statement(text: str, title: str) -> bool:
-    """Return whether a line can say what happens, and is not known to be something to do.
-
-    Args:
-        text: The line.
-        title: What of it is no date, time or mark.
-    """
+    """Return whether a line may be a statement; `title` is the line without dates and marks."""
     words = _split(title)
     said = set(words)
     if not words or _SHORT_FORM.search(text.replace("\u2019", "'")):
@@ -76,20 +71,20 @@ def is_statement(text: str, title: str) -> bool:
         return True
     if len(words) > 1 and words[-1] in _STATES and words[0] not in VERBS:
         return words[-2] not in _BEFORE_PLACES
-    # "guided tour 3pm" is a thing, "missed the train" and "met Omar" are not.
+    # "guided tour 3pm" is a task, "missed the train" and "met Omar" are statements.
     is_plain = words[0].endswith("ed") and (_ARTICLES | CHANGED).isdisjoint(words[:2])
     return is_first and _is_past(words[0]) and not is_plain
 
 
 def says_change(title: str) -> bool:
-    """Return whether a line says what became of something: "call with Ben moved to 3pm"."""
+    """Return whether a line reports a change: "call with Ben moved to 3pm"."""
     words = _split(title)
     is_short = len(words) == 2 and _is_past(words[1])  # noqa: PLR2004 - "rent increased"
     return is_short or not CHANGED.isdisjoint(words[1:])
 
 
 def _split(text: str) -> list[str]:
-    """Return the words of a text; "well-being" is one."""
+    """Return the words of a text; a compound such as "well-being" is one word."""
     words = (word.strip(_MARKS) for word in text.casefold().split())
     return [word for word in words if word]
 

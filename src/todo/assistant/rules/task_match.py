@@ -1,8 +1,8 @@
 """Matching of tasks by a phrase: "the dentist", "all overdue tasks", "the milk and the slides".
 
-Every word of the phrase must be a word of the title, so a phrase with anything else names nothing.
-Where several tasks fit, or one only nearly, none is chosen: they are the candidates. A group has no
-task that others see, unless the phrase names the list.
+Every word of the phrase must be a word of the title. If several tasks match, or one only by similar
+words, none is chosen: they are the candidates. A group includes no tasks visible to others, unless
+the phrase names their list.
 """
 
 import re
@@ -24,11 +24,11 @@ from todo.assistant.rules.title_words import (
 )
 
 SHOWN_CANDIDATES = 10
-"""Tasks of a question that an answer shows, and that a number can choose."""
+"""Number of candidates that an answer shows, and that a number can choose."""
 MAX_CANDIDATES = 51
-"""One more than "all of them" can choose."""
+"""Maximum number of candidates: one more than "all of them" can choose."""
 EVERY_TASK = r"(?:all|every|each)(?: of)?(?: (?:my|the|our))?(?: open)? (?:tasks?|to-?dos?|items?)"
-"""A pattern of all tasks of a person, which only some commands can be about."""
+"""Pattern for all tasks of a user, which only some commands accept."""
 _MAX_WORDS = 25
 _MAX_PARTS = 10
 _TITLE_LENGTH = 300
@@ -63,14 +63,14 @@ _ALL_ABOUT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The tasks that a phrase names.
+    """Tasks that a phrase matches.
 
     Attributes:
-        found: Tasks that match unambiguously; empty without a match, or with several.
+        found: Tasks that match unambiguously.
         candidates: Matching tasks, if it is not clear which one is meant.
         is_near: Whether only similar words match.
-        is_group: Whether the phrase denotes a group, and not each of its tasks.
-        is_exact: Whether the titles have only the words of the phrase.
+        is_group: Whether the phrase denotes a group rather than individual tasks.
+        is_exact: Whether the titles have no other words than the phrase.
     """
 
     found: tuple[TaskName, ...] = ()
@@ -83,30 +83,27 @@ class Match:
         return bool(self.found or self.candidates)
 
     def doubt(self, is_doubtful: Callable[[TaskName], bool]) -> "Match":
-        """Return the same with candidates only, where none of the tasks is sure to be meant."""
+        """Return the match, but with all tasks as candidates if each of them is doubtful."""
         chosen = [task for task in self.found if task.is_chosen or not is_doubtful(task)]
         return self if chosen or not self.found else Match(candidates=self.found)
 
     @property
     def affects_others(self) -> bool:
-        """It is a group of which others see something."""
+        """Whether the match is a group that includes tasks visible to others."""
         return self.is_group and any(task.is_shared for task in self.found)
 
 
 class TaskIndex:
-    """The words of titles, for several phrases about the same tasks."""
+    """Index of the words of titles, which matches phrases to tasks.
+
+    Args:
+        now: Current time in the user's zone; without it, no phrase matches tasks by due date.
+        is_list: Whether the tasks are those of a named list, so a group may include all of them.
+    """
 
     def __init__(
         self, tasks: Sequence[TaskName], now: datetime | None = None, *, is_list: bool = False
     ) -> None:
-        """Index the titles, once a phrase needs it.
-
-        Args:
-            tasks: The tasks to choose from.
-            now: The present instant in the user's zone, which decides what is overdue; without it
-                no phrase names tasks by their due.
-            is_list: The tasks are those of a list that is named, so groups can have all of them.
-        """
         self._tasks = tasks
         self._now = now
         self._is_list = is_list
@@ -117,7 +114,7 @@ class TaskIndex:
 
     @cached_property
     def _numbers(self) -> dict[str, list[tuple[Word, int]]]:
-        """The words of each stem, and the numbers of the titles that have them."""
+        """Each word with the number of its title, by stem."""
         numbers: dict[str, list[tuple[Word, int]]] = defaultdict(list)
         for number, title in enumerate(self._titles):
             for word in title:
@@ -129,7 +126,7 @@ class TaskIndex:
         return tuple(task for task in self._tasks if not task.is_shared)
 
     def match(self, phrase: str) -> Match:
-        """Return the tasks that a phrase names."""
+        """Return the tasks that a phrase matches."""
         phrase = " ".join(phrase.split())
         return (
             self._match_day(phrase)
@@ -139,9 +136,9 @@ class TaskIndex:
         )
 
     def match_subject(self, phrase: str) -> Match:
-        """Return the tasks of which a statement says something: "the report" in "it is done".
+        """Return the tasks of a statement's subject, such as "the report" in "the report is done".
 
-        A task of which the phrase names only a person is a candidate.
+        A task of which the phrase names only a person becomes a candidate.
         """
         return self.match(phrase).doubt(lambda task: names_only_persons(phrase, task.title))
 
@@ -150,7 +147,7 @@ class TaskIndex:
         return self._choose((make_word(verb), *read_phrase(phrase)))
 
     def _match_one(self, phrase: str) -> Match:
-        """Return the task of a phrase, which can name its list as well."""
+        """Return the task of a phrase, which may also name the list of the task."""
         whole = self._choose(read_phrase(phrase))
         if whole.found:
             return whole
@@ -161,7 +158,7 @@ class TaskIndex:
         return (TaskIndex(inside, is_list=True).match(named["x"]) if inside else Match()) or whole
 
     def _match_parts(self, phrase: str) -> Match:
-        """Return the tasks of a phrase that enumerates them."""
+        """Return the tasks of a phrase that is an enumeration."""
         parts = split_parts(phrase)
         return join_matches([self._match_one(part) for part in parts]) if parts else Match()
 
@@ -200,7 +197,7 @@ class TaskIndex:
         return self._group(fitting.found or fitting.candidates)
 
     def _find_list(self, name: str) -> list[TaskName]:
-        """Return the tasks of a list; its name means the person's own one, or no list."""
+        """Return the tasks of a list, if its name is unambiguous."""
         folded = name.casefold().strip()
         return [
             task
@@ -218,7 +215,7 @@ class TaskIndex:
         return self._group(task for task in self._tasks if _due_day(task, now) == day)
 
     def _group(self, tasks: Iterable[TaskName]) -> Match:
-        """Return a group, without those tasks that others see."""
+        """Return a group without tasks visible to others, unless their list is named."""
         kept = (task for task in tasks if self._is_list or not task.is_shared)
         return Match(tuple(kept), is_group=True)
 
@@ -227,13 +224,13 @@ class TaskIndex:
             return Match()
         numbers, is_near = self._find_numbers(words)
         tasks = self._tasks
-        # A task that can only be read makes no name unclear.
+        # A read-only task does not make a name ambiguous.
         changeable = [each for each in numbers if not tasks[each].is_read_only] or numbers
         fitting = [tasks[each] for each in changeable]
         exact = [tasks[each] for each in changeable if self._has_no_more(each, words)]
         is_hidden = any(not task.is_shared for task in fitting)
         if is_hidden and all(task.is_shared for task in exact):
-            # Others can give a task any title, also in a list that the person shares.
+            # Others can choose any title in a shared list, so an exact one there is not preferred.
             exact = []
         chosen = exact or fitting
         if len(chosen) == 1 and (not is_near or chosen[0].is_chosen):
@@ -243,13 +240,13 @@ class TaskIndex:
         return Match(candidates=tuple(bounded), is_near=is_near, is_exact=bool(exact))
 
     def _has_no_more(self, number: int, words: Sequence[Word]) -> bool:
-        """Return whether each word of a title is one of a phrase."""
+        """Return whether every word of a title is in a phrase."""
         return all(
             any(is_same(word, of_title) for word in words) for of_title in self._titles[number]
         )
 
     def _find_numbers(self, words: Sequence[Word]) -> tuple[list[int], bool]:
-        """Return the numbers of the titles with all words, and whether some are only near."""
+        """Return the numbers of the titles with all words, and whether some match only nearly."""
         numbers: set[int] | None = None
         is_near = False
         for word in words:
@@ -277,18 +274,18 @@ class TaskIndex:
 
 
 def is_group(phrase: str) -> bool:
-    """Return whether a phrase is about a group of tasks, known or not."""
+    """Return whether a phrase denotes a group of tasks, known or not."""
     return _ALL.fullmatch(" ".join(phrase.split())) is not None
 
 
 def split_parts(phrase: str) -> list[str]:
-    """Return the parts of a phrase that enumerates some; nothing for any other phrase."""
+    """Return the parts of an enumeration; empty for any other phrase."""
     parts = [part for part in _PARTS.split(phrase) if part.strip()]
     return parts if 1 < len(parts) <= _MAX_PARTS else []
 
 
 def join_matches(matches: Sequence[Match]) -> Match:
-    """Return the tasks of all parts of a phrase; none if one part matches nothing."""
+    """Return the tasks of all parts of a phrase; empty if one part matches nothing."""
     if not all(matches):
         return Match()
     doubtful = [match for match in matches if not match.found]

@@ -1,7 +1,7 @@
-"""Words of titles, and of the phrases that name them: when two of them are the same word.
+"""Words of titles and of phrases that name tasks, and their comparison.
 
-A change needs the same word. A verb may have another form, and a thing another number, but "Jan" is
-not "Jane", and 20261 is not 20262. Near words show only what a person may have meant.
+A change requires the same word. A verb may have another form, and a noun another number, but "Jan"
+is not "Jane", and 20261 is not 20262. Similar words only suggest what a user may have meant.
 """
 
 import re
@@ -19,7 +19,7 @@ _DIGIT = re.compile(r"\d")
 
 
 class Word(NamedTuple):
-    """A word.
+    """A word of a title or phrase.
 
     Attributes:
         text: Text in lower case.
@@ -36,12 +36,12 @@ class Word(NamedTuple):
 
 @lru_cache(8192)
 def read_title(title: str) -> tuple[Word, ...]:
-    """Return the words of a title that say which task it is; each message is about the same."""
+    """Return the words that identify a title; cached, because messages share their titles."""
     return _keep(_read(cut_words(title)))
 
 
 def read_phrase(phrase: str) -> tuple[Word, ...]:
-    """Return the words of a phrase that say which task it names, each once."""
+    """Return the distinct words of a phrase that identify a task."""
     words = [make_word(text) for text in cut_words(phrase)]
     return _keep(list(dict.fromkeys(words)))
 
@@ -53,7 +53,7 @@ def make_word(text: str) -> Word:
 
 
 def is_same(word: Word, of_title: Word) -> bool:
-    """Return whether a word of a phrase is a word of a title."""
+    """Return whether a word of a phrase matches a word of a title."""
     if word.text == of_title.text:
         return True
     if _DIGIT.search(word.text) or _DIGIT.search(of_title.text):
@@ -64,7 +64,7 @@ def is_same(word: Word, of_title: Word) -> bool:
 
 
 def is_similar(word: Word, other_stem: str) -> bool:
-    """Return whether a person may have meant a word with another stem."""
+    """Return whether a user may have meant a word with another stem."""
     if word.stem == other_stem:
         return _DIGIT.search(word.text) is None
     return is_near(word.stem, other_stem)

@@ -1,8 +1,8 @@
-"""Explains why a clear message does nothing: "delete milk" without such a task.
+"""Explanations of why a clear message has no effect: "delete milk" without such a task.
 
-A model may know what is meant, so this is the answer only where none decides. The rules read a
-command as if there were a task of each name. A line such as "call mum tomorrow" can be an addition,
-or move the task that exists.
+They are given only if nobody else decides, because a model may understand the message. The rules
+interpret a command as if each named task existed. A line such as "call mum tomorrow" may be an
+addition, or move the existing task.
 """
 
 import re
@@ -18,13 +18,13 @@ from todo.assistant.rules.task_match import Match, TaskIndex, is_group, split_pa
 from todo.assistant.rules.vocabulary import COMMANDS, PHRASE_FILLERS
 from todo.assistant.rules.words import split_words
 
-# These are always for the assistant.
+# These verbs always address the assistant.
 _COMMAND = re.compile(
     r"(?:delete|remove|erase|scrap|trash|discard|get rid of|complete|mark|tick|check|cross|strike"
     r"|uncheck|untick|reopen|re-open|rename|retitle|reword|move|push|postpone|reschedule|snooze"
     r"|delay|defer|put off|tag|untag|label|flag|take .* (?:off|out of) (?:my|the|our) )\b"
 )
-# "set the table tomorrow" is not, "set the priority of the table to high" is.
+# "set the table tomorrow" is a task, "set the priority of the table to high" is a command.
 _OTHER_COMMAND = re.compile(r"(?:set|make|give|change|bump|add|put|clear)\b")
 _ANNOUNCED = re.compile(
     r"(?:remind me (?:about|of)|don't (?:let me )?forget(?: about)?|remember)"
@@ -35,7 +35,7 @@ _DUE = re.compile(r"\b(?:due|deadline|date)\b")
 
 
 class _AnyTask(TaskIndex):
-    """An index in which each phrase names a task, which has the phrase as its title."""
+    """Index in which each phrase matches a task with the phrase as its title."""
 
     def __init__(self, message: str) -> None:
         super().__init__(())
@@ -45,17 +45,12 @@ class _AnyTask(TaskIndex):
         return (_name("all tasks"),)
 
     def match(self, phrase: str) -> Match:
-        # A whole message is not the title of a task.
+        # The whole message is not the title of a task.
         return Match() if phrase == self._message else Match((_name(phrase),))
 
 
 def explain(message: str, context: RuleContext) -> Decision | None:
-    """Return why the task of a command was not found (unknown or completed), or None.
-
-    Args:
-        message: Message of the person that the rules cannot decide.
-        context: Tasks, lists and local time of the person.
-    """
+    """Return why the task of a command was not found (unknown or completed), or None."""
     if len(message) > MAX_LENGTH or "\n" in message.strip():
         return None
     line = make_line(message)
@@ -72,13 +67,13 @@ def explain(message: str, context: RuleContext) -> Decision | None:
 
 
 def _find_command(line: Line, context: RuleContext) -> Decision | None:
-    """Return what a command would do if there were a task of that name."""
+    """Return the decision about a command if each task that it names existed."""
     any_task = _AnyTask(line.text)
     if not _COMMAND.match(line.folded) and not _OTHER_COMMAND.match(line.folded):
         return None
     changes = find_changes(line, context, any_task, any_task)
     if any(each.intent == "help" for each in changes):
-        # A task that is to be reopened would be open.
+        # For a reopening, the task must not match as an open one.
         changes = find_changes(line, context, TaskIndex(()), any_task)
     if not changes:
         return None
@@ -99,7 +94,7 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
     parts = split_parts(phrase)
     unknown = [part for part in parts or [phrase] if not index.match(part)]
     if not unknown or index.match(phrase) or phrase.lower() in COMMANDS:
-        # The message is not clear for another reason.
+        # The message is unclear for another reason.
         return None
     if is_group(phrase):
         group = {"name": unquote(phrase)}
@@ -117,13 +112,13 @@ def _explain(meant: Decision, context: RuleContext) -> Decision | None:
 
 
 def _say_omitted(context: RuleContext) -> dict[str, Any]:
-    """Return the tasks that are not known: one of them may be meant."""
+    """Return the omitted tasks, because one of them may be meant."""
     known = context.omitted
     return {"omitted": known} if known.own or known.lists else {}
 
 
 def _explain_known(line: Line, context: RuleContext) -> Decision | None:
-    """Return that a line has the title of an open task, and another due; or None."""
+    """Explain a line with the title of an open task and another due date; otherwise None."""
     read = parse_line(line.text, context)
     if read is None or read.questions or not read.title:
         return None
@@ -139,13 +134,13 @@ def _explain_known(line: Line, context: RuleContext) -> Decision | None:
     due = _BEFORE_DUE.sub("", due)
     alone = parse_line(due, context)
     if (alone is None or alone.title) and read.due_at is not None:
-        # "7" is a time behind "at" only.
+        # "7" is a time only after "at".
         due = f"{read.due_at.astimezone(context.zone):%Y-%m-%d %H:%M}"
     return Decision("help", "known-task", fields={"title": found[0].title, "due": due})
 
 
 def _explain_titled(line: Line, context: RuleContext) -> Decision | None:
-    """Return that a line is about an open task, and does not say what is to happen; or None."""
+    """Explain a line that is about an open task and names no change; otherwise None."""
     task = find_reported(line.text, context)
     if task is None:
         announced = _ANNOUNCED.fullmatch(line.folded)
@@ -158,7 +153,7 @@ def _explain_titled(line: Line, context: RuleContext) -> Decision | None:
 
 
 def _explain_statement(line: Line, context: RuleContext) -> Decision | None:
-    """Return that a line with a time may be a statement and not a task; or None."""
+    """Explain a line with a time that may be a statement rather than a task; otherwise None."""
     read = parse_line(line.text, context)
     if read is None or read.questions or read.due_at is None or not read.title:
         return None

@@ -1,4 +1,4 @@
-"""Rules for other changes of tasks: title, priority, tags and list."""
+"""Rules for other changes of tasks: title, priority, tags, list and reminders."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ _LEVELS = {
     "none": "none", "no": "none", "p4": "none",
 }  # fmt: skip
 _LEVEL = rf"(?P<level>{'|'.join(sorted(_LEVELS, key=len, reverse=True))})"
-# "the bread is low" says nothing about a priority, and neither does "put the heating on low".
+# "the bread is low" and "put the heating on low" do not set a priority.
 _CLEAR = r"(?P<level>urgent|important|critical|unimportant|p[1-4])"
 _VERY = r"(?:(?:now|very|really|super|most|quite|pretty|not) )?"
 _PRIORITY = (
@@ -42,8 +42,8 @@ _PRIORITY = (
     re.compile(rf"(?P<x>\S.*?)[:,]? (?:priority|prio):? {_LEVEL}"),
 )
 _STATED = _PRIORITY[4:6]
-"""Of these, persons can be the subject: "Tom is a high priority"."""
-# Only of a task: "Tom is low priority", without an article.
+"""Patterns whose subject may be a person: "Tom is a high priority"."""
+# The subject is a task: "Tom is low priority", without an article.
 _IS_FIELD = re.compile(rf" (?:is|has) {_LEVEL} (?:priority|prio)\Z")
 _TAG = r"(?P<tag>[#@+]?[^\W_][\w/&.'-]{0,60}|[" + "\ufffc" + r"]+)"
 _ADD_TAG = (
@@ -63,7 +63,7 @@ _REMOVE_TAG = (
 _MOVE = re.compile(
     r"(?:move|transfer|file|shift|reassign) (?P<x>\S.*?) (?:to|into|in|onto|under)"
     r" (?:(?:the|my|our) )?(?:list )?(?P<list>\S.{0,60}?)(?: list)?"
-    # "put the slides on the shelf" is no list.
+    # "put the slides on the shelf" names no list.
     r"|put (?P<y>\S.*?) (?:on|in|into|onto) (?:(?:the|my|our) )?(?P<of>\S.{0,60}?) list"
 )
 _NUMBERS = {
@@ -82,7 +82,7 @@ _MAX_SPLITS = 6
 
 
 def decide_update(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return the change of title, priority, tags or list that a message makes, or None."""
+    """Return the change of title, priority, tags, list or reminders in a message, or None."""
     return (
         _decide_title(line, index)
         or _decide_priority(line, index)
@@ -93,7 +93,7 @@ def decide_update(line: Line, context: RuleContext, index: TaskIndex) -> Decisio
 
 
 def cut_fields(line: Line, context: RuleContext) -> dict[str, Any]:
-    """Return the fields that a message changes, whatever task it names; empty for none."""
+    """Return the fields that a message changes, regardless of its task; empty for none."""
     for pattern in _PRIORITY:
         found = pattern.fullmatch(line.folded)
         if found is not None:
@@ -115,7 +115,7 @@ def _decide_title(line: Line, index: TaskIndex) -> Decision | None:
     found = _RENAME.fullmatch(line.folded)
     is_quoted = found is None
     if found is None:
-        # "change 'a' to 'b'": without quotation marks it could be a due.
+        # "change 'a' to 'b'": without quotation marks, "b" could be a due date.
         found = _CHANGE.fullmatch(line.folded)
     if found is None:
         return None
@@ -176,7 +176,7 @@ def _decide_reminder(line: Line, index: TaskIndex) -> Decision | None:
     match = index.match(line.cut(found, "x" if found["x"] else "y"))
     fitting = match.found or match.candidates
     if len(match.found) > 1 or any(task.due is None or "T" not in task.due for task in fitting):
-        # A reminder counts from a time.
+        # A reminder requires a due time.
         return None
     kept = [minutes for task in match.found for minutes in task.reminders]
     minutes = _read_minutes(found["after"] or found["first"])
@@ -184,7 +184,7 @@ def _decide_reminder(line: Line, index: TaskIndex) -> Decision | None:
 
 
 def _read_minutes(text: str) -> int:
-    """Return the length of "half an hour" or "2 days"."""
+    """Return the duration of "half an hour" or "2 days", in minutes."""
     found = _LENGTH.fullmatch(text)
     if found is None:
         return _MINUTES["hour"] // 2

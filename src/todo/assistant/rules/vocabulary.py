@@ -1,4 +1,4 @@
-"""The words of the assistant's rules."""
+"""Vocabulary of the assistant's rules."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ ERRANDS: Final = frozenset({
     "scrub", "sell", "sew", "sharpen", "ship", "sweep", "tidy", "unpack", "vacuum", "visit", "wash",
     "water", "weed", "weigh", "wipe", "withdraw", "wrap",
 })  # fmt: skip
-"""A line that starts with one of these is something to do."""
+"""First words that make a line a task."""
 
 VERBS: Final = ERRANDS | frozenset({
     "apply", "arrange", "ask", "attend", "bring", "build", "charge", "check", "choose", "contact",
@@ -24,13 +24,13 @@ VERBS: Final = ERRANDS | frozenset({
     "teach", "test", "thank", "throw", "train", "translate", "treat", "try", "turn", "update",
     "upgrade", "watch", "write",
 })  # fmt: skip
-"""One that starts with one of these can be for the assistant as well: "write a poem"."""
+"""First words of tasks, which may also be for the assistant: "write a poem"."""
 
 ADDRESSING: Final = frozenset({
     "ask", "call", "contact", "email", "help", "invite", "mail", "meet", "message", "phone",
     "remind", "ring", "tell", "text", "thank", "visit",
 })  # fmt: skip
-"""What follows one of these is a name, unless there is an article."""
+"""Verbs after which a word without an article is a name."""
 
 LIVING: Final = frozenset({
     "aunt", "aunty", "baby", "babysitter", "boss", "boy", "boyfriend", "bro", "brother", "builder",
@@ -43,7 +43,7 @@ LIVING: Final = frozenset({
     "papa", "parent", "parrot", "pet", "plumber", "pony", "puppy", "rabbit", "roofer", "roommate",
     "sister", "son", "tenant", "tortoise", "tutor", "twin", "uncle", "wife",
 })  # fmt: skip
-"""Persons and animals about which people say what they do; a dentist is an appointment as well."""
+"""Persons and animals whose own actions people report; "dentist" may be an appointment."""
 
 COMMANDS: Final = frozenset({
     "cancel", "change", "close", "complete", "cross", "defer", "delay", "delete", "drop", "find",
@@ -51,31 +51,31 @@ COMMANDS: Final = frozenset({
     "reopen", "reschedule", "scrap", "search", "see", "shift", "show", "stop", "tag", "tick",
     "uncheck", "undo", "untag", "untick",
 })  # fmt: skip
-"""These start what the assistant is to do with tasks."""
+"""First words of commands to the assistant."""
 
 IDIOMS: Final = (
     *("get a life", "get lost", "get over", "get real", "get rid", "get well", "hang in there"),
     *("hang on", "hang tight", "ring a bell"),
 )
-"""They start with the verb of an errand and are none."""
+"""Idioms that start with the verb of an errand, but are not tasks."""
 
 MOTIONS: Final = frozenset({
     "commute", "cycle", "fly", "get", "go", "head", "listen", "move", "return", "travel", "walk",
 })  # fmt: skip
-""""Add walk to work" is about the way, not about the list."""
+"""Verbs after which "to work" is a destination, not a list: "add walk to work"."""
 
 NOT_DUTIES: Final = frozenset({
     "admit", "agree", "ask", "be", "confess", "go", "know", "laugh", "say", "see", "tell", "think",
     "wonder",
 })  # fmt: skip
-""""I have to say" announces no task."""
+"""Verbs after which "I have to" announces no task: "I have to say"."""
 
 NOT_IN_TITLES: Final = frozenset({
     "again", "anything", "are", "everything", "he", "him", "i", "instead", "is", "it", "list",
     "lists", "me", "nothing", "she", "someone", "something", "task", "tasks", "that", "them",
     "these", "they", "this", "those", "todo", "todos", "us", "was", "we", "were", "you",
 })  # fmt: skip
-"""A line with one of these, and nothing that announces a task, is talk."""
+"""Words that make an unannounced line talk rather than a task."""
 
 FIND_FILLERS: Final = frozenset({
     "'ve", "a", "agenda", "all", "am", "an", "and", "any", "anything", "are", "at", "be", "by",
@@ -89,26 +89,26 @@ FIND_FILLERS: Final = frozenset({
     "to-do", "to-dos", "today's", "todo", "todos", "up", "upcoming", "was", "we", "what", "what's",
     "whats", "which", "with", "work",
 })  # fmt: skip
-"""Words of questions about tasks that say nothing about which."""
+"""Words in questions about tasks that do not narrow the search."""
 
 FIND_SUBJECTS: Final = frozenset({
     "agenda", "do", "due", "have", "item", "items", "left", "list", "lists", "next", "open",
     "outstanding", "overdue", "pending", "planned", "plate", "remaining", "schedule", "scheduled",
     "task", "tasks", "to-do", "to-dos", "todo", "todos", "upcoming",
 })  # fmt: skip
-"""Without a filter, one of these makes a question one about tasks."""
+"""Words that make a question without a filter one about tasks."""
 
 PHRASE_FILLERS: Final = frozenset({
     "a", "about", "an", "and", "at", "for", "from", "in", "me", "my", "of", "on", "or", "our",
     "out", "some", "that", "the", "these", "this", "those", "to", "up", "with", "your",
 })  # fmt: skip
-"""Words that don't count in the name of a task."""
+"""Words that are ignored in the name of a task."""
 
 TASK_NOUNS: Final = frozenset({
     "entry", "item", "items", "one", "ones", "task", "tasks", "thing", "things", "to-do", "todo",
     "todos",
 })  # fmt: skip
-"""They name a task without saying which."""
+"""Nouns for a task that do not identify it."""
 
 LEFTOVER_FILLERS: Final = frozenset({
     "a", "about", "actually", "already", "also", "an", "and", "any", "anymore", "are", "as", "at",
@@ -121,4 +121,4 @@ LEFTOVER_FILLERS: Final = frozenset({
     "thing", "things", "this", "those", "till", "to", "today", "todo", "tomorrow", "uh", "um",
     "until", "up", "was", "we", "well", "were", "with", "yeah", "yes", "yesterday", "you", "your",
 })  # fmt: skip
-"""Words of a message that need no explanation by a decision."""
+"""Words of a message that a decision need not explain."""

@@ -1,6 +1,6 @@
 """Words of messages and titles, and their forms: "called" is a form of "call".
 
-The stems are not words, and nobody sees them. Different words can have the same stem.
+Stems are not words and are never shown. Different words can have the same stem.
 """
 
 import re
@@ -26,7 +26,7 @@ _PASTS = {
     "written": "write", "hid": "hide", "cut": "cut", "set": "set", "shut": "shut",
 }  # fmt: skip
 SAME_IN_PAST = frozenset(word for word, base in _PASTS.items() if word == base)
-"""Verbs whose past is no other word."""
+"""Verbs whose past tense is the same word."""
 _SAME_VERBS = (
     ("call", "phone", "ring", "telephone"),
     ("buy", "get", "purchase", "order"),
@@ -39,13 +39,13 @@ _SAME_VERBS = (
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without the genitive's ending."""
+    """Return the words of a text in lower case, without genitive endings."""
     folded = text.casefold().replace("\u2019", "'")
     return [word.removesuffix("'s") for word in _WORD.findall(folded)]
 
 
 def cut_words(text: str) -> list[str]:
-    """Return the words of a text as typed, without the genitive's ending: "1.2" is one of them."""
+    """Return the words of a text as typed, without genitive endings; "1.2" is one word."""
     words: list[str] = []
     end = 0
     plain = text.replace("\u2019", "'")
@@ -62,7 +62,7 @@ def cut_words(text: str) -> list[str]:
 
 @lru_cache(4096)
 def stem(word: str) -> str:
-    """Return what a word has in common with its other forms."""
+    """Return the part that a word has in common with its other forms."""
     base = _PASTS.get(word, word)
     if base == word:
         base = _cut_ending(word)
@@ -74,12 +74,12 @@ def stem(word: str) -> str:
 
 
 def is_past(word: str) -> bool:
-    """Return whether a word can be a verb in the past: "called", "bought"."""
+    """Return whether a word can be a verb in the past tense: "called", "bought"."""
     return word in _PASTS or (word.endswith("ed") and len(word) > _SHORTEST_STEM + 1)
 
 
 def same_verbs(verb: str) -> tuple[str, ...]:
-    """Return verbs that say the same, this one first."""
+    """Return the synonyms of a verb, starting with the verb itself."""
     for group in _SAME_VERBS:
         if any(is_form(verb, each) for each in group):
             return (verb, *(each for each in group if not is_form(verb, each)))
@@ -99,9 +99,9 @@ def is_plural(word: str, other: str) -> bool:
 
 
 def is_near(word: str, other: str) -> bool:
-    """Return whether one long word is the other with one typing error, or its start.
+    """Return whether a long word is another one with one typing error, or starts it.
 
-    A number is another one with any other digit.
+    A word with a digit is never similar to another one.
     """
     shortest = 5
     if len(word) < shortest or len(other) < shortest or word[0] != other[0]:
@@ -127,7 +127,7 @@ def is_near(word: str, other: str) -> bool:
 
 @lru_cache(4096)
 def _bases(word: str) -> frozenset[str]:
-    """Return the verbs of which a word can be a form, also itself."""
+    """Return the verbs of which a word can be a form, including the word itself."""
     found = {word, _PASTS.get(word, word)}
     for ending in ("ed", "ing"):
         if word.endswith(ending):
@@ -149,7 +149,7 @@ def _forms(verb: str, ending: str) -> set[str]:
     if not _CLOSED_END.search(verb):
         return {verb + ending}
     doubled = verb + verb[-1] + ending
-    # "plan" has to, "visit" and "cancel" can.
+    # "plan" must double its last letter, "visit" and "cancel" may.
     return {doubled} if vowels == 1 else {doubled, verb + ending}
 
 
