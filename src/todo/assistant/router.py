@@ -42,9 +42,9 @@ async def send_message(request: Request, caller: CallerDep, body: AssistantReque
     """Send a message to the assistant, which acts on it and answers.
 
     With `Accept: text/event-stream` the answer is streamed. The token needs `assistant`, and for
-    each action of the assistant its scope: `read`, `write` or `delete`. Deletions and many
-    changes at once are only proposed, as a plan. Closing the connection
-    cancels the turn; changes that were already committed stay, and can be undone.
+    each action of the assistant its scope: `read`, `write` or `delete`. Deletions and many changes
+    at once are only proposed, as a plan. Closing the connection cancels the turn; changes that were
+    already committed stay, and can be undone.
     """
     from todo.assistant.conversations.open_turn import open_turn  # noqa: PLC0415 - see above
 
@@ -90,7 +90,7 @@ async def read_conversation(
 async def delete_conversation(
     request: Request, caller: CallerDep, conversation_id: UUID
 ) -> Response:
-    """Delete a conversation with its messages, for good. What the assistant did stays."""
+    """Permanently delete a conversation with its messages. The assistant's changes stay."""
     from todo.assistant.conversations.repository import (  # noqa: PLC0415 - likewise
         ConversationRepository,
     )

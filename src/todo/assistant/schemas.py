@@ -70,7 +70,7 @@ class UndoOfRun(ResponseSchema):
 
 
 class Usage(ResponseSchema):
-    """Tokens of the model; 0 where none was used."""
+    """Tokens that the model used; 0 if no model was used."""
 
     prompt_tokens: int
     output_tokens: int

@@ -31,7 +31,7 @@ class ProcessTurns:
         self._stopping.set()
 
     async def wait_for_stop(self) -> None:
-        """Return when turns must end: `GRACE_S` after `stop` was called."""
+        """Wait until turns must end: `GRACE_S` after `stop` was called."""
         await self._stopping.wait()
         await asyncio.sleep(GRACE_S)
 
@@ -58,7 +58,7 @@ class ProcessTurns:
         return assistant
 
     async def close(self) -> None:
-        """Wait for background tasks, which store the ends of canceled turns."""
+        """Wait for background tasks, such as storing the ends of canceled turns."""
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._preparing is not None:

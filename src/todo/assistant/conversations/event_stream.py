@@ -34,7 +34,7 @@ class TurnStream(Response):
         if turn.replay is not None:
             headers[REPLAYED] = "true"
         super().__init__(None, headers=headers)
-        # Starlette sets it to 0, but the body is streamed.
+        # Starlette sets content-length to 0, but the body is streamed.
         self.raw_headers = [field for field in self.raw_headers if field[0] != b"content-length"]
         self._turn = turn
 

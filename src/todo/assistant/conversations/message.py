@@ -13,7 +13,7 @@ from todo.db.tables import MESSAGE_ROW_BYTES
 HISTORY_CHARACTERS = 8000
 """Maximum number of characters of earlier messages in the assistant's context."""
 _STALE = timedelta(seconds=60)
-"""Grace period after its deadline before a running turn is considered crashed."""
+"""Grace period after a turn's deadline; a turn that is still running then has crashed."""
 
 UNKNOWN = 'This answer was interrupted. If it had changed something, "undo" takes it back.'
 
@@ -38,7 +38,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message; a user's message has no values in the fields after `content`.
+    """A stored message; a user's message has default values after `content`, except `created_at`.
 
     Attributes:
         id: UUIDv7, so IDs sort by time.
@@ -46,7 +46,6 @@ class Message:
         tool_calls: Tool calls as a JSON array.
         run_id: Run that groups the turn's changes.
         changed: Whether the run changed anything.
-        plan_id: ID of the proposed plan.
         degraded_reason: As for `TurnAnswer.degraded`; also "interrupted".
         created_at: Start of the turn.
     """

@@ -92,11 +92,7 @@ class OpenTurn:
         self._started_at = started_at
 
     async def answer(self, request: Request, show: Show = bytes) -> Response:
-        """Run the turn and return the complete answer.
-
-        Args:
-            request: Request whose body has been read.
-            show: Converts the JSON answer to the response body.
+        """Run the turn and return the complete answer; `show` converts its JSON to the body.
 
         Raises:
             ProblemError: The turn was rejected.

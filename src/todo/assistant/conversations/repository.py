@@ -193,7 +193,7 @@ class ConversationRepository:
     async def answer(
         self, conversation_id: str, answer: Message, at: str, plan_id: str | None
     ) -> None:
-        """Replace a running answer by the final one, and store the pending plan."""
+        """Replace a running answer with the final one, and store the pending plan."""
         changed = {f"new_{name}": getattr(answer, name) for name in _ANSWERED}
         counted = replace(answer, content="", tool_calls="[]").size
         more = {"of": conversation_id, "more": answer.size - counted, "at": at}
@@ -202,7 +202,7 @@ class ConversationRepository:
         await self.keep_plan(conversation_id, answer.id, plan_id)
 
     async def keep_plan(self, conversation_id: str, answer_id: str, plan_id: str | None) -> None:
-        """Store the pending plan of a conversation unless a later message exists."""
+        """Store the pending plan, if any, unless the conversation has a later message."""
         if plan_id is not None:
             values = {"of": conversation_id, "message_id": answer_id, "plan": plan_id}
             await self._session.run((_KEEP_PLAN, values))

@@ -45,7 +45,7 @@ from todo.journal.undo_scope import Run, find_changed_views
 from todo.writes.unit_of_work import UnitOfWork
 
 _PENDING = HTTPStatus.PROCESSING
-"""Status of a stored response without an answer yet; its body identifies the turn."""
+"""Status code of a stored response whose turn has no answer yet; its body identifies the turn."""
 _POLL_S = 0.25
 _PAUSES_S = (1, 2, 4, 8, 16)
 """Back-off delays before retries of storing an answer, in seconds."""
@@ -63,7 +63,6 @@ class Begun:
     """A turn whose question is stored.
 
     Attributes:
-        question_id: ID of the user's message.
         answer_id: ID of the running answer.
         run_id: Run that groups the turn's changes.
         since: Start of the turn if the client chose the run, which may contain earlier changes;
@@ -84,12 +83,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """Final answer of a turn.
-
-    Attributes:
-        body: Answer as JSON.
-        is_replay: Whether it answered an earlier request with the same idempotency key.
-    """
+    """JSON answer of a turn; a replay answered an earlier request with the same key."""
 
     body: bytes
     is_replay: bool = False
@@ -98,10 +92,7 @@ class Finished:
 class TurnStore:
     """Storage of one request's question and answer.
 
-    Args:
-        conversation_id: ID of the conversation; None for a new one.
-        repeatable: Identity of a repeated request; None without an idempotency key.
-        check: Raises `RateLimitedError` if a new message must be rejected.
+    `check` raises `RateLimitedError` if a new message must be rejected.
     """
 
     def __init__(
@@ -192,16 +183,10 @@ class TurnStore:
     async def interrupt(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
     ) -> Finished:
-        """Store the tool calls so far as an interrupted answer.
+        """Store an interrupted answer with the tool calls so far.
 
         If nothing was changed, a repeated request with the same key runs the turn again.
-
-        Args:
-            begun: Turn to interrupt.
-            uses: Completed tool calls.
-            reason: Value of `degraded_reason`.
-            is_silent: Whether no part of the answer was shown, so that the previous plan can stay
-                pending.
+        If `is_silent`, no part of the answer was shown, so the previous plan can stay pending.
         """
 
         async def handle(work: UnitOfWork) -> StoredResponse:
@@ -287,7 +272,7 @@ class TurnStore:
     async def _take_over(self, seen: bytes, work: UnitOfWork) -> StoredResponse:
         """Handle a repeated request whose first turn crashed or is still running."""
         assert self._repeatable is not None  # noqa: S101 - narrows the type
-        # Serializes concurrent repetitions.
+        # Serializes concurrent requests with the same key.
         await work.lock(self._caller.user)
         stored = await claim(work, self._repeatable)
         if stored is not None:

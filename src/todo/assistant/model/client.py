@@ -28,13 +28,9 @@ OnText = Callable[[str], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """A request to a model.
+    """A request to a model, with messages and tools in Chat Completions format.
 
-    Attributes:
-        messages: Conversation in Chat Completions format.
-        tools: Tools that the model may call, in the same format.
-        schema: JSON Schema of the answer, for the mode `json_schema`.
-        max_tokens: Maximum number of output tokens.
+    `schema` is the JSON Schema of the answer in the mode `json_schema`.
     """
 
     messages: Sequence[Mapping[str, Any]]

@@ -9,12 +9,7 @@ from todo.assistant.model.client import ModelError
 
 
 class AnswerClock:
-    """Timeouts of one answer.
-
-    Args:
-        whole_s: Timeout for the whole answer, in seconds.
-        gap_s: Timeout for the first token and between tokens, in seconds.
-    """
+    """Timeouts of one answer: `whole_s` in total, `gap_s` before the first and each next token."""
 
     def __init__(self, whole_s: float, gap_s: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -73,7 +68,7 @@ class AnswerClock:
 
 
 class Silence:
-    """Time in which requests were waiting and none of them received a token.
+    """Time during which requests were waiting and none of them received a token.
 
     Concurrent requests count once, because some servers process one at a time.
     """

@@ -37,11 +37,7 @@ _log = logging.getLogger("todo.assistant")
 
 
 class HttpModelClient:
-    """Client of one model server, which connects on the first request.
-
-    Raises:
-        FatalError: The key file is missing, unreadable or invalid.
-    """
+    """Client of one model server, which connects on the first request."""
 
     def __init__(self, settings: Settings, metrics: AssistantMetrics) -> None:
         address = settings.ai_url or ""

@@ -9,14 +9,10 @@ from todo.observability.assistant_metrics import AssistantMetrics
 
 
 class RequestQueue:
-    """FIFO queue of requests to a model server.
+    """FIFO queue of requests to a model server; `parallel` 0 means no limit.
 
-    A server that processes one request at a time would queue the others itself, and they would seem
-    to wait for a silent server.
-
-    Args:
-        parallel: Maximum number of concurrent requests; 0 for no limit.
-        metrics: Metrics that count the waiting requests.
+    A server that processes one request at a time would queue the others itself, and would seem
+    silent to them.
     """
 
     def __init__(self, parallel: int, metrics: AssistantMetrics) -> None:

@@ -57,7 +57,7 @@ class EventLines:
             raise ModelError("invalid", "a line of the answer is too long")
 
     def end(self) -> Iterator[bytes]:
-        """Yield the data of an event that ends with the stream."""
+        """Yield the data of the last event if the stream ended without a blank line."""
         yield from self._add(bytes(self._buffer).rstrip(b"\r"))
         yield from self._add(b"")
 
@@ -75,11 +75,7 @@ class EventLines:
 
 
 class AnswerBuilder:
-    """Builder that joins the chunks of one answer.
-
-    Args:
-        request_bytes: Size of the request in bytes, from which its tokens are estimated.
-    """
+    """Builder that joins the chunks of one answer and, if necessary, estimates its tokens."""
 
     def __init__(self, request_bytes: int) -> None:
         self._request_bytes = request_bytes

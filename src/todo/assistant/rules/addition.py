@@ -293,7 +293,7 @@ def _is_about_task(
 
 
 def _find_reminder(line: Line, context: RuleContext) -> str | None:
-    """Return the text after "remind me to", or all of it if quick add finds a reminder in it."""
+    """Return the text after "remind me to", or the whole line if quick add finds a reminder."""
     found = _REMIND.fullmatch(line.folded)
     if found is None or _REMIND_WHAT.match(found["x"]):
         return None

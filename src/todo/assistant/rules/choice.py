@@ -44,7 +44,7 @@ _OF_LIST = re.compile(
 
 
 def choose(message: str, candidates: Sequence[TaskName]) -> Match:
-    """Return the tasks that an answer chooses from candidates, which are in the order shown.
+    """Return the tasks that an answer chooses; `candidates` are in the order shown.
 
     If the answer matches several tasks, they are the `candidates` of the result.
     """

@@ -201,7 +201,7 @@ def _can_be_used_up(task: TaskName, text: str) -> bool:
 
 
 def _decide_by_phrase(line: Line, text: str, opened: TaskIndex) -> Decision | None:
-    """Return the task of "done with …", "… is done" or "finished …"."""
+    """Return the completion for "done with …", "… is done" or "finished …"."""
     for pattern in (_SAY_DONE, _IS_DONE):
         found = pattern.fullmatch(text)
         if found is not None:
@@ -242,7 +242,7 @@ def _is_decoration(char: str) -> bool:
 
 
 def _cut_lately(folded: str) -> str:
-    """Return a text without the words at its end for when something happened."""
+    """Return a text without trailing words for the time of an event."""
     for _ in range(3):
         folded = _LATELY.sub("", folded)
     return folded.rstrip(" ,.!")

@@ -71,8 +71,7 @@ class Decision:
         tasks: Tasks to complete, reopen, delete, reschedule or update.
         fields: update, find: arguments of the tool update_tasks or find_tasks; help: values for the
             text of the answer.
-        candidates: Tasks among which the message does not decide; the answer lists them, and
-            nothing changes.
+        candidates: Tasks that match equally well; the answer lists them, and nothing changes.
         run_id: undo: run that the message names, or None.
         affects_others: Whether the message names a group that includes tasks visible to others, so
             the user has to confirm the change.

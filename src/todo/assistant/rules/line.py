@@ -62,7 +62,7 @@ class Line:
     Attributes:
         text: Message as typed, without surrounding words of politeness.
         folded: The same text in lower case, with straight apostrophes and masked quotations.
-        is_question: Whether it asks something; a request such as "can you add" does not.
+        is_question: Whether it is a question; "can you add" is a request.
     """
 
     text: str

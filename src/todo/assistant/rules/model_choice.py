@@ -123,7 +123,7 @@ _NO_OWNERS = frozenset(
 def fill(
     intent: Intent, tasks: Sequence[TaskName], message: str, context: RuleContext
 ) -> Decision | None:
-    """Complete the intent and tasks that a model chose; return None without support for them."""
+    """Complete the choice of a model; return None if the message does not support it."""
     line = make_line(" ".join(message.split())) if len(message) <= MAX_LENGTH else None
     if line is None or not line.text or intent in {"undo", "confirm", "decline", "help"}:
         return None

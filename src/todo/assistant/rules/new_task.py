@@ -204,7 +204,7 @@ def mark_priority(text: str, context: RuleContext) -> str:
 
 
 def _ends_name(head: str) -> bool:
-    """Return whether "high priority" can refer to a text: not to "sort by"."""
+    """Return whether a priority may follow a text, unlike after "sort by"."""
     words = split_words(head)
     return is_quotation(head) or (len(words) > 1 and words[-1] not in _LINKS)
 

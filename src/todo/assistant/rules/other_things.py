@@ -56,7 +56,7 @@ _ARTICLE = re.compile(r"\A(?:(?:the|my|our) )+")
 
 
 def decide_other(line: Line, context: RuleContext, index: TaskIndex) -> Decision | None:
-    """Return a refusal if a message is not about tasks; None if it is, or names a task."""
+    """Return a refusal if a message is not about tasks; None if it is, or if it names a task."""
     if _is_other(line, context, index):
         return Decision("help", "only-tasks", fields={"message": line.text})
     return None

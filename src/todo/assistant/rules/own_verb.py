@@ -42,7 +42,7 @@ _LITTLE_WORD = re.compile(
 
 
 def match_own_verb(line: Line, text: str, opened: TaskIndex, *, is_said: bool) -> Match:
-    """Return the task whose verb a message has in the past tense: "I called the dentist".
+    """Return the task whose verb a message uses in the past tense: "I called the dentist".
 
     `text` is the folded line without the words for when it happened. With `is_said`, the message
     can complete a task with any verb, as "finished the report" does.
@@ -125,7 +125,7 @@ def _is_in_past(match: Match, verb: str, same: str) -> bool:
 
 
 def _keep_linked(match: Match, links: set[str]) -> Match:
-    """Return the tasks whose titles have the links: "read about Dune" is not "Read Dune"."""
+    """Return the tasks whose titles contain the links: "read about Dune" is not "Read Dune"."""
     fitting = [
         task for task in match.found or match.candidates if links <= set(split_words(task.title))
     ]

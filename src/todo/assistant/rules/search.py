@@ -155,7 +155,7 @@ def _search(
 def _decide_by_filters(
     line: Line, text: str, start: int, context: RuleContext, index: TaskIndex
 ) -> Decision | None:
-    """Return the search with the filters that the words mean; None if other words are left."""
+    """Return the search whose filters cover all words; None if other words remain."""
     rest = text[start:].strip(" ,?")
     is_show = start > 0
     fields: dict[str, Any] = {"limit": _MAX_COUNTED} if _COUNTS.search(rest) else {}

@@ -42,7 +42,7 @@ _EXCLUDED = {
     **dict.fromkeys(("before", "earlier than"), ("due_to", -_DAY)),
     **dict.fromkeys(("after", "later than"), ("due_from", _DAY)),
 }
-"""Field and offset of bounds that are not part of the window themselves."""
+"""Field and day offset for bounds that the window excludes, such as "before"."""
 _STARTS = frozenset({"since", "from", "starting"})
 _Window = dict[str, str]
 
@@ -103,7 +103,7 @@ def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Windo
 
 
 def _find_name(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the match of a window for which searches have a name."""
+    """Return the match of a window that has a name in searches, such as "overdue"."""
     places = ((pattern.search(rest), due) for pattern, due in _DUE)
     return next(((found, {"due": due}) for found, due in places if found is not None), None)
 

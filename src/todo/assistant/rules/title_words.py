@@ -36,7 +36,7 @@ class Word(NamedTuple):
 
 @lru_cache(8192)
 def read_title(title: str) -> tuple[Word, ...]:
-    """Return the words that identify a title; cached, because messages share their titles."""
+    """Return the words that identify a title; cached, because titles recur in every message."""
     return _keep(_read(cut_words(title)))
 
 

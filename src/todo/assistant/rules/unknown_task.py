@@ -50,7 +50,7 @@ class _AnyTask(TaskIndex):
 
 
 def explain(message: str, context: RuleContext) -> Decision | None:
-    """Return why the task of a command was not found (unknown or completed), or None."""
+    """Return why a message has no effect, such as an unknown or completed task, or None."""
     if len(message) > MAX_LENGTH or "\n" in message.strip():
         return None
     line = make_line(message)
@@ -67,7 +67,7 @@ def explain(message: str, context: RuleContext) -> Decision | None:
 
 
 def _find_command(line: Line, context: RuleContext) -> Decision | None:
-    """Return the decision about a command if each task that it names existed."""
+    """Return the decision that a command would have if a task of each name existed."""
     any_task = _AnyTask(line.text)
     if not _COMMAND.match(line.folded) and not _OTHER_COMMAND.match(line.folded):
         return None

@@ -11,7 +11,7 @@ ERRANDS: Final = frozenset({
     "scrub", "sell", "sew", "sharpen", "ship", "sweep", "tidy", "unpack", "vacuum", "visit", "wash",
     "water", "weed", "weigh", "wipe", "withdraw", "wrap",
 })  # fmt: skip
-"""First words that make a line a task."""
+"""First words that identify a line as a task."""
 
 VERBS: Final = ERRANDS | frozenset({
     "apply", "arrange", "ask", "attend", "bring", "build", "charge", "check", "choose", "contact",
@@ -24,7 +24,7 @@ VERBS: Final = ERRANDS | frozenset({
     "teach", "test", "thank", "throw", "train", "translate", "treat", "try", "turn", "update",
     "upgrade", "watch", "write",
 })  # fmt: skip
-"""First words of tasks, which may also be for the assistant: "write a poem"."""
+"""Verbs of tasks; some may also start a request to the assistant: "write a poem"."""
 
 ADDRESSING: Final = frozenset({
     "ask", "call", "contact", "email", "help", "invite", "mail", "meet", "message", "phone",
@@ -75,7 +75,7 @@ NOT_IN_TITLES: Final = frozenset({
     "lists", "me", "nothing", "she", "someone", "something", "task", "tasks", "that", "them",
     "these", "they", "this", "those", "todo", "todos", "us", "was", "we", "were", "you",
 })  # fmt: skip
-"""Words that make an unannounced line talk rather than a task."""
+"""Words that mark an unannounced line as talk, not as a task."""
 
 FIND_FILLERS: Final = frozenset({
     "'ve", "a", "agenda", "all", "am", "an", "and", "any", "anything", "are", "at", "be", "by",
@@ -96,7 +96,7 @@ FIND_SUBJECTS: Final = frozenset({
     "outstanding", "overdue", "pending", "planned", "plate", "remaining", "schedule", "scheduled",
     "task", "tasks", "to-do", "to-dos", "todo", "todos", "upcoming",
 })  # fmt: skip
-"""Words that make a question without a filter one about tasks."""
+"""Words that identify a question without a filter as one about tasks."""
 
 PHRASE_FILLERS: Final = frozenset({
     "a", "about", "an", "and", "at", "for", "from", "in", "me", "my", "of", "on", "or", "our",

@@ -99,7 +99,7 @@ def is_plural(word: str, other: str) -> bool:
 
 
 def is_near(word: str, other: str) -> bool:
-    """Return whether a long word is another one with one typing error, or starts it.
+    """Return whether two long words differ by one typing error, or `word` starts `other`.
 
     A word with a digit is never similar to another one.
     """

@@ -46,7 +46,7 @@ class TurnAnswer:
         run_id: Run that groups all changes.
         changed: Whether the run has changes that can be undone.
         plan: Pending plan with id, summary, changes and expires_at; None without a plan.
-        degraded: Why no model answered: the reason of a `ModelError`, "not-configured",
+        degraded: Reason why no model answered: that of a `ModelError`, "not-configured",
             "over-budget" or "deadline"; otherwise None.
     """
 

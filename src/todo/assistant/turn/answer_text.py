@@ -92,7 +92,7 @@ def say_changed(verb: str, structured: Json, updates: Updates, caller: Caller) -
 
 
 def hint_undo(caller: Caller, *, has_new: bool) -> list[str]:
-    """Return the hint for undo if the token may undo; undoing an addition is a deletion."""
+    """Return the hint for undo if the token may undo; undoing an addition needs `delete`."""
     needed = {"write", "delete"} if has_new else {"write"}
     return [UNDO_HINT] if needed <= caller.scopes and not caller.require_match else []
 

@@ -25,11 +25,7 @@ class OverBudgetError(Exception):
 
 
 class BoundedModel:
-    """Model client of one turn, with its token counts so far.
-
-    Args:
-        ends_at: Deadline on the clock of `time.monotonic`.
-    """
+    """Model client of one turn, limited by a budget and by the monotonic deadline `ends_at`."""
 
     def __init__(self, model: ModelClient, budget: TurnBudget, ends_at: float) -> None:
         self._model = model
@@ -71,7 +67,7 @@ class BoundedModel:
         except TimeoutError:
             raise ModelError("timeout") from None
         finally:
-            # Failed and canceled requests are charged too, as the server does.
+            # The server charges for failed and canceled requests, too.
             self.prompt_tokens += used.prompt
             self.output_tokens += used.output
             self._budget.charge_model(used.prompt, used.output)

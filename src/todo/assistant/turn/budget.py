@@ -2,7 +2,7 @@
 
 They refill evenly, and are kept in bounded memory or in the file that instances share. Without
 turns or tool calls left, a message is rejected before anything is done. Without tokens or cost
-left, rules decide about it, but no model.
+left, rules decide the message without a model.
 """
 
 import contextlib
@@ -168,11 +168,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class TurnBudget:
-    """Budget of one turn, in which None means no limit.
-
-    Attributes:
-        prices: Prices per million prompt tokens and per million output tokens.
-    """
+    """Budget of one turn, in which None means no limit; prices are per million tokens."""
 
     caller: Caller
     calls: _Limit | None

@@ -28,12 +28,7 @@ _DESCRIPTION_LENGTH = 40
 
 @dataclass(frozen=True, slots=True)
 class Updates:
-    """Updates of a turn.
-
-    Attributes:
-        tasks: State of each updated task before and after all updates, by ID.
-        list_names: Names of the lists by ID.
-    """
+    """Updates of a turn: first and last state of each updated task, and list names, by ID."""
 
     tasks: Mapping[str, tuple[Task, Task]] = field(default_factory=dict)
     list_names: Mapping[str, str] = field(default_factory=dict)
@@ -64,8 +59,6 @@ class FieldTexts:
         show_list: Function that returns the text of a list, given its ID.
         titles: Titles of tasks by ID, for the parent.
         zone: Time zone of the account; due times in other zones include theirs.
-        length: Maximum length of a title or a list of tags.
-        description_length: Maximum length of the description.
     """
 
     show_list: Callable[[str], str]

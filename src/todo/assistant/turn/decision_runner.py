@@ -33,7 +33,7 @@ class DecisionRunner:
     """Runner of one turn's decision.
 
     Attributes:
-        leaves_plan: Whether the plan stays pending because the token was forbidden or rate-limited.
+        leaves_plan: Whether the plan stays pending because the reply was forbidden or rate-limited.
     """
 
     def __init__(

@@ -30,12 +30,7 @@ _MAX_NUMBER = 6
 
 
 class ModelTools:
-    """Tools of one turn that the token may call.
-
-    Args:
-        caller: User of the turn.
-        tasks: Tasks in the prompt, which the model refers to by number.
-    """
+    """Tools that the token may call in one turn; the model refers to `tasks` by number."""
 
     def __init__(self, caller: Caller, tasks: Sequence[TaskName]) -> None:
         self._tools: dict[str, Tool] = {
@@ -64,7 +59,7 @@ class ModelTools:
         ]
 
     def read_arguments(self, name: str, given: Any) -> Json:  # noqa: ANN401 - JSON of a model
-        """Return the validated arguments of a call, with task numbers replaced by IDs.
+        """Return the validated arguments of a call, with task numbers replaced with IDs.
 
         Raises:
             ToolError: The tool is not offered to the model, or the arguments are invalid.
@@ -88,7 +83,7 @@ class ModelTools:
         return cut(render_json(_hide(result.structured)), _MAX_RESULT)
 
     def _resolve(self, key: str, value: Any) -> Any:  # noqa: ANN401 - JSON of a model
-        """Replace task numbers by IDs."""
+        """Replace task numbers with IDs."""
         if key == "tasks" and isinstance(value, list):
             return [
                 {name: self._find_id(name, part) for name, part in each.items()}

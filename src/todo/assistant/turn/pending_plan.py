@@ -36,11 +36,7 @@ class PlanTooLongError(Exception):
 
 
 class PendingPlans:
-    """Plans of one user.
-
-    Args:
-        key: Prefix of the idempotency keys, unique for the turn.
-    """
+    """Plans of one user; `key` is a prefix of idempotency keys that is unique for the turn."""
 
     def __init__(self, state: AppState, caller: Caller, key: str) -> None:
         self._state = state
@@ -48,7 +44,7 @@ class PendingPlans:
         self._key = key
 
     async def make(self, parts: Sequence[Sequence[Operation]], reason: str) -> Json:
-        """Create one plan from the operations of several writes and return its fields for the user.
+        """Create one plan from the operations of several writes, and return it as JSON.
 
         Operations that fail are left out, so that the user can still confirm the others.
 
@@ -90,7 +86,7 @@ class PendingPlans:
         return frozenset(each["op"] for each in operations)
 
     async def show(self, plan_id: str, now: datetime) -> Json | None:
-        """Return the fields of a plan for the user, or None if the plan is no longer open."""
+        """Return a plan as JSON, or None if it is no longer open."""
         async with self._state.database.reading(self._caller.user) as session:
             plan = await PlanRepository(session, self._caller).find(plan_id)
         timestamp = format_timestamp(now)
@@ -151,7 +147,7 @@ class PendingPlans:
 
 
 def _name_tasks(error: ProblemError, operations: Sequence[PlanOperation]) -> None:
-    """Replace operation numbers by task IDs in the fields of an error."""
+    """Replace operation numbers with task IDs in the fields of an error."""
     errors = [dict(each) for each in error.errors or ()]
     for each in errors:
         if str(each["field"]).startswith(_OPERATIONS):

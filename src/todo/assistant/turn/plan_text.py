@@ -75,14 +75,8 @@ def say_plan(
     Deletions come first and additions last. Changes of existing tasks are all shown, because a
     long plan must not hide one. A task precedes its subtasks.
 
-    Args:
-        plan: Plan as JSON.
-        reasons: Reasons for the confirmation.
-        list_names: Names of the lists by ID.
-        shared_lists: IDs of the lists that other users see.
-        old_titles: Titles of tasks before the message, by ID, which the user knows.
-        owners: Owners of other users' lists, by ID of the list.
-        titles: Titles of tasks by ID, for the parents.
+    All mappings are keyed by ID. `old_titles` are those before the message, which the user knows;
+    `titles` are for parent tasks.
     """
     places = {key: (name, (owners or {}).get(key)) for key, name in list_names.items()}
     known = {**(titles or {}), **_find_titles(plan)}

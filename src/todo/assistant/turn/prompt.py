@@ -93,7 +93,7 @@ def render_decision_prompt(
     history: Sequence[EarlierMessage],
     message: str,
 ) -> list[Json]:
-    """Return the messages that request a decision about a message from a model.
+    """Return the chat messages that request a model's decision about a message.
 
     The history is quoted, so that the model answers only the last message. `tasks` is the result of
     `choose_tasks`.
@@ -116,7 +116,7 @@ def render_tool_prompt(
     message: str,
     today: str,
 ) -> list[Json]:
-    """Return the messages that start a conversation with tools.
+    """Return the chat messages that start a conversation with tools.
 
     `tasks` is the result of `choose_tasks`, and `today` a line with the current date.
     """

@@ -13,12 +13,7 @@ _MAX_LISTS = 30
 
 
 def find_refusal(kind: str, fields: Mapping[str, Any]) -> str | None:
-    """Return why a decision changes nothing; None if another text explains it.
-
-    Args:
-        kind: Text of the decision.
-        fields: Fields of the decision.
-    """
+    """Return the text for a help decision of this kind; None if another text answers it."""
     say = _TEXTS.get(kind)
     return None if say is None else say(fields)
 

@@ -20,20 +20,14 @@ _MANY_TASKS = 300
 _POSSIBLE_PLANS = tuple(map(frozenset[str], ((), ("delete",), ("complete",))))
 """Operations that a pending plan may have, because the meaning of a reply depends on them."""
 _CERTAIN = frozenset({"other-state"})
-"""Explanations that a model could not improve: the task is completed already."""
+"""Kinds of help that a model cannot improve: the task is already open or completed."""
 _MAX_ROUNDS = 20
 """Maximum number of rounds; a question shows only some of the tasks that match."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A message that matches several tasks.
-
-    Attributes:
-        message: Text of the message.
-        context: Context without the tasks that later answers excluded.
-        decision: Decision with the candidates.
-    """
+    """A message that matches several tasks; `context` lacks those that later answers excluded."""
 
     message: str
     context: RuleContext
@@ -43,7 +37,7 @@ class _Question:
 async def decide_by_rules(
     message: str, context: RuleContext, history: Sequence[EarlierMessage], *, explains: bool
 ) -> Decision | None:
-    """Return the decision of the rules; with many tasks, decide in a thread for up to 0.3 s.
+    """Return the rules' decision; with many tasks, it is made in a thread and takes up to 0.3 s.
 
     With `explains`, that is if no model follows, explain why a command has no effect.
     """

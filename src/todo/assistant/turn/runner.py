@@ -38,7 +38,7 @@ from todo.mcp.tool import Json
 OVER_BUDGET = "over-budget"
 _MODEL_LENGTH = 64
 _ANSWERS = frozenset({"confirm", "decline"})
-"""Intents of answers to a plan, which is no longer pending afterwards."""
+"""Intents that answer a plan, which is then no longer pending."""
 _TALK = _ANSWERS | {"find", "help"}
 """Intents that keep a plan pending or answer it; any other intent drops the plan."""
 

@@ -52,8 +52,6 @@ class ToolRunner:
         uses: Completed calls.
         proposed: Operations of each rejected write, pending a confirmation.
         reasons: Reasons for the confirmation, as an ordered set.
-        changed: Whether anything was changed.
-        run_id: Run of the changes.
         list_names: Names of the lists that the token can see, by ID.
     """
 
