@@ -16,12 +16,12 @@ _THIRD_PERSON = frozenset({
     "depends", "does", "eats", "ends", "expects", "expires", "feels", "finishes", "fits", "forgets",
     "gets", "gives", "goes", "happens", "hates", "hears", "helps", "hopes", "hurts", "keeps",
     "knows", "lasts", "leaves", "lets", "likes", "lives", "looks", "loves", "makes", "means",
-    "meets", "minds", "misss", "moves", "needs", "offers", "opens", "owes", "pays", "prefers",
+    "meets", "minds", "misses", "moves", "needs", "offers", "opens", "owes", "pays", "prefers",
     "promises", "puts", "reaches", "remembers", "returns", "rings", "rises", "runs", "says",
     "seems", "sees", "sells", "sends", "serves", "sets", "shuts", "sleeps", "smells", "sounds",
     "starts", "stays", "stops", "suggests", "suits", "takes", "tastes", "tells", "thinks", "tries",
     "turns", "understands", "uses", "visits", "waits", "wakes", "walks", "wants", "watches",
-    "wishs", "works", "worrys", "writes",
+    "wishes", "works", "worries", "writes",
 })  # fmt: skip
 # In addition to the past forms of errands.
 _PASTS = frozenset({

@@ -22,6 +22,7 @@ CONTEXT = replace(make_context(), tasks=())
         *("forget the 3pm", "my alarm rings at 6am", "dentist cancelled 3pm"),
         *("moved dentist to 3pm", "grandma visits at 3pm", "my phone died at 10pm"),
         *("kids back at 5pm", "Omar home 6pm", "the shop closed at 8pm", "mom away until 5pm"),
+        *("mom worries until 5pm", "mom misses the train at 5pm", "Ben wishes for 6pm"),
     ],
 )
 def test_what_can_be_a_statement_adds_nothing(line: str) -> None:
