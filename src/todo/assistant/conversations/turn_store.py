@@ -164,21 +164,23 @@ class TurnStore:
             # The turn is done. Until a retry succeeds, the conversation shows a running answer.
             _log.warning("an answer is not stored yet: %s", error.reason)
             turns = self._state.turns
-            turns.start(self._store_later(handle))
+            turns.start(self._store_later(handle, error.reason))
         return Finished(response.body or b"")
 
-    async def _store_later(self, handler: WriteHandler) -> None:
+    async def _store_later(self, handler: WriteHandler, reason: str) -> None:
         turns = self._state.turns
         for pause_s in _PAUSES_S:
             may_continue = await turns.pause(pause_s)
             try:
                 await self._write(handler)
             except UnavailableError as error:
-                _log.warning("an answer is not stored yet: %s", error.reason)
+                reason = error.reason
             else:
                 return
             if not may_continue:
-                return
+                break
+            _log.warning("an answer is not stored yet: %s", reason)
+        _log.error("an answer was not stored: %s", reason)
 
     async def interrupt(
         self, begun: Begun, uses: Sequence[ToolUse], reason: str, *, is_silent: bool
