@@ -86,7 +86,7 @@ def switched(*switches: tuple[str, bool]) -> Check:
             if found is None:
                 yield missing(unit, CONTAINER, key, right)
             elif values.boolean(found) is not wanted:
-                yield wrong(found, "has minimum and maximum swapped", f"write {key}={right}")
+                yield wrong(found, f"is not {right}", f"write {key}={right}")
 
     return check
 

@@ -182,6 +182,13 @@ def test_a_container_that_breaks_a_rule_is_told_so(rule: str, old: str, new: str
     assert found[0].fix
 
 
+def test_a_switch_with_the_wrong_value_is_named() -> None:
+    text = CONTAINER.replace("NoNewPrivileges=true", "NoNewPrivileges=off")
+    (found,) = audit_text("x.container", text)
+    assert found.message == "NoNewPrivileges=off is not true"
+    assert found.fix == "write NoNewPrivileges=true"
+
+
 @pytest.mark.parametrize(("rule", "name", "old", "new"), BROKEN_OTHERS)
 def test_a_socket_or_volume_that_breaks_a_rule_is_told_so(
     rule: str, name: str, old: str, new: str
