@@ -145,7 +145,7 @@ class EntryRead(ResponseSchema):
     kind: Kind
     id: str
     list_id: UUID | None = Field(
-        description="Current version of the entity; null for a task that left the requested list."
+        description="List of the entity; null without one, or if the task left the requested list."
     )
     before: dict[str, object] | None = Field(description=f"{_DOCUMENT} before the change.")
     after: dict[str, object] | None = Field(description=f"{_DOCUMENT} after the change.")
