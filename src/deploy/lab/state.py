@@ -129,7 +129,8 @@ def find(name: str) -> Record | None:
 
 def records() -> list[Record]:
     """Return the records of all running labs, sorted by name."""
-    found = (find(folder.name) for folder in sorted(_labs_dir().iterdir()))
+    names = (each.name for each in sorted(_labs_dir().iterdir()))
+    found = (find(name) for name in names if _NAME.fullmatch(name))
     return [record for record in found if record is not None]
 
 

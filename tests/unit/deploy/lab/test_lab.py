@@ -118,3 +118,11 @@ def test_record_of_a_lab_that_nobody_keeps_is_not_found(
     lab_state.write(folder, record)
     assert json.loads((folder / "lab.json").read_text())["name"] == "gone"
     assert lab_state.find("gone") is None
+
+
+def test_a_file_that_is_not_a_lab_is_not_in_the_way_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    (tmp_path / "todo-backend" / "labs" / "Notes.txt").mkdir(parents=True)
+    assert lab_state.records() == []
