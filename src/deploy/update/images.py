@@ -106,12 +106,6 @@ def point_latest(image: Image) -> None:
     _run("tag", image.digest.removeprefix("sha256:"), LATEST)
 
 
-def is_latest(image: Image) -> bool:
-    """Return whether `latest` is this image."""
-    found = find(LATEST)
-    return found is not None and found.digest == image.digest
-
-
 def remove(image: Image) -> None:
     """Remove the tag that keeps an image, and the image itself if that was its last name."""
     found = image.digest.removeprefix("sha256:")
