@@ -99,7 +99,7 @@ async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]
         result = await _compare(settings, drill, began)
     except FatalError as error:
         outcome = {"at": _now(), "ok": False, "reason": error.message}
-        _record(drill.backup, outcome)
+        write_outcome(drill.backup, outcome)
         await _publish(settings, drill, outcome)
         raise
     rto_s = max(0.0, time.time() - began.timestamp())
@@ -108,7 +108,7 @@ async def run_drill(settings: Settings, drill: Drill, say: Callable[[str], None]
     outcome = {"at": _now(), "ok": not found, "reason": reason}
     figures = {"rpo_seconds": round(result.rpo_s, 1), "rto_seconds": round(rto_s, 1)}
     outcome |= {**figures, "rows": sum(result.rows.values())}
-    _record(drill.backup, outcome)
+    write_outcome(drill.backup, outcome)
     await _publish(settings, drill, outcome)
     for finding in found[:MAX_SHOWN]:
         say(str(finding))
@@ -180,7 +180,7 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _record(folder: Path, outcome: dict[str, Any]) -> None:
+def write_outcome(folder: Path, outcome: dict[str, Any]) -> None:
     """Replace the drill's outcome in the file, which has one line per outcome for shell scripts."""
     path = folder / _STATE
     try:
@@ -188,13 +188,16 @@ def _record(folder: Path, outcome: dict[str, Any]) -> None:
         outcomes["drill"] = outcome
         lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in outcomes.items())
         descriptor, draft = tempfile.mkstemp(dir=folder, prefix=f".{_STATE}.")
-        with os.fdopen(descriptor, "w") as file:
-            # Readable for `build.py status`; the folder's mode excludes other users.
-            os.fchmod(descriptor, 0o644)
-            file.write(f"{{\n{lines}\n}}\n")
-            file.flush()
-            os.fsync(descriptor)
-        Path(draft).replace(path)
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                # Readable for `build.py status`; the folder's mode excludes other users.
+                os.fchmod(descriptor, 0o644)
+                file.write(f"{{\n{lines}\n}}\n")
+                file.flush()
+                os.fsync(descriptor)
+            Path(draft).replace(path)
+        finally:
+            Path(draft).unlink(missing_ok=True)
     except (OSError, ValueError) as error:
         raise FatalError(ExitCode.CONFIGURATION, f"cannot write {path}: {error}") from None
 
