@@ -176,6 +176,9 @@ def _explain(error: Exception) -> int:
         full = failure_hints.NO_SPACE
         return _fail(f"{_PROGRAM} {full.message} — {full.hint}", full.code)
     if isinstance(error, OSError) and error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        if error.filename is None:  # such as a signal to the process of another user
+            refused = f"the operating system refused a call: {error.strerror}"
+            return _fail(f"{refused} — BUILD_DEBUG=1 shows the traceback", ExitCode.CONFIG)
         return _fail(f"cannot use {error.filename}: {error.strerror}", ExitCode.CONFIG)
     record = paths.state_dir() / "traceback.log"
     try:

@@ -273,6 +273,18 @@ class TestBoundary:
         assert entrypoint.guard(write) == 78
         assert capsys.readouterr().err == "build.py: error: cannot use /var/x: Permission denied\n"
 
+    def test_a_call_that_may_not_be_made_is_one_line(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def end() -> int:
+            raise PermissionError(1, "Operation not permitted")
+
+        assert entrypoint.guard(end) == 78
+        assert capsys.readouterr().err == (
+            "build.py: error: the operating system refused a call: Operation not permitted — "
+            "BUILD_DEBUG=1 shows the traceback\n"
+        )
+
     @pytest.mark.parametrize("size", [1, 1_000_000])
     @pytest.mark.parametrize(("target", "code"), [("/dev/full", 74), ("pipe", 141)])
     def test_output_that_cannot_be_written_is_one_line_unless_its_reader_left(
