@@ -119,7 +119,7 @@ def _refuse(tool: str, reason: str) -> NoReturn:
     """Raise the error for a checker that failed or checked nothing."""
     raise DeployError(
         f"{tool} {reason}",
-        hint="it reported nothing about the files to check; --verbose shows how it was run",
+        hint="run the audit again with --verbose, which shows the command of the checker",
         code=ExitCode.UNAVAILABLE,
     )
 

@@ -85,7 +85,7 @@ def parse_time(text: str, now: datetime | None = None) -> Target:
         moment = datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise DeployError(
-            f"--to: {text} is not a time",
+            f"--to: {text} is not a valid time",
             hint="write a time such as 2026-11-30T14:05 or 2026-11-30T14:05:10+01:00",
             code=ExitCode.USAGE,
         ) from None

@@ -136,7 +136,7 @@ def confirm(data: Mapping[str, Sequence[Volume]]) -> None:
     held = "; ".join(f"the lab {name} holds {volumes.describe(data[name])}" for name in data)
     if not sys.stdin.isatty():
         message = f"{held}; cannot ask for confirmation, because standard input is not a terminal"
-        raise DeployError(message, hint="--yes confirms", code=ExitCode.USAGE)
+        raise DeployError(message, hint="add --yes to confirm", code=ExitCode.USAGE)
     sys.stderr.write(f"{held[:1].upper()}{held[1:]}. Type yes to delete it: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != "yes":

@@ -59,7 +59,7 @@ def confirm(data: str) -> None:
         raise DeployError(
             f"--volumes deletes {data}; cannot ask for confirmation, because standard input is "
             "not a terminal",
-            hint="--yes confirms",
+            hint="add --yes to confirm",
             code=ExitCode.USAGE,
         )
     sys.stderr.write(f"This deletes every task: {data}. Type yes to continue: ")

@@ -173,7 +173,7 @@ def require_current() -> None:
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DeployError(
-            f"{problems[0]}{more}", hint="refresh: python3 build.py lock", code=ExitCode.DATA
+            f"{problems[0]}{more}", hint="run: python3 build.py lock", code=ExitCode.DATA
         )
 
 

@@ -104,7 +104,7 @@ def _refuse_old_candidates(needed: Mapping[str, tuple[int, ...]]) -> None:
             raise DeployError(
                 f"{name} {probe.dotted(least)} or newer is required, and this distribution has "
                 f"{probe.dotted(candidate)}",
-                hint="Debian 13 has one that is new enough",
+                hint="use Debian 13 or newer",
                 code=ExitCode.UNAVAILABLE,
             )
 

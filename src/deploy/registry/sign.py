@@ -87,7 +87,7 @@ def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
     if not passphrase:
         raise DeployError(
             f"{source} does not contain a passphrase",
-            hint="anyone who obtains a key without a passphrase can sign with it",
+            hint="use a passphrase: without one, anyone who obtains the key can sign with it",
             code=ExitCode.CONFIG,
         )
     return passphrase

@@ -112,7 +112,7 @@ def ensure_skopeo(*, assume_yes: bool) -> None:
     if found is None or found < MINIMUM_SKOPEO:
         raise DeployError(
             f"skopeo {probe.dotted(found or ())} is older than {probe.dotted(MINIMUM_SKOPEO)}",
-            hint="Debian 13 has one that is new enough",
+            hint="use Debian 13 or newer",
             code=ExitCode.UNAVAILABLE,
         )
 

@@ -358,7 +358,7 @@ def _ensure_linger(user: str) -> None:
         raise DeployError(
             f"{user} is not allowed to keep services running without a login: "
             f"{done.stderr.strip()}",
-            hint=f"sudo loginctl enable-linger {user}",
+            hint=f"run: sudo loginctl enable-linger {user}",
             code=ExitCode.CONFIG,
         )
 

@@ -94,8 +94,8 @@ def check_since(time: str) -> None:
     done = process.run([*_JOURNAL, f"--since={time}", "--lines=0"], check=False)
     if done.returncode != 0 and "timestamp" in done.stderr:
         raise DeployError(
-            f"--since: not a time: {time}",
-            hint='such as "10 min ago", "today", "2026-11-30 14:00" or "14:00" (systemd.time(7))',
+            f"--since: {time} is not a valid time",
+            hint='write a time such as "10 min ago", "today" or "2026-11-30 14:00"',
             code=ExitCode.USAGE,
         )
 

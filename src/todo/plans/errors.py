@@ -40,8 +40,8 @@ class PlanTooLargeError(ProblemError):
     status = 413
     code = "plan-too-large"
 
-    def __init__(self, limit: str) -> None:
-        super().__init__(f"The plan would have more than {limit}. Plan fewer operations at once.")
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The plan would {reason}. Plan fewer operations at once.")
 
 
 class TooManyPlansError(ProblemError):

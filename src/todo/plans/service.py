@@ -96,7 +96,7 @@ class PlanService:
             try:
                 outcome = await run_operations(attempt, self._rules, operations)
             except TooManyChangesError:
-                raise PlanTooLargeError(f"{MAX_CHANGES} changes") from None
+                raise PlanTooLargeError(f"have more than {MAX_CHANGES} changes") from None
             recorded = attempt.recorded
         plan_id = str(new_uuid7())
         entries = [entry for _, entry in recorded]
@@ -119,7 +119,7 @@ class PlanService:
         if sum(len(part.encode()) for part in (plan.operations, plan.changes, plan.expected)) > (
             MAX_BYTES
         ):
-            raise PlanTooLargeError(f"{MAX_BYTES} bytes")
+            raise PlanTooLargeError(f"be larger than {MAX_BYTES // 1024} KiB")
         # Only after the dry run, which may lock other accounts first.
         await work.lock(caller.user)
         await self._refuse_many()

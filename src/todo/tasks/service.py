@@ -256,7 +256,8 @@ class TaskService:
             owner = await self._find_list(task["list_id"])
         else:
             if self._caller.list_id is not None:
-                raise field_error("list_id", "this token is restricted to one list")
+                message = "must not be null, because this token is restricted to one list"
+                raise field_error("list_id", message)
             owner = found.task["owner"]
         if owner != found.task["owner"] or (task["list_id"] is None and owner != self._caller.user):
             raise field_error(

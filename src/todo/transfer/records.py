@@ -184,7 +184,7 @@ def read_line(line: bytes) -> Record | None:
     try:
         content = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise NotTakenError(f"not JSON: {error}") from None
+        raise NotTakenError(f"invalid JSON at column {error.colno}: {error.msg}") from None
     if not isinstance(content, dict) or len(content) != 1:
         raise NotTakenError(f"not an object with one of {_WORDS}")
     ((word, value),) = content.items()

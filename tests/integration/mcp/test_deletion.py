@@ -95,7 +95,7 @@ def test_a_plan_is_confirmed_once_and_a_repeated_call_is_answered_again(agent: A
 @pytest.mark.parametrize("arguments", [{}, {"tasks": []}, {"plan_id": "x", "tasks": [{"id": "x"}]}])
 def test_a_call_has_either_tasks_or_a_plan(agent: Agent, arguments: dict[str, Any]) -> None:
     result = agent.fail("delete_tasks", **arguments)
-    assert "needs either what to delete or plan_id" in result.text
+    assert "requires either tasks or lists, or only plan_id" in result.text
 
 
 @pytest.mark.parametrize("plan_id", ["x", str(uuid.UUID(int=1))])

@@ -152,7 +152,7 @@ def test_each_line_that_is_not_taken_is_named_with_its_reason(
     assert set(told) == {str(n + 1) for n in (parent, child, len(lines) - 2, len(lines) - 1)}
     assert told[str(parent + 1)].startswith("priority: ")
     assert told[str(child + 1)].startswith("parent_id: ")
-    assert told[str(len(lines) - 1)].startswith("not JSON")
+    assert told[str(len(lines) - 1)].startswith("invalid JSON at column 1: ")
     assert told[str(len(lines))] == f"duplicates the ID on line {tasks[0] + 1}"
 
 

@@ -106,7 +106,7 @@ class AnswerBuilder:
             self._usage = usage
         choices = chunk.get("choices") or []
         if not isinstance(choices, list) or not all(isinstance(each, dict) for each in choices):
-            raise ModelError("invalid", "the choices of the answer are not a list of objects")
+            raise ModelError("invalid", "`choices` in the answer is not a list of objects")
         for choice in choices:
             # A tuple, because an invalid index may be unhashable.
             if choice.get("index") in (None, 0):

@@ -72,8 +72,8 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
     is_confirmed = "plan_id" in arguments
     if is_confirmed is bool(arguments.get("tasks") or arguments.get("lists")):
         raise ToolError(
-            "delete_tasks needs either what to delete or plan_id.",
-            "call it with tasks or lists first, then with only the plan_id that it returns.",
+            "delete_tasks requires either tasks or lists, or only plan_id.",
+            "call it with tasks or lists first, then again with only the plan_id that it returned.",
         )
     if not is_confirmed:
         # The service requires this scope as well, but list names are looked up first.
@@ -175,7 +175,7 @@ async def _apply(work: UnitOfWork, items: Items, plans: PlanService, plan_id: st
     if not {operation["op"] for operation in operations} <= _DELETIONS:
         raise ToolError(
             "This plan does more than delete.",
-            "call delete_tasks with what to delete, and use the plan_id that it returns.",
+            "call delete_tasks with tasks or lists, and use the plan_id that it returns.",
             code="other-plan",
         )
     await plans.apply(plan_id)

@@ -29,7 +29,7 @@ def test_a_time_without_an_offset_is_of_this_machines_zone() -> None:
 @pytest.mark.parametrize("text", ["yesterday", "", "2026-13-01", "14:05"])
 def test_what_is_not_a_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(
-        DeployError, match="is not a time — write a time such as 2026-11-30T14:05"
+        DeployError, match="is not a valid time — write a time such as 2026-11-30T14:05"
     ) as caught:
         target.parse_time(text, NOW)
     assert caught.value.code == ExitCode.USAGE

@@ -41,7 +41,7 @@ def test_an_interrupted_upgrade_is_refused_before_anything_is_looked_at(
 
 
 def test_a_target_that_cannot_be_read_is_refused_before_anything_is_looked_at() -> None:
-    with pytest.raises(DeployError, match="--to: yesterday is not a time"):
+    with pytest.raises(DeployError, match="--to: yesterday is not a valid time"):
         Restore.start(["build.py restore", "--to=yesterday"])
 
 

@@ -313,9 +313,9 @@ def test_watching_draws_over_the_former_one_on_a_terminal(
     ("words", "said"),
     [
         (("5",), "SECONDS requires --watch"),
-        (("--watch", "soon"), "not a number of seconds: soon"),
-        (("--watch", "0"), "not a number of seconds: 0"),
-        (("--watch", "nan"), "not a number of seconds: nan"),
+        (("--watch", "soon"), "--watch: soon is not a valid number of seconds"),
+        (("--watch", "0"), "--watch: 0 is not a valid number of seconds"),
+        (("--watch", "nan"), "--watch: nan is not a valid number of seconds"),
     ],
 )
 def test_a_bad_interval_is_refused(

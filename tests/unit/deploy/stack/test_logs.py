@@ -130,7 +130,7 @@ def test_a_time_that_journalctl_does_not_take_is_refused(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(process, "run", run)
     logs.check_since("today")
-    with pytest.raises(DeployError, match="--since: not a time: noon-ish") as caught:
+    with pytest.raises(DeployError, match="--since: noon-ish is not a valid time") as caught:
         logs.check_since("noon-ish")
     assert caught.value.code == ExitCode.USAGE
 
