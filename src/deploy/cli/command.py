@@ -55,7 +55,7 @@ class Command(cli.Application):
     def run(cls, argv: list[str] | None = None, *, exit: bool = True) -> Any:  # noqa: A002, ANN401
         """Run like plumbum's method, but without its handling of broken pipes."""
         arguments = list(sys.argv if argv is None else argv)
-        instance, code = cls(arguments.pop(0))._parse_and_dispatch(arguments)  # noqa: SLF001 - a cls of its own
+        instance, code = cls(arguments.pop(0))._parse_and_dispatch(arguments)  # noqa: SLF001 - its own class
         if exit:
             sys.exit(code)
         return instance, code

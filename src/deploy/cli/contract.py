@@ -23,7 +23,7 @@ class Contract(StackCommand):
     )
 
     def main(self) -> int:
-        """Run the contract step, and print the programs that the schema works with."""
+        """Run the contract step, and print which program versions work with the schema."""
         words = ["--drop-images"] if self.drop_images else []
         words += ["--without-backup-check"] if self.without_backup_check else []
         code = self.elsewhere("contract", words)

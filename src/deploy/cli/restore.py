@@ -62,7 +62,7 @@ class Restore(StackCommand):
     )
 
     def main(self) -> int:
-        """Restore, and print the current and the former volume."""
+        """Restore, and print the current and the previous volume."""
         given = {name: getattr(self, name) for name in _PARSERS if getattr(self, name) is not None}
         if len(given) > 1:
             names = " and ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -75,7 +75,7 @@ class Restore(StackCommand):
         code = self.elsewhere("restore", self._words(given))
         if code is None:
             with update_state.hold():
-                # The backend cannot start without its database, which the restore brings back.
+                # The backend cannot start without its database, which the restore recreates.
                 begin.recover(must_start=False)
                 write_output(render(self._restore(wanted)))
             code = 0
@@ -111,7 +111,7 @@ def _find_folder() -> Path:
 
 
 def render(outcome: restore.Outcome) -> str:
-    """Render the outcome for people."""
+    """Render the outcome as text."""
     lines = [f"restored {outcome.target}, into the volume {outcome.volume}"]
     if outcome.target.kind is target.Kind.VOLUME:
         lines = [f"the stack uses the volume {outcome.volume}"]

@@ -11,7 +11,7 @@ from deploy.update import begin
 
 
 class Rollback(StackCommand):
-    """Go back to the image before the last update, without an outage."""
+    """Roll back to the image before the last update, without an outage."""
 
     to = cli.SwitchAttr(
         "--to", str, argname="TAG", help="kept image to roll back to (default: the previous one)"
@@ -26,7 +26,7 @@ class Rollback(StackCommand):
     )
 
     def main(self) -> int:
-        """Roll back, and print the current and the former image."""
+        """Roll back, and print the current and the previous image."""
         words = [f"--to={self.to}"] if self.to else []
         words += ["--refuse"] if self.refuse else []
         code = self.elsewhere("rollback", [*words, f"--watch={self.watch_s}"])

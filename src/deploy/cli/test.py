@@ -9,7 +9,7 @@ from deploy.dev import suite
 
 
 class Test(cli.Application):
-    """Run the tests: unit, integration, system, or all three; faults only by its name.
+    """Run the test tiers unit, integration and system, or only the named ones (also faults).
 
     Required packages are installed. Pass options to pytest after `--`: build.py test unit -- -k lab
     """

@@ -37,7 +37,7 @@ class Update(StackCommand):
     builder = cli.SwitchAttr("--builder", str, help="base image of the build stages")
 
     def main(self) -> int:
-        """Update the backend, and print the current and the former image."""
+        """Update the backend, and print the current and the previous image."""
         code = self.elsewhere("update", self._words())
         if code is not None:
             return code

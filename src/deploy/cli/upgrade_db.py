@@ -39,7 +39,7 @@ class UpgradeDb(StackCommand):
     image_cache = cli.SwitchAttr("--image-cache", Path, help="cache folder of finished images")
 
     def main(self) -> int:
-        """Upgrade or go back, and print what the stack uses now."""
+        """Upgrade or return to the previous version, and print what the stack uses now."""
         program = str(self.PROGNAME)
         if self.lose_writes and not self.back:
             raise usage("--lose-writes requires --back", program)
@@ -52,7 +52,7 @@ class UpgradeDb(StackCommand):
         state = paths.state_dir()
         state.mkdir(parents=True, exist_ok=True)
         with update_state.hold():
-            # If run later, it would restore the unit files from before the upgrade.
+            # A later recovery would restore the unit files from before the upgrade.
             begin.recover()
             with folder_lock.hold(state):
                 write_output(self._go_back() if self.back else self._upgrade())
@@ -73,7 +73,7 @@ class UpgradeDb(StackCommand):
     def _upgrade(self) -> str:
         found = record.read(record.path())
         steps.refuse_return(found)
-        # Otherwise the database would refuse writes during the build and the rehearsal.
+        # Otherwise, the database would refuse writes during the build and the rehearsal.
         if found and steps.cancel(StackMachine(found.before, found.after), record.path()):
             found = None
         if found and found.step is record.Step.SWITCH:
@@ -109,7 +109,7 @@ class UpgradeDb(StackCommand):
 
 
 def render_rehearsal(copied: Copied, major: str) -> str:
-    """Render the outcome of a rehearsal for people."""
+    """Render the outcome of a rehearsal as text."""
     return (
         f"rehearsed: {copied.rows} rows in PostgreSQL {major}, {copied.size_bytes / _MB:.1f} MB, "
         f"in {copied.seconds:g} s, every journal verified; the copy is removed\n"
@@ -117,7 +117,7 @@ def render_rehearsal(copied: Copied, major: str) -> str:
 
 
 def render(outcome: steps.Outcome) -> str:
-    """Render the outcome of an upgrade for people."""
+    """Render the outcome of an upgrade as text."""
     done, copied = outcome.record, outcome.copied
     lines = [f"the stack runs PostgreSQL {done.after}, on the volume {done.volume}"]
     if copied is not None:
@@ -133,7 +133,7 @@ def render(outcome: steps.Outcome) -> str:
 
 
 def render_return(outcome: steps.Outcome) -> str:
-    """Render the outcome of a return to the former version for people."""
+    """Render the outcome of a return to the previous version as text."""
     done = outcome.record
     lines = [f"the stack runs PostgreSQL {done.before} again, on the volume {done.former}"]
     lines += [f"it lacks: {line}" for line in outcome.lost]
