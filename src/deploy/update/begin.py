@@ -126,7 +126,7 @@ def rollback(*, to: str | None, refuses: bool, watch_s: float) -> str:
 def recover(*, must_start: bool = True) -> None:
     """Finish or roll back an interrupted update, if there is one.
 
-    If the former image does not start, raise a DeployError, or only warn without `must_start`.
+    If the previous image does not start, raise a DeployError; if `must_start` is false, only warn.
     """
     record = update_state.find_record()
     if record is None:

@@ -1,4 +1,4 @@
-"""Service of the candidate: its end, and the lock by which it detects a ready sibling."""
+"""Service of the candidate: stopping it, and the lock by which it detects a ready sibling."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from deploy.stack.services import CANDIDATE, CANDIDATE_SOCKETS, find_instances
 from deploy.update import images
 
 ENDED = "it ended: "
-"""Prefix of the reason if the program ended by itself."""
+"""Prefix of the reason if a program exited on its own."""
 _POLL_S = 0.2
 _STOP_S = 15.0
-"""Timeout of a stop; the program itself ends within ten seconds of SIGTERM."""
+"""Timeout of a stop; the program itself exits within ten seconds of SIGTERM."""
 _VOLUME = "todo-instances-volume.service"
 _SIBLING = "update"
 """Name of the lock file that represents a single instance."""
@@ -27,11 +27,11 @@ exec flock --exclusive "$0" sh -c 'echo {_LOCKED}; exec tail --pid="$0" --follow
 """
 """Script that locks a file while a process runs, and prints a line once the file is locked."""
 _SIGNALED = 128
-"""Lowest exit code of a program that a signal ended, as a stop does."""
+"""Lowest exit code of a program that was ended by a signal, for example by a stop."""
 
 
 def end() -> None:
-    """Stop the service without its sockets; kill it if it does not end in time."""
+    """Stop the service without its sockets; kill it if it does not stop in time."""
     systemd.systemctl("stop", "--no-block", CANDIDATE, check=False)
     deadline = time.monotonic() + _STOP_S
     while systemd.state(CANDIDATE).active not in {"inactive", "failed"}:
@@ -56,9 +56,9 @@ def remove() -> None:
 
 
 def explain_end(invocation: str) -> str:
-    """Return how the program ended by itself; empty if it did not. Call `end` first.
+    """Return how the program exited on its own; empty if it did not.
 
-    A request can fail because of the end before systemd notices it.
+    A request can fail because the program exited, before systemd notices that. Call `end` first.
     """
     found = journal.find_end(invocation) if invocation else None
     if found is None or found.signaled or not 0 < found.status < _SIGNALED:
@@ -70,7 +70,7 @@ class Sibling:
     """Lock that shows the candidate, which has another UID, that a single instance is ready.
 
     Otherwise the candidate would accept connections before it is ready itself. The lock is
-    released when this process ends.
+    released when this process exits.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Contract step of a migration: removes parts of the schema for earlier programs (ADR 85)."""
+"""Contract step: removes schema objects that only earlier programs need (ADR 85)."""
 
 from __future__ import annotations
 

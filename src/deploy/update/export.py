@@ -33,7 +33,7 @@ def exported() -> Iterator[None]:
 
 
 def _export(result: str) -> None:
-    """Write the result to the database; if it is not running, other alerts fire."""
+    """Write the result to the database; if the database is down, other alerts fire."""
     with contextlib.suppress(DeployError):
         refused = len(update_state.find_refused())
         outcome = json.dumps({"at": run.now(), "result": result, "refused": refused})

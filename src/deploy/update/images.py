@@ -1,4 +1,4 @@
-"""Images of an update: the candidate, the former image, and those that are kept."""
+"""Images of an update: the candidate, the previous image, and those that are kept."""
 
 from __future__ import annotations
 

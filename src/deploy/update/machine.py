@@ -127,7 +127,7 @@ class StackMachine:
                 time.sleep(_POLL_S)
 
     def migrate(self) -> None:
-        """Run the candidate's migration, whose schema the former image supports as well."""
+        """Run the candidate's migration, whose schema the previous image supports as well."""
         with progress.step("Migrating the schema") as step:
             try:
                 startup.run_job("start", units.MIGRATION, step, migration.Watch().look)
@@ -262,7 +262,7 @@ class StackMachine:
         return "" if accepts else "it does not accept connections"
 
     def _wait_serving(self, unit: str, step: Step) -> None:
-        """Wait until an instance is ready; raise a DeployError if it ends or takes too long."""
+        """Wait until an instance is ready; raise a DeployError if it exits or takes too long."""
         deadline = time.monotonic() + startup.STALL_TIMEOUT_S
         while reason := self._find_reason(unit):
             step.note(reason)
@@ -297,7 +297,7 @@ class StackMachine:
             raise self._fault(problem, unit, of_image=of_image)
 
     def _require_alive(self, unit: str) -> None:
-        """Raise a fault if an instance ended, even if its socket has started it again."""
+        """Raise a fault if an instance exited, even if its socket has started it again."""
         now = systemd.state(unit)
         started = self._invocations[unit]
         if now.active != "active" or now.invocation != started:
@@ -307,7 +307,7 @@ class StackMachine:
 
     def _fault(self, reason: str, unit: str, *, of_image: bool = True) -> FaultError:
         if unit == CANDIDATE:
-            # Reading the log takes a while, during which users' requests could reach it.
+            # Reading the log takes a while, during which users' requests could reach the candidate.
             candidate.end()
             # The reason may already contain the program's own message.
             if not reason.startswith(candidate.ENDED):

@@ -26,7 +26,7 @@ _TIMEOUT_S = 600.0
 """Timeout of a container, in case the running image hangs as well."""
 _POLL_S = 0.2
 _TRIED, _BESIDE = "todo-update-asked", "todo-update-beside"
-"""Names of the containers: of the image, and of the running image."""
+"""Names of the containers for the image and for the running image."""
 _PROGRAM = """
 import importlib, json, pkgutil
 import todo.db.migrations.versions as versions
@@ -110,7 +110,7 @@ def _asked(image: Image, container: str) -> Iterator[Future[_Answer]]:
             yield future
         finally:
             remove = ["podman", "rm", "--force", "--ignore", "--time=0", container]
-            # Repeated, because the container may not exist yet.
+            # The removal is repeated, because the container may not exist yet.
             while not _ends(future, _POLL_S):
                 process.run(remove, check=False)
 

@@ -81,7 +81,7 @@ class Machine(Protocol):
         """Restart an instance; raise a FaultError if it does not become ready."""
 
     def restore(self, unit: str) -> None:
-        """Restart an instance with the former image; raise a DeployError on failure."""
+        """Restart an instance with the previous image; raise a DeployError on failure."""
 
     def finish(self) -> None:
         """Write the records of the image that runs now."""
@@ -100,7 +100,7 @@ def run(machine: Machine, record: Record, *, watch_s: float, migrates: bool) -> 
         migrates: Whether to run the candidate's migration first.
 
     Raises:
-        DeployError: The stack runs the former image: the new one was rejected before it served
+        DeployError: The stack runs the previous image: the new one was rejected before it served
             users (`REFUSED`), or the update was rolled back (`ROLLED_BACK`). If the rollback
             failed as well, the code is `NOT_ROLLED_BACK`.
     """
@@ -158,11 +158,11 @@ def finish(machine: Machine, record: Record) -> None:
 def undo(
     machine: Machine, record: Record, *, candidate_serves: bool = True, must_start: bool = True
 ) -> None:
-    """Roll an update back from any of its steps.
+    """Roll back an update from any of its steps.
 
     Unless `candidate_serves` is false, the candidate may serve until the instances do. If the
-    former image does not start, raise a DeployError and keep the record, or warn without
-    `must_start`.
+    previous image does not start, only warn if `must_start` is false; otherwise raise a DeployError
+    and keep the record.
     """
     candidate: Mapping[str, str | Link] = {}
     if candidate_serves and record.step in {SWITCH, FINISH}:
@@ -209,12 +209,12 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
     served = record.step in {WATCH, SWITCH}
     result = ROLLED_BACK if served else REFUSED
     try:
-        # Before the rollback, so that the refusal is recorded even if the rollback fails.
+        # Record the refusal first, because the rollback may fail.
         if fault.of_image and record.kind == UPDATE:
             refusal = Refusal(record.candidate, fault.reason, fault.log, now())
             update_state.refuse(refusal)
     finally:
-        # Also if the refusal cannot be written.
+        # Roll back even if the refusal cannot be written.
         undo(machine, record, candidate_serves=fault.unit != CANDIDATE)
     _discard(machine, record)
     _end(record, result, fault.reason)
@@ -227,7 +227,7 @@ def _fail(machine: Machine, record: Record, fault: FaultError) -> DeployError:
 
 
 def _discard(machine: Machine, record: Record) -> None:
-    """Remove the candidate's image, unless it is kept or is the former image."""
+    """Remove the candidate's image, unless it is kept or is the previous image."""
     kept = {each.image.digest for each in update_state.find_kept()}
     if record.candidate.digest not in {record.former.digest, *kept}:
         machine.discard([record.candidate])

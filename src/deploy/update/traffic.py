@@ -22,7 +22,7 @@ FACTOR = 10.0
 MIN_LIMIT_S = 5.0
 """Minimum timeout of a request."""
 HANG_TIMEOUT_S = 60.0
-"""Timeout of a request without an earlier duration for comparison, such as the first one."""
+"""Timeout of a request if there is no earlier duration to compare, as for the first request."""
 _FLOOR_S = 0.01
 """Minimum reference duration; shorter ones of the running instance count as this."""
 _MIN_SAMPLES = 12
@@ -124,7 +124,7 @@ class Comparison:
         theirs = self._ask_running(call)
         limit_s = HANG_TIMEOUT_S
         if self._running is not None:
-            # A missing response says nothing; the candidate may have accepted that request, too.
+            # A missing response proves nothing: the candidate may have accepted that request, too.
             known_s = theirs.seconds if theirs.status else 0.0
             limit_s = max(MIN_LIMIT_S, 2 * FACTOR * known_s)
         mine = self._candidate(call, limit_s)
