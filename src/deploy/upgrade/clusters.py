@@ -163,7 +163,7 @@ def verify(new: Cluster, heads: str, *, with_state: bool) -> None:
 
 
 def flush(volume: str, image: str) -> None:
-    """Flush a volume to disk, after its server with `fsync=off` has ended."""
+    """Flush a volume to disk, after its server with `fsync=off` has stopped."""
     command = ["initdb", "--sync-only", f"--pgdata={DATA}/data"]
     mounts = [f"{volume}:{DATA}"]
     argv = containers.render_run(find_account(), _COPY, image, command, mounts=mounts)

@@ -1,4 +1,4 @@
-"""Record of an upgrade on disk: its progress, and the former volume."""
+"""Record of an upgrade on disk: its progress, and the previous volume."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Step(enum.StrEnum):
     """Step of an upgrade."""
 
     COPY = "copy"
-    """The stack uses the former volume, and the new one contains no other data."""
+    """The stack uses the previous volume, and the new one contains no other data."""
     SWITCH = "switch"
     """The new volume is complete, and the stack uses it as soon as the pin is removed."""
     DONE = "done"
     BACK = "back"
-    """The stack returns to the former volume."""
+    """The stack returns to the previous volume."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Record:
     Attributes:
         step: Current or last step.
         content: Content of the database at the switch, from `clusters.find_content`.
-        left: Time until which backups belong to the former volume, set after the new one has
+        left: Time until which backups belong to the previous volume, set after the new one has
             started; it also names the folder to which these backups are moved.
         left_back: Time until which backups belong to the new volume, set during a return.
     """
@@ -109,7 +109,7 @@ def write(file: Path, record: Record) -> None:
 
 
 def remove(file: Path) -> None:
-    """Remove the record if it exists, which means that the stack uses the former volume."""
+    """Remove the record if it exists, which means that the stack uses the previous volume."""
     file.unlink(missing_ok=True)
 
 

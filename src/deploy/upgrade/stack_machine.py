@@ -166,7 +166,7 @@ class StackMachine:
         with clusters.server(volume, image, NEW_SERVER) as new:
             clusters.copy(old, new, build.reference("db"))
             content = clusters.compare(old, new) if is_still else clusters.find_content(new)
-            # Equal tables match the journals if the former ones do.
+            # Equal tables match the journals if the original tables do.
             clusters.verify(new, heads, with_state=not is_still)
             size = clusters.find_size(new)
         seconds = round(time.monotonic() - started, 1)
@@ -255,4 +255,4 @@ def _is_ready() -> bool:
 
 
 _KNOWN = 2
-"""Exit code of refuse-writes for an unknown argument, which shows that the image contains it."""
+"""Exit code of refuse-writes for an unknown argument; it shows that the image has the program."""

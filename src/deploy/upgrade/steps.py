@@ -1,8 +1,8 @@
 """Steps of a database upgrade into a new volume, which the stack uses only after a comparison.
 
-The former volume is not changed. A record on disk contains the current step. Until the removal of
-one file (the pin) switches the stack, every start uses the former server. After any interruption,
-the same command continues from the recorded step, and writes are accepted again by then.
+The previous volume is not changed. A record on disk contains the current step. Until the removal of
+one file (the pin) switches the stack, every start uses the previous server. After any interruption,
+the same command finishes or repeats the upgrade; afterwards, the database accepts writes again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Outcome:
     Attributes:
         copied: Result of the copy; None if an earlier run made it, and for a return.
         refused_s: Seconds for which writes were refused; None if an earlier run refused them.
-        lost: Changes that are missing in the former volume, as one line per table.
+        lost: Changes that are missing in the previous volume, as one line per table.
     """
 
     record: Record
@@ -43,7 +43,7 @@ def run(machine: Machine, before: str, after: str, record_path: Path) -> Outcome
     """Upgrade the database from one major version to another, or finish an interrupted upgrade.
 
     Raises:
-        DeployError: The upgrade failed. The stack uses the former volume, unless the new one may
+        DeployError: The upgrade failed. The stack uses the previous volume, unless the new one may
             have accepted writes.
     """
     found = read(record_path)
@@ -102,9 +102,9 @@ def cancel(machine: Machine, record_path: Path) -> bool:
 def end_refusal(machine: Machine, record_path: Path) -> str:
     """Let the database accept writes again after an interruption.
 
-    An upgrade is canceled before the switch. After it, the new server is started if the former one
-    is still running, because writes to the former volume would be lost. A return is finished if its
-    comparison is complete, and canceled otherwise.
+    Before the switch, an upgrade is canceled. After it, the new server is started if the previous
+    one is still running, because writes to the previous volume would be lost. A return is finished
+    if its comparison is complete, and canceled otherwise.
 
     Returns:
         Outcome for the user; empty if `upgrade-db` has to continue and writes are accepted.
@@ -127,10 +127,10 @@ def end_refusal(machine: Machine, record_path: Path) -> str:
 
 
 def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcome:
-    """Return to the former volume and version; `lose_writes` discards the writes since the switch.
+    """Return to the previous volume and version; `lose_writes` discards writes since the switch.
 
     Raises:
-        DeployError: The former volume does not exist, writes would be lost, or the return failed.
+        DeployError: The previous volume does not exist, writes would be lost, or the return failed.
     """
     found = read(record_path)
     if found is None:
@@ -140,13 +140,13 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
         message = f"the former volume {found.former} no longer exists"
         raise DeployError(message, hint="restore a backup instead", code=ExitCode.UNAVAILABLE)
     if found.step is Step.SWITCH and found.left:
-        # Otherwise, the backups of the former volume would be in two folders.
+        # Otherwise, the backups of the previous volume would be in two folders.
         machine.set_apart(found.left)
         found = dataclasses.replace(found, step=Step.DONE)
         write(record_path, found)
     lost: Sequence[str] = ()
     if found.left_back:
-        # The former server has already started; the remaining steps need no restart.
+        # The previous server has already started; the remaining steps need no restart.
         url = machine.wait()
     else:
         lost = _leave(machine, found, record_path, lose_writes=lose_writes)
@@ -159,19 +159,19 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
             write(record_path, found)
         machine.settle(found.left_back)
     else:
-        # The backups belong to the former volume.
+        # The backups belong to the previous volume.
         machine.resume_backups()
     remove(record_path)
     return Outcome(found, url, lost=lost)
 
 
 def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
-    """Switch after an interruption; return False if the former volume has newer data."""
+    """Switch after an interruption; return False if the previous volume has newer data."""
     if not machine.serves(found.before):
         # Repeated, because systemd may not have been reloaded.
         machine.release()
         return True
-    # The former server may have restarted before systemd was reloaded, and may accept writes.
+    # The previous server may have restarted before systemd was reloaded, and may accept writes.
     machine.hold(found.before, found.former)
     try:
         machine.refuse_writes()
@@ -188,7 +188,7 @@ def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
 def _leave(
     machine: Machine, found: Record, record_path: Path, *, lose_writes: bool
 ) -> Sequence[str]:
-    """Refuse writes to the new volume; return the changes that are missing in the former one."""
+    """Refuse writes to the new volume; return the changes that are missing in the previous one."""
     if machine.serves(found.before):
         return ()
     is_decided = _is_decided(machine, found)
@@ -243,7 +243,7 @@ def _stay(machine: Machine, found: Record, record_path: Path) -> None:
 
 
 def _point_back(machine: Machine, found: Record, record_path: Path) -> None:
-    """Make the next start use the former volume."""
+    """Make the next start use the previous volume."""
     write(record_path, dataclasses.replace(found, step=Step.BACK))
     machine.hold(found.before, found.former)
     machine.point(found.before, found.former)
@@ -263,7 +263,7 @@ def _refuse_loss(lost: Sequence[str]) -> None:
 def _finish(
     machine: Machine, record: Record, record_path: Path, started: float | None = None
 ) -> Outcome:
-    """Start the new server; go back if it does not start."""
+    """Start the new server; return to the previous one if it does not start."""
     try:
         url = _restart(machine, record.after)
     except DeployError as error:
@@ -276,7 +276,7 @@ def _finish(
 def _give_up(
     machine: Machine, record: Record, record_path: Path, error: DeployError, *, is_new: bool
 ) -> None:
-    """Go back after a failed start, unless writes would be lost.
+    """Return to the previous server after a failed start, unless writes would be lost.
 
     Unless this is the first start (`is_new`), the new volume may have served for days.
 
@@ -306,7 +306,7 @@ def _give_up(
 
 
 def _name_way_back(error: DeployError) -> DeployError:
-    """Return the error of a failed start, with the command that returns to the former volume."""
+    """Return the error of a failed start, with the command that returns to the previous volume."""
     back = command_hints.build("upgrade-db --back --lose-writes")
     hint = f"{error.hint or command_hints.build('logs db')}; to go back and discard writes: {back}"
     return DeployError(error.message, hint=hint, code=error.code)
@@ -333,7 +333,7 @@ def _restart(machine: Machine, major: str) -> str:
 
 
 def _cancel(machine: Machine, record: Record, record_path: Path) -> None:
-    """Switch the stack to the former volume, and remove the new one, which has no other data."""
+    """Switch the stack to the previous volume, and remove the new one, which has no other data."""
     if not machine.is_held() and machine.current_volume() != record.former:
         # The new server may be running, but must not start again.
         machine.hold(record.before, record.former)
