@@ -30,8 +30,8 @@ def take_over(folder: Path, account: Account) -> None:
     owner = _unshare("stat", "--format=%u", str(folder / "base")).strip()
     if owner != str(account.uid):
         found = [path for path in folder.iterdir() if not path.name.startswith(".")]
-        # `base` is last: `chown` changes it after its content, so that an interrupted run is
-        # repeated.
+        # `base` is last, and `chown` changes a folder after its content. After an interruption,
+        # the owner of `base` is therefore still wrong, and the next run repeats the change.
         found.sort(key=lambda path: path.name == "base")
         owners = f"{account.uid}:{account.gid}"
         _unshare("chown", "--recursive", owners, *(str(path) for path in found))

@@ -1,4 +1,4 @@
-"""Restore drill on request: starts the service and waits for its outcome."""
+"""Restore drill on request: starts its service and waits for the outcome."""
 
 from __future__ import annotations
 

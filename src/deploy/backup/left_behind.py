@@ -1,7 +1,7 @@
-"""Move of the backups of a volume that the stack leaves for a former volume.
+"""Move of the backups of a volume that the stack stops using.
 
-The base backups and the WAL since the last switch belong to the volume that is left. They do not
-continue the former volume, so a restore must not combine them. They are moved, not removed.
+The base backups and the WAL since the last switch belong to that volume. They do not continue those
+of the volume that the stack uses next, so a restore must not combine them. Nothing is removed.
 
 Times have the format of the stamps of base backups, `20261130T031500Z` in UTC.
 """
@@ -61,7 +61,7 @@ def move(folder: Path, until: str, since: str = "") -> Path:
     if (folder / "wal").exists() and not (left / "wal").exists():
         _unshare("mv", str(folder / "wal"), str(left))
     if (left / "wal").exists():
-        # The replication slot of the former volume continues from its own position.
+        # The replication slot of the next volume continues from its own position.
         _unshare("mkdir", "--parents", "--mode=755", str(folder / "wal"))
         _unshare("chown", f"--reference={left / 'wal'}", str(folder / "wal"))
     gaps = [] if since else folder.glob("wal.*Z")

@@ -1,7 +1,7 @@
 """Steps of a restore into a new volume, which the stack uses only after verification.
 
-The former volume is not changed. A record on disk contains the new volume and the current step: an
-interrupted restore is finished if it was already verified, and restarted otherwise.
+The previous volume is not changed. A record on disk contains the new volume and the current step.
+An interrupted restore is finished if it was already verified, and restarted otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from deploy.backup.journal_query import Query
 
 _LEAVING = "leave-volume.json"
-"""Name of the record of a return to a former volume."""
+"""Name of the record of a switch to an existing volume."""
 _MAX_ATTEMPTS = 10
 """Maximum number of attempts to find the first transaction of a run."""
 
@@ -78,10 +78,10 @@ class Machine(Protocol):
         """Return a query function for the stack's database, or None if it is not running."""
 
     def stop(self) -> None:
-        """Stop the stack, so that the WAL receiver gets all of its WAL."""
+        """Stop the stack; the database sends all of its WAL to the receiver before it stops."""
 
     def resume(self) -> None:
-        """Start the stack with its former volume."""
+        """Start the stack with its previous volume."""
 
     def restore(self, volume: str, options: Sequence[str]) -> Restored:
         """Run the restore script on a new volume; raise a DeployError on failure."""
@@ -116,7 +116,7 @@ def run(
     With `accept_gap`, restore up to a missing WAL file. The backup folder is only recorded.
 
     Raises:
-        DeployError: The restore failed. The stack uses the former volume, unless only its start
+        DeployError: The restore failed. The stack uses the previous volume, unless only its start
             failed.
     """
     request = {"target": target.kind.value, "value": target.value, "folder": str(folder)}
@@ -133,7 +133,7 @@ def run(
             machine.remove_volume(interrupted["volume"])
         volume = machine.new_volume_name()
         _write(record, {"request": request, "step": "restore", "volume": volume, "former": former})
-        # To restore the end, stop the server: it first sends all of its WAL to the receiver.
+        # Before a restore to the end, stop the server, which then sends all WAL to the receiver.
         stopped = target.kind is Kind.END and machine.live_query() is not None
         try:
             if stopped:
@@ -174,7 +174,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
             up = command_hints.build("up")
             message = f"--to-volume: the stack already uses the volume {name}"
             raise DeployError(message, hint=f"{up} starts it", code=ExitCode.USAGE)
-        # From now on, no backup of the former volume is made.
+        # A stopped stack makes no more backups of the previous volume.
         machine.stop()
         times = {"since": machine.find_switch(), "until": left_behind.make_stamp()}
         state = {"volume": name, "former": former, **times}
@@ -188,7 +188,7 @@ def use_volume(machine: Machine, name: str, record: Path) -> Outcome:
 
 
 def _refuse_leaving(record: Path) -> None:
-    """Raise a DeployError if a return to a former volume was interrupted."""
+    """Raise a DeployError if a switch to an existing volume was interrupted."""
     state = _read(record.with_name(_LEAVING))
     if state:
         finish = command_hints.build(f"restore --to-volume {state['volume']}")
@@ -207,8 +207,8 @@ def _fill(machine: Machine, target: Target, volume: str, *, accept_gap: bool) ->
             if found is None:
                 machine.verify(volume, restored.base)
                 return restored
-        # Requests of a run may overlap, so that an earlier entry was committed later. Try again
-        # before the found entry.
+        # Requests of a run may overlap, so an earlier entry may have been committed later. Restore
+        # again, to the point before the entry that was found.
         change = found
     message = f"{target} cannot be found: the run has too many concurrent requests"
     hint = f"restore to a time instead: {command_hints.build('restore --to TIME')}"

@@ -79,10 +79,10 @@ class StackMachine:
             carried_files.take_over(self._folder, self._account)
 
     def _refuse_other_version(self, stamp: str) -> None:
-        # Unreadable facts are ignored, because the restore script checks the version again.
+        # Unreadable metadata is ignored, because the restore script checks the version again.
         with contextlib.suppress(OSError, ValueError):
             for facts in backup_status.find_bases(self._folder)[::-1]:
-                # Before its release, a version is named 18beta1.
+                # A version before its release has a name such as 18beta1.
                 major = re.match(r"\d+", str(facts.get("postgresql")))
                 if major and stamp in {"", facts.get("stamp")}:
                     postgresql.refuse_other(f"the base backup {facts.get('stamp')}", major[0])
@@ -113,14 +113,14 @@ class StackMachine:
         return partial(containers.query, _DATABASE, _SOCKETS, "postgres")
 
     def stop(self) -> None:
-        """Stop the stack, so that the WAL receiver gets all of its WAL."""
+        """Stop the stack; the database sends all of its WAL to the receiver before it stops."""
         with progress.step("Stopping the backend, then the database"):
             systemd.systemctl("stop", SOCKET, BACKEND)
             systemd.systemctl("stop", DB)
         lifecycle.stop()
 
     def resume(self) -> None:
-        """Start the stack with its former volume."""
+        """Start the stack with its previous volume."""
         self._start(None)
 
     def restore(self, volume: str, options: Sequence[str]) -> Restored:
