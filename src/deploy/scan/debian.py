@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 NAME = "Debian index"
 
 _WHOLE = 10.0
-"""Timeout of the whole run, as a multiple of the timeout for one silent server."""
+"""Timeout of the whole run, as a multiple of the timeout for one unresponsive server."""
 _HURRY_S = 10.0
-"""Minimum timeout for which requests are retried."""
+"""Requests are retried only if their timeout is at least this long."""
 _MARK = "=== "
 """Prefix of headings in the output, which apt never prints."""
 
-# Package names come from files and are never part of the script. An image of another release than
-# the builder's is compared with the same suites of its own release. Signatures are verified. The
-# age of an index is only reported, because mirrors may serve expired indexes.
+# Package names come from files and are never part of the script. If an image has a release other
+# than the builder's, it is compared with the same suites of its own release. Signatures are
+# verified. The age of an index is only reported, because mirrors may serve expired indexes.
 _SCRIPT = f"""\
 set -eu
 . /usr/lib/os-release
@@ -86,7 +86,7 @@ class Policy:
 def check(
     inventories: Sequence[Inventory], builder: str, *, timeout_s: float, ca_bundle: Path | None
 ) -> tuple[AdvisorySource, list[Vulnerability]]:
-    """Return the Debian packages of the images that have a newer version, according to apt.
+    """Compare the Debian packages in the images with apt's indexes; return the source and findings.
 
     apt runs in a container of the image `builder`. `timeout_s` applies to each server.
 

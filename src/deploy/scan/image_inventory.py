@@ -46,7 +46,7 @@ class Package:
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """Inventory of an image.
+    """Packages and libraries in an image, and its faulty records.
 
     Attributes:
         image: Name of the image, such as `backend`.
@@ -191,8 +191,8 @@ def contradictions(
 ) -> list[Vulnerability]:
     """Return the contradictions between an SBOM and the image.
 
-    `inside` has the versions by kind (`deb` or `pypi`) and name of a package, `files` the contents
-    as in `Archive.contents`.
+    `inside` maps the kind (`deb` or `pypi`) and the name of a package to its versions. `files` has
+    the format of `Archive.contents`.
     """
     if sbom is None:
         what = "/usr/share/sbom must contain exactly one SBOM"

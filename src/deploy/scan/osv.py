@@ -1,4 +1,4 @@
-"""Search for the vulnerabilities of Python packages in a file of OSV records.
+"""Search for vulnerabilities of Python packages in a file of OSV records.
 
 Runs in the environment of scan.lock as `python -m deploy.scan.osv FILE`. Standard input is a JSON
 list of names and versions, standard output a JSON document. Only this module needs packages of that
@@ -48,7 +48,7 @@ CANARIES = (
     ("requests", "2.30.0", "CVE-2023-32681"),
     ("jinja2", "3.1.2", "CVE-2024-22195"),
 )
-"""Packages, versions and well-known vulnerabilities; a database that lacks one of them is not
+"""Packages, versions and well-known vulnerabilities; a database that lacks one of these is not
 complete. They are from different years, because a partial database often covers only some years."""
 
 
@@ -110,7 +110,7 @@ def read(content: bytes) -> list[dict[str, Any]]:
     """
     found = [record for record in map(_checked, _decoded(content)) if _is_python(record)]
     if not found:
-        # From another ecosystem, or truncated: a missing advisory would prove nothing.
+        # The file is for another ecosystem or truncated, so it cannot prove that a package is safe.
         raise ValueError("it has no advisories about Python packages")
     return found
 
@@ -307,7 +307,7 @@ def _severity(
     places = (record, *parts)
     grades = [grade(each["score"]) for place in places for each in place.get("severity") or ()]
     if not any(grades):
-        # Advisories of GitHub also have a severity as a word.
+        # GitHub's advisories also state a severity as a word.
         words = [(place.get("database_specific") or {}).get("severity", "") for place in places]
         grades += [Severity.of(str(word)) for word in words]
     return max(grades, default=Severity.UNGRADED)

@@ -24,7 +24,7 @@ NAME = "Python advisories"
 
 _TIMEOUT_S = 3600.0
 _WHOLE = 10.0
-"""Timeout of the whole run, as a multiple of the timeout for one silent server."""
+"""Timeout of the whole run, as a multiple of the timeout for one unresponsive server."""
 _HURRY_S = 10.0
 _ENVIRONMENT_TIMEOUT_S = 60.0
 """Timeout of the environment's creation in scans of `up`; it takes 10 to 20 s."""
@@ -34,8 +34,8 @@ _HINT = "to check without it, use a copy of the advisories: --advisories FILE"
 _ERROR = "ERROR:pip_audit._cli:"
 
 CANARY = ("jinja2", "2.10")
-"""Release with well-known vulnerabilities. A service that reports none of them has no advisories,
-like mirrors of the package index."""
+"""Release with well-known vulnerabilities. A service that reports none of them has no advisories;
+mirrors of the package index, for example, have none."""
 
 
 def check_file(

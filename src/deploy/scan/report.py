@@ -146,7 +146,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """Exit code: 0 without findings and failed queries, otherwise as in docs/scan.md."""
+        """Exit code: 0 if there are no findings or failed queries, otherwise as in docs/scan.md."""
         if any(source.problem for source in self.sources):
             return ExitCode.UNAVAILABLE
         if self.findings:
@@ -249,7 +249,7 @@ def render_claim(report: Report) -> str:
 
 
 def render_text(report: Report, now: dt.datetime) -> str:
-    """Return the report for people."""
+    """Return the report as text."""
     lines: list[str] = []
     for image in report.images:
         inside = ", ".join(f"{number} {kind}" for kind, number in image.counts.items())
@@ -284,7 +284,7 @@ def render_text(report: Report, now: dt.datetime) -> str:
 
 
 def to_document(report: Report) -> dict[str, Any]:
-    """Return the report as a JSON document for programs."""
+    """Return the report as a JSON document."""
     return {
         "images": [dataclasses.asdict(image) for image in report.images],
         "sources": [
