@@ -122,7 +122,7 @@ def parse(text: str, *, place: str = "") -> Address:
 
 
 def parse_shown(text: str) -> Address:
-    """Parse an address that systemd prints; of an unsupported kind, only the text is known."""
+    """Parse an address that systemd prints; for an unsupported kind, only the text is set."""
     with contextlib.suppress(ValueError):
         return parse(text)
     return Address(text)

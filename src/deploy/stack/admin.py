@@ -51,7 +51,7 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
     """
     checked = _run_here(["--plan", *words])
     if checked.returncode != 0 or not checked.stdout.startswith("{"):
-        # The help, or a usage error.
+        # The words request help, or have a usage error.
         write_output(checked.stdout)
         if checked.stderr:
             say(checked.stderr.rstrip("\n"))

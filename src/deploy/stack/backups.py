@@ -148,7 +148,7 @@ def find_left() -> list[Path]:
     configured = None
     # A malformed drop-in must not prevent an uninstallation.
     with contextlib.suppress(DeployError):
-        # The user's drop-ins remain without the units.
+        # The user's drop-ins may still exist after the units were removed.
         configured = _parse_folder(definition.load(CONTAINERS[0], shipped))
     folders = dict.fromkeys((configured, default_folder()))
     return [folder for folder in folders if folder is not None and folder.exists()]
@@ -182,7 +182,7 @@ def make_folder() -> None:
     container = load_contract(backup=True).container(CONTAINERS[0].removesuffix(".container"))
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The container's group, by its number in the user namespace.
+        # `chown` runs in the user namespace, where the container's group has this ID.
         owner = f"0:{container.gid}"
         process.run(["podman", "unshare", "chown", owner, str(folder)], timeout_s=_TIMEOUT_S)
         folder.chmod(_MODE)

@@ -43,7 +43,7 @@ def render_dropin(name: str) -> str:
 
 
 def find_all() -> list[str]:
-    """Return the names of all database volumes: the current, the former and the unfinished ones."""
+    """Return the names of all database volumes: current, previous and unfinished ones."""
     listing = ["podman", "volume", "ls", f"--filter=name=^{SHIPPED}(-|$)", "--format={{.Name}}"]
     return process.run(listing, timeout_s=_TIMEOUT_S).stdout.split()
 

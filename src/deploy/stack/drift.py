@@ -1,7 +1,7 @@
 """Drift between running units and the files that define them (ADR 45).
 
-Three comparisons are needed, because none covers every key. None of them uses a record of our own,
-which a manual `systemctl restart` would make wrong:
+Three comparisons are needed, because none covers every key. A record of what build.py started would
+be wrong after a manual `systemctl restart`. The comparisons are:
 
 - files and loaded unit: the text that Quadlet generates now, against the text of the last
   daemon-reload; for other units systemd's NeedDaemonReload, which ignores Quadlet's drop-ins;

@@ -248,7 +248,7 @@ class LabStack:
             message = f"port {public} of this host is taken by another program"
             other = f"python3 build.py up{_switch(self.name)} --port {_free_port(public + 1)}"
             raise DeployError(message, hint=f"choose another one: {other}", code=ExitCode.CONFIG)
-        # Health and metrics: the port at the same distance as in the lab, or the next free one.
+        # The management port is as far from the public one as in the lab, or the next free port.
         management = _free_port(public + _MANAGEMENT_PORT - _PUBLIC_PORT)
         publish = {public: _PUBLIC_PORT, management: _MANAGEMENT_PORT}
         # As the README says, `up` installs the packages that it needs.

@@ -106,7 +106,7 @@ def refuse_edited() -> None:
 def find_dropins() -> list[Path]:
     """Return the user's drop-ins for this checkout's units: those that `install` did not write."""
     record = _read_record()
-    # Optional parts too, because they may have been installed before.
+    # Optional parts are included, because they may have been installed before.
     units = (*shipped(ai=True, instances=True, backup=True, update=True), "todo-update.service")
     folders = {Path(f"{destination(unit)}.d") for unit in units}
     for pattern in ("todo-backend@*.container", "todo-management@*.socket"):

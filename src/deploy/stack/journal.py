@@ -1,4 +1,4 @@
-"""Queries of the user's journal: exit status and log lines of a unit's invocations."""
+"""Queries to the user's journal: exit status and log lines of a unit's invocations."""
 
 from __future__ import annotations
 

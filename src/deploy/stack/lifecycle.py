@@ -63,7 +63,7 @@ _SECRET_BYTES = 48
 
 @dataclasses.dataclass(frozen=True)
 class Prepared:
-    """Result of `prepare`: the changed unit files, and the units that run with other settings."""
+    """Result of `prepare`: the changed unit files, and the units that run with old settings."""
 
     files: frozenset[str]
     stale: frozenset[str]
@@ -142,7 +142,7 @@ def start(prepared: Prepared, *, port: int | None = None) -> str:
         port: New loopback port of the public API, kept by later runs; None keeps the current one.
 
     Raises:
-        DeployError: A unit did not start, or the backend did not become ready; the former port is
+        DeployError: A unit did not start, or the backend did not become ready; the previous port is
             then restored.
     """
     text = _new_dropin(port)
@@ -203,7 +203,7 @@ def _units(
     volume: str | None = None,
     database: postgresql.Request = postgresql.UNCHANGED,
 ) -> dict[str, str | Link]:
-    """Return the units to install, including our drop-ins for port and volume."""
+    """Return the units to install, including the drop-ins for the port and the volume."""
     units = {
         **postgresql.find_units(database),
         **local_model.find_units(ai),
@@ -309,7 +309,7 @@ def _moved(dropin: str) -> Iterator[None]:
             systemd.systemctl("daemon-reload")
             _reset_failed()
             if ran:
-                # An error of the former port must not hide that of the new one.
+                # An error of the previous port must not hide that of the new one.
                 with contextlib.suppress(DeployError):
                     _serve((), step)
         raise
@@ -350,7 +350,7 @@ def _ensure_secret() -> None:
 
 
 def _ensure_linger(user: str) -> None:
-    """Enable lingering, so that the user's services run without a login from boot on."""
+    """Enable lingering, so that the user's services start at boot, without a login."""
     if (LINGERING / user).exists():
         return
     done = process.run(["loginctl", "enable-linger", user], check=False)

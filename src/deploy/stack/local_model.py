@@ -143,7 +143,7 @@ def copy(model: Model) -> None:
     """
     volume = next(one for one in load_contract(ai=True).volumes if one.name == _VOLUME)
     owner = f"--opt=o=uid={volume.uid},gid={volume.gid}"
-    # With the same owner as Quadlet sets.
+    # Quadlet sets the same owner.
     process.run(["podman", "volume", "create", "--ignore", owner, _VOLUME])
     folder = _mount_point()
     target, partial = folder / model.name, folder / f".{model.name}"
@@ -161,7 +161,7 @@ def copy(model: Model) -> None:
 
 
 def start() -> None:
-    """Start the model server, wait until it has loaded its model, and remove former models.
+    """Start the model server, wait until it has loaded its model, and remove other models.
 
     Raises:
         DeployError: The model server did not start; the backend works without it.

@@ -70,7 +70,7 @@ class Line:
         return self.render()
 
     def render(self, *, color: bool = False) -> str:
-        """Return the event for people, in local time, with its traceback, optionally in color."""
+        """Return the event as text in local time, with its traceback, optionally in color."""
         paint = _paint if color else _leave
         time = self.at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         logger = str(self.fields.get("logger", "")).removeprefix(_ROOT_LOGGER)

@@ -105,7 +105,7 @@ def fetch_figures(address: Address, timeout_s: float = _TIMEOUT_S) -> Figures:
     """Return the metrics of the process that listens on a management address.
 
     Raises:
-        DeployError: The server did not respond, or not with the backend's metrics.
+        DeployError: The server did not respond, or its response is not the backend's metrics.
     """
     status, body = get(address, "/metrics", timeout_s)
     if status != http.client.OK:

@@ -56,7 +56,7 @@ FORMAT = 1
 
 _ERRORS = 5
 _SEARCHED = 5000
-"""Number of log events to search: a second of reading, or a minute of a busy backend's log."""
+"""Number of log events to search: a busy backend logs them in a minute; reading takes a second."""
 _TIMEOUT_S = 120.0
 _INSPECTED = "{{.Name}}\t{{with .State.Health}}{{.Status}}{{end}}\t{{.Image}}\t{{.ImageName}}"
 

@@ -24,7 +24,7 @@ HOLD = f"{CONTAINER}.d/95-upgrade-db.conf"
 _SOURCE, _DATA = "todo-data.volume", "/var/lib/postgresql"
 """Volume and mount point of the database's files."""
 _UNNAMED = "17"
-"""Version of older units, which do not declare it."""
+"""Major version of older units, which do not declare one."""
 _ASSIGNED = re.compile(rf"^Environment={DB_MAJOR}=(\d+)$", re.MULTILINE)
 
 
@@ -58,7 +58,7 @@ def find_known() -> list[str]:
 
 
 def find_installed() -> str:
-    """Return the major version of the installed stack, or the checkout's without a stack."""
+    """Return the major version of the installed stack; without a stack, that of the checkout."""
     unit = install.installed_text(CONTAINER)
     if unit is None:
         return find_shipped()
@@ -110,7 +110,7 @@ def is_held() -> bool:
 def render_hold(major: str, image: str, volume: str) -> str:
     """Render the drop-in that pins the server's version, image and data volume."""
     name = HOLD.partition("/")[2]
-    # Drop-ins that sort after this one apply by themselves.
+    # Drop-ins that sort after this one still apply.
     before = [path for path in definition.find_drop_ins(CONTAINER) if path.name < name]
     parts = [(str(path), path.read_text(encoding="utf-8")) for path in before]
     unit = parse_unit(CONTAINER, install.shipped()[CONTAINER], parts)
@@ -147,7 +147,7 @@ def refuse_elsewhere() -> None:
 
 
 def refuse_other(what: str, major: str) -> None:
-    """Raise DeployError if data (`what`) is of another PostgreSQL version than the stack."""
+    """Raise DeployError if data (`what`) is of a PostgreSQL version other than the stack's."""
     installed = find_installed()
     if major != installed:
         raise DeployError(
@@ -158,7 +158,7 @@ def refuse_other(what: str, major: str) -> None:
 
 
 def describe_way(major: str = "") -> str:
-    """Render the commands that move the stack to a major version ("" if it is unknown)."""
+    """Render the commands that move the stack to a major version; "" means unknown."""
     up, upgrade = command_hints.build("up"), command_hints.build("upgrade-db")
     newer = f"{up}, then {upgrade}, then the same command"
     older = f"{command_hints.build('upgrade-db --back')}, then the same command"

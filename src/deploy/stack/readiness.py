@@ -94,7 +94,7 @@ def wait_instance(
         if observed not in seen:
             seen.add(observed)
             new_at = clock.now()
-        # systemd bounds a single attempt to start, so a loop is ended between two of them.
+        # systemd bounds a single attempt to start, so the wait ends only between two attempts.
         last, attempt = attempt, states[instance]
         within = attempt == last and attempt.active == "activating"
         if clock.now() - new_at > startup.STALL_TIMEOUT_S and not within:

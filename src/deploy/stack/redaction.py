@@ -119,7 +119,7 @@ class Redactor:
         return value
 
     def clean_unit(self, text: str) -> str:
-        """Return a redacted unit file without its comments, which often contain former values."""
+        """Return a redacted unit file without its comments, which often contain old values."""
         joined = re.sub(r"\\\n(?:[ \t]*[#;][^\n]*\n)*", " ", text)
         lines = (line.strip() for line in joined.splitlines())
         shown = (self._clean_line(line) for line in lines if line and line[0] not in "#;")

@@ -115,7 +115,7 @@ class StartMonitor:
         """Return the previous invocation if a new one replaced it without a restart by systemd.
 
         A connection to the socket starts a service that failed or waits for its restart, possibly
-        before the failure was observed. To be called before `judge`.
+        before the failure was observed. Call this method before `judge`.
         """
         last = self._last
         if last is None or last.invocation in {"", self._before, now.invocation}:
@@ -293,9 +293,9 @@ def _explain(
 
 
 def _end_of(now: UnitState, observer: Observer) -> ExitStatus:
-    """Return the unit's last exit status; from the journal if systemd does not keep it.
+    """Return the unit's last exit status, from the journal if systemd no longer has it.
 
-    systemd drops it at the start limit, and if another program than the main one failed.
+    systemd has none once the start limit is hit, or if a program other than the main one failed.
     """
     end = ExitStatus(now.result, signaled=now.signaled, status=now.status)
     if (not now.status or now.result == "start-limit-hit") and now.invocation:

@@ -110,7 +110,7 @@ def _find_problem(unit: str, public: Address) -> tuple[str, bool]:
     """Return why an instance does not serve (empty if it does), and whether it responded."""
     if len(_find_instances()) == 1:
         return _ask(public)
-    # Any of them may respond at the public address.
+    # Any instance may respond at the public address.
     address = ports.find_management(number_of(unit))
     if address is None:
         return f"{unit} has no management socket", False

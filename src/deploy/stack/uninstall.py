@@ -173,7 +173,7 @@ def _find_volume(name: str) -> Volume | None:
 
 
 def _image_names() -> list[str]:
-    # With any tag, because updates keep images under other tags.
+    # Any tag matches, because updates keep images under other tags.
     references = [
         f"--filter=reference={build.reference(target, '*')}" for target in build.ALL_TARGETS
     ]

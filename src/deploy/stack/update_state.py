@@ -1,4 +1,4 @@
-"""State files of updates: the current one, past ones, kept images and refused images.
+"""State files of updates: the current update, past updates, kept images and refused images.
 
 Reading a damaged file raises DeployError.
 """
@@ -194,7 +194,7 @@ def find_record() -> Record | None:
 def write_record(record: Record) -> None:
     """Save the state of the current update."""
     units = {name: _render_unit(unit) for name, unit in record.units.items()}
-    # Without units: `asdict` would turn links into dicts of another format.
+    # The units are added below: `asdict` would turn links into dicts of another format.
     plain = dataclasses.asdict(dataclasses.replace(record, units={}))
     _write(_RECORD, {**plain, "units": units})
 
@@ -339,7 +339,7 @@ def _unusable(name: str, reason: str) -> DeployError:
     path = find_file(name)
     hint = f"move it aside: {command_hints.shell(f'mv {path} {path}.damaged')}"
     if name == _RECORD:
-        # No other file names the former image.
+        # No other file contains the name of the previous image.
         down, up = command_hints.build("down"), command_hints.build("up")
         hint += f"; then {down} ends what the update left, and {up} starts this checkout"
     return DeployError(f"{path} {reason}", hint=hint, code=ExitCode.DATA)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FOLDERS = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
-"""Variables that locate the lock and records; systemd lacks those that a shell sets."""
+"""Variables that locate the lock and records; systemd does not know those of a shell."""
 _SERVICE = """\
 # Made by `build.py up --update-timer`; `up --no-update-timer` removes it.
 [Unit]
