@@ -6,7 +6,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """Exit codes of `build.py`; those of sysexits.h where it defines one."""
+    """Exit codes of `build.py`; 65 to 78 are those of sysexits.h."""
 
     OK = 0
     FAILED = 1

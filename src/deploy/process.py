@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 _TAIL_LINES = 40
 _TIMEOUT_S = 600.0
-"""Default timeout of a program: more than ten times what any needs on an idle machine."""
+"""Default timeout: more than ten times what any program needs on an idle machine."""
 _TERM_GRACE_S = 15.0
 _GROUP_GRACE_S = 5.0
 _LEAVE_GRACE_S = 120.0
@@ -78,7 +78,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> Completed:
-    """Run a program to its end and return its exit code and output.
+    """Run a program to completion and return its exit code and output.
 
     Args:
         argv: Program and arguments; no shell is involved.
@@ -186,8 +186,8 @@ def follow(argv: Sequence[str]) -> Generator[str, None, None]:
 def run_held(make_argv: Callable[[int], Sequence[str]], pass_fds: Sequence[int]) -> int:
     """Run a program that stops when this process closes a pipe; return its exit code.
 
-    For programs that delegate their work to a process which signals do not reach: that process
-    sees the pipe close, however this one ends. `make_argv` gets the descriptor of the pipe.
+    Signals do not reach the processes to which some programs delegate their work. Such a process
+    can watch the pipe, which closes however this process exits. `make_argv` gets the read end.
 
     Raises:
         ToolError: The program is not installed.

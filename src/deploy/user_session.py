@@ -35,7 +35,7 @@ def find_missing(environ: Mapping[str, str]) -> dict[str, str]:
     if not given or not _is_owned(Path(given), uid):
         found[RUNTIME] = str(folder)
     elif Path(given) != folder:
-        # The caller chose another folder (as tests do), and so also chooses the bus.
+        # The caller chose another folder (as tests do), and therefore also the bus.
         return {}
     bus = f"unix:path={folder / 'bus'}"
     given = environ.get(BUS, "")

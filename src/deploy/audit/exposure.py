@@ -157,7 +157,7 @@ def _host_paths(unit: Unit) -> Iterator[tuple[Option, str]]:
 
 
 def _source(option: Option) -> str:
-    """Return the source of a mount; empty if it has no name or cannot be a path."""
+    """Return the source of a mount; empty for anonymous volumes and non-bind mounts."""
     if option.name == "volume":
         source, colon, _ = option.value.partition(":")
         return source if colon else ""

@@ -61,7 +61,7 @@ class CheckerFinding:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """Result of a checker: its version (empty for our own), its scope and its findings."""
+    """Result of a checker: its scope, its findings and its version (empty for the project's own)."""
 
     tool: str
     version: str
@@ -137,7 +137,7 @@ def read_hadolint(output: str, containerfile: str, version: str) -> Checked:
     """Parse the JSON report of hadolint on the text of a Containerfile.
 
     Raises:
-        DeployError: The output is not JSON, or the Containerfile has no FROM.
+        DeployError: The output is invalid JSON, or the Containerfile has no FROM.
     """
     stages = len(re.findall(r"^FROM\s", containerfile, re.MULTILINE | re.IGNORECASE))
     # hadolint accepts an empty file.
@@ -163,7 +163,7 @@ def _parse(tool: str, output: str) -> list[dict[str, Any]]:
 
 def _checkov(programs: Path, version: str, scratch: Path) -> Checked:
     arguments = ["--file", _DOCKERFILE, MANIFEST, "--framework", *_FRAMEWORKS]
-    # Without the unneeded download, checkov does not use the network.
+    # Without this download, which is not needed, checkov does not use the network.
     arguments += ["--output=json", "--compact", "--skip-download"]
     return read_checkov(_run(programs / CHECKOV, arguments, scratch), version)
 
@@ -172,9 +172,9 @@ def read_checkov(output: str, version: str) -> Checked:
     """Parse the JSON report of checkov; a check that a comment suppresses counts as failed.
 
     Raises:
-        DeployError: The output is not JSON, or checkov did not check one of the files.
+        DeployError: The output is invalid JSON, or checkov did not check one of the files.
     """
-    # Without any check to run, checkov prints a summary of zeros and exits with 0.
+    # If no check applies, checkov prints a summary of zeros and exits with 0.
     reports = {each.get("check_type"): each for each in _parse(CHECKOV, output)}
     found: list[CheckerFinding] = []
     scopes = []

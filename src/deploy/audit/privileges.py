@@ -154,7 +154,7 @@ def ordinary_account(unit: Unit) -> Iterator[OptionFault]:
 
 
 def selinux(unit: Unit) -> Iterator[OptionFault]:
-    """Require SELinux labels of ordinary containers."""
+    """Forbid SELinux labels that do not confine the container."""
     for option in options(unit, "security-opt"):
         kind = option.value.removeprefix("label=type:")
         if option.value == "label=disable" or (kind != option.value and kind not in _LABEL_TYPES):
@@ -169,7 +169,7 @@ def unmasked(unit: Unit) -> Iterator[OptionFault]:
 
 
 def sysctls(unit: Unit) -> Iterator[OptionFault]:
-    """Forbid kernel settings other than the safe ones."""
+    """Forbid kernel settings (sysctls) that Kubernetes does not consider safe."""
     for option in options(unit, "sysctl"):
         if option.value.partition("=")[0] not in _SAFE_SYSCTLS:
             yield option.fault("is not a safe setting", "drop it")
@@ -211,7 +211,7 @@ def _start_limit(unit: Unit) -> Iterator[OptionFault]:
 
 
 def health(unit: Unit) -> Iterator[OptionFault]:
-    """Require a frequent health check that ends an unhealthy service."""
+    """Require a frequent health check, and an action that stops an unhealthy service."""
     if oneshot(unit):
         return
     probe = unit.find(CONTAINER, "HealthCmd")
@@ -319,7 +319,7 @@ def _limit(unit: Unit, name: str, most: int, why: str, example: str) -> Iterator
 
 
 def killed_first(unit: Unit) -> Iterator[OptionFault]:
-    """Require an explicit OOM score, which orders the services that the kernel kills."""
+    """Require an explicit OOM score: it decides which service the kernel kills first."""
     if unit.find(_SERVICE, "OOMScoreAdjust") is None:
         yield missing(unit, _SERVICE, "OOMScoreAdjust", "500")
 
@@ -334,7 +334,7 @@ def tmpfs(unit: Unit) -> Iterator[OptionFault]:
         )
         lacking = [flag for flag in _TMPFS_FLAGS if flag not in given]
         size = values.podman_size(each, given["size"]) if "size" in given else 0
-        if not size:  # to the kernel, 0 is no limit
+        if not size:  # the kernel treats 0 as unlimited
             lacking.append("size=16m")
         if lacking:
             yield wrong(each, f"lacks {', '.join(lacking)}", "add that")
@@ -354,7 +354,7 @@ def tmpfs(unit: Unit) -> Iterator[OptionFault]:
 
 
 def message_queues(unit: Unit) -> Iterator[OptionFault]:
-    """Require masked POSIX message queues, the only other place that is writable."""
+    """Require a mask over the POSIX message queues, which would be writable otherwise."""
     masks = unit.find_all(CONTAINER, "Mask")
     if "/dev/mqueue" not in {path for each in masks for path in each.value.split(":")}:
         yield missing(unit, CONTAINER, "Mask", "/dev/mqueue")
@@ -366,7 +366,7 @@ def secrets(unit: Unit) -> Iterator[OptionFault]:
         for word in split_words(assignment):
             name, _, value = word.partition("=")
             if values.looks_secret(name, value):
-                # Without the value, because the output ends up in logs.
+                # The value is left out, because the output ends up in logs.
                 yield OptionFault(
                     assignment.place,
                     f"{name} in Environment= holds a secret",

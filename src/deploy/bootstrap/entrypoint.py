@@ -162,7 +162,7 @@ def _say(line: str, code: int) -> int:
 
 
 def _say_aside(line: str, code: int) -> int:
-    """Report a signal, except in a lab, because `build.py` on the host receives it too."""
+    """Report a signal; not in a lab, where `build.py` on the host receives and reports it, too."""
     return code if command_hints.in_lab() else _say(line, code)
 
 

@@ -1,7 +1,7 @@
 """Private Python environments, created from hash-pinned lock files. Standard library only.
 
-`build.py` runs this before any package is installed, so this module starts programs itself instead
-of with `deploy.process`.
+`build.py` runs this before any package is installed, so this module starts programs without
+`deploy.process`.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _make(target: Path, lock: Path, current: Step) -> None:
         _run([sys.executable, "-m", "venv", "--without-pip", str(target)], current)
         scratch = target / "tmp"
         scratch.mkdir()
-        # The lock is complete, so nothing is resolved. pip would compile on one core.
+        # The lock is complete, so nothing is resolved. pip would compile on a single core.
         options = ("--require-hashes", "--no-deps", "--no-compile", "--progress-bar=off")
         quiet = ("--no-input", "--disable-pip-version-check")
         # The user's pip configuration applies (mirror, proxy, certificates), except its target.
@@ -167,7 +167,7 @@ def _make(target: Path, lock: Path, current: Step) -> None:
             # Files of an interrupted pip are removed with the folder.
             env={"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(scratch)},
         )
-        # Only saves time; some packages contain files that cannot be compiled.
+        # Compiling only saves time, and some packages contain files that cannot be compiled.
         with contextlib.suppress(DeployError):
             current.note("compiling")
             _run([python, "-m", "compileall", "-qq", "-j0", str(target / "lib")], current)

@@ -28,7 +28,7 @@ class Lock:
         name: Name of the file, without its suffix.
         groups: Dependency groups in the lock.
         project: Whether it also pins the project's own dependencies.
-        agrees_with: Locks resolved before, with which common packages have the same version.
+        agrees_with: Locks resolved before; packages in both locks have the same version.
         with_dependencies: Whether it also pins dependencies of the packages. Without them, the
             packages are only files to read.
     """
@@ -74,7 +74,7 @@ def render_argv(lock: Lock, folder: Path, python: str) -> list[str]:
         "--universal",
         f"--python-version={python}",
         "--generate-hashes",
-        # The result contains no URLs and paths of this machine.
+        # These options keep URLs and paths of this machine out of the result.
         "--no-header",
         "--no-annotate",
         "--no-emit-index-url",
@@ -178,7 +178,7 @@ def require_current() -> None:
 
 
 def bare(lock: str) -> list[str]:
-    """Return the packages of a lock without a hash."""
+    """Return the packages that have no hash in a lock."""
     blocks = lock.replace("\\\n", " ").splitlines()
     return [block.split("==")[0] for block in blocks if "==" in block and "--hash=" not in block]
 

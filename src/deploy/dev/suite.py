@@ -30,7 +30,7 @@ _MEASURED = {"unit", "integration"}
 def render_argv(
     tiers: Sequence[str], arguments: Sequence[str], *, coverage: bool = False
 ) -> list[str]:
-    """Return the arguments of pytest for the tiers, which do not depend on the current folder."""
+    """Return pytest's arguments for the tiers; they do not depend on the current folder."""
     return [
         f"--rootdir={paths.REPO}",
         f"--config-file={paths.REPO / 'pyproject.toml'}",
@@ -96,7 +96,7 @@ def choose(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...], Depl
     """Return the tiers of a command line that can run on this machine.
 
     Returns:
-        Tiers, arguments for pytest, and the error to end with if another tier cannot run here.
+        Tiers, arguments for pytest, and the error to raise after the run if a tier is left out.
 
     Raises:
         DeployError: A word is not a tier, or none of the tiers can run here.

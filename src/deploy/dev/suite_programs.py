@@ -42,7 +42,7 @@ MONITORING = {
 A fetched program requires its own folder as the working folder.
 """
 _ALERTMANAGER_FILES = b"/usr/share/prometheus/alertmanager"
-# The headless shell has a third of Chromium's size; any installed one is accepted.
+# The headless shell is a third the size of Chromium; any installed browser is accepted.
 _BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 
 
@@ -160,7 +160,7 @@ def shell_environment(shell: Path) -> dict[str, str]:
         return {}
     patterns = {
         "LD_LIBRARY_PATH": "lib/*-linux-*",
-        # Only its start-up file passes these two on to zsh.
+        # The tests' start-up file copies these two to zsh's own variables.
         "ZSH_MODULES": "lib/*/zsh/*",
         "ZSH_FUNCTIONS": "share/zsh/functions/**/",
     }
@@ -220,7 +220,7 @@ def _fetch_monitoring(name: str) -> None:
     with _fetching(package, _own_monitoring(name)) as (scratch, _depends):
         for template in scratch.glob(f"{_ALERTMANAGER_FILES.decode()[1:]}/*.tmpl"):
             template.replace(_own_monitoring(template.name))
-        # All programs of the package, so that it is fetched only once.
+        # Keep all programs of the package, so that it is fetched only once.
         for program in (each for each, source in MONITORING.items() if source == package):
             path = scratch / "usr/bin" / program
             if not path.exists():
@@ -237,7 +237,7 @@ def _fetch_with_libraries(package: str, program: str, target: Path) -> None:
         _extract_libraries(depends, scratch)
         for library in scratch.glob("usr/lib/*/lib*.so.*"):
             library.replace(target.parent / library.name)
-        # The program is last, because its existence means that the libraries exist.
+        # Move the program last, because its existence means that the libraries exist.
         (scratch / program).replace(target)
 
 
@@ -246,7 +246,7 @@ def _fetch_shell(name: str) -> None:
     with _fetching(name, target) as (scratch, depends):
         _extract(f"{name}-common", scratch)
         _extract_libraries(depends, scratch)
-        # fish looks for both relative to its bin; older packages use /bin instead of /usr/bin.
+        # fish looks for both relative to its program; older packages use /bin instead of /usr/bin.
         for folder in ("etc", "bin"):
             for path in (scratch / folder).glob("*"):
                 (scratch / "usr" / folder).mkdir(exist_ok=True)

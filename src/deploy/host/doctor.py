@@ -45,7 +45,7 @@ class Check:
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """Result of the checks; `here` and `lab` contain why the stack cannot run there, or None."""
+    """Result of the checks; `here` and `lab` state why the host or a lab cannot run the stack."""
 
     here: str | None
     lab: str | None
@@ -113,7 +113,7 @@ def _checks(host: Host) -> Iterator[Check]:
 def _session(host: Host) -> Check:
     ok = bool(host.user_manager) and not host.root
     remedy = "" if ok else "log in as an ordinary user, on a console or through ssh"
-    # This remedy also works without a login, as for cron.
+    # This remedy also works without a login, for example in a cron job.
     remedy = find_session_remedy(host) or remedy
     return Check("user systemd", ok, host.user_manager or "none", remedy)
 

@@ -237,7 +237,7 @@ def has_range(text: str, user: str, uid: int) -> bool:
 
 
 def _obstacles(host: Host) -> Iterator[str]:
-    """Yield the reasons why the stack cannot run on a host, the simplest first."""
+    """Yield the reasons why the stack cannot run on a host, the easiest to fix first."""
     if host.root and host.user_manager:
         yield "this is root, but the stack runs as an unprivileged user"
     if host.root:

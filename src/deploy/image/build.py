@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TARGETS = ("backend", "db")
 AI = "ai"
 ALL_TARGETS = (*TARGETS, AI)
-"""Images of every stack, and that of the model server for `up --ai`."""
+"""Images of every stack, and the model server's image for `up --ai`."""
 
 _INPUTS_LABEL = "org.todo-backend.inputs"
 """Label with the digest of all inputs of an image, which shows whether it is stale."""
@@ -90,7 +90,7 @@ class Options:
         builder: Image for the build stages; None to bootstrap it from Debian packages.
         no_cache: Whether to rebuild without caches, with Debian's latest packages.
         archive_dir: Folder in which the machines of a host share finished images.
-        packages: Package lock of a former build, whose packages are used again.
+        packages: Package lock of an earlier build, whose packages are reused.
     """
 
     builder: str | None = None
@@ -193,7 +193,7 @@ def build(
             timeout_s=_BUILD_TIMEOUT_S,
             env={"TMPDIR": str(scratch), **(env or {})},
         )
-    # Later builds do not reuse the layers of an image with another name, unless it replaces theirs.
+    # Later builds reuse the layers of an image with a custom name only if `keep_layers` is set.
     prune.note(done.stdout, None if tag and not keep_layers else target)
     built = find(target, name)
     if built is None:
@@ -298,7 +298,7 @@ def _ca_secret() -> list[str]:
 
 @contextlib.contextmanager
 def _explained(target: str) -> Iterator[None]:
-    """Replace buildah's error by the last error line of the program in the build stage."""
+    """Replace buildah's error with the last error line of the program in the build stage."""
     try:
         yield
     except process.ToolError as error:

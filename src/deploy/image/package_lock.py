@@ -19,7 +19,7 @@ _ORIGINS = ("debian", "python")
 _PINS = {"backend": "runtime", "ai": "model"}
 """Target -> purpose of the lock file of its Python distributions."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# Fields that become arguments of apt and pip in the build: no value may be an option.
+# Fields that become arguments of apt and pip in the build, so no value may look like an option.
 _FIELDS = {
     "name": re.compile(r"[a-z0-9][a-z0-9+.-]*"),
     "version": re.compile(r"[0-9][A-Za-z0-9+.:~!-]*"),

@@ -2,8 +2,8 @@
 
 Buildah caches an image for each instruction of each stage, so that a build after a small change
 takes seconds. It never removes unused ones; a toolchain takes about 740 MB. The output of buildah
-shows which images our builds created and which of them the last builds used. Other images are not
-touched.
+shows which images these builds created and which of them the last builds used. Other images are
+not touched.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Record:
         self.former = list(dict.fromkeys([*self.former, *passed]))
 
     def find_unused(self, present: Iterable[str]) -> list[str]:
-        """Return the present images that no target's last build used, children first."""
+        """Return the existing images that no target's last build used, children first."""
         there = set(present) - {one for kept in self.used.values() for one in kept}
         return [one for one in reversed(self.former) if one in there]
 

@@ -315,7 +315,7 @@ def _volumes(contract: Contract, services: Sequence[Container]) -> list[Manifest
         )
         volumes.append({"name": pod_name(volume.unit), **source})
     # Podman cannot make the container's account the owner of the file, so the file is readable by
-    # all accounts; the only container that mounts it has only one.
+    # all accounts; the only container that mounts it has a single account.
     secrets = {secret.name: None for each in services for secret in each.secrets}
     volumes += [
         {

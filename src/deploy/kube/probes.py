@@ -28,7 +28,7 @@ def render_probes(container: Container, migration_s: float) -> dict[str, Any]:
     if health.on_failure != "none":
         probes["livenessProbe"] = _probe(health, _LIVE, health.retries)
     if health.on_failure == "kill":
-        # The minimum in Kubernetes: a process that hangs does not react to SIGTERM.
+        # This is the minimum in Kubernetes; a process that hangs does not react to SIGTERM.
         probes["livenessProbe"]["terminationGracePeriodSeconds"] = 1
     return probes
 

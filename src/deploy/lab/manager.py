@@ -181,7 +181,7 @@ def _boot(
     with (folder / "keeper.log").open("w+") as log:
         # Otherwise an interrupt before the assignment would leave a supervisor that is not awaited.
         with interrupts_postponed():
-            # Not through process.py, because the supervisor of a kept lab outlives this process.
+            # `deploy.process` is not used: the supervisor of a kept lab outlives this process.
             keeper = life.keeper = subprocess.Popen(
                 lab_supervisor.keeper_argv(plan),
                 stdin=subprocess.DEVNULL,

@@ -20,8 +20,8 @@ async def forward(listening: socket.socket, port: int) -> None:
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # Without a timeout: a port without a listener refuses immediately, and a full backlog
-            # makes the client wait, as without a lab.
+            # No timeout is needed: a port without a listener refuses the connection immediately,
+            # and a full backlog makes the client wait, as without a lab.
             inner_reader, inner_writer = await asyncio.open_connection(
                 "127.0.0.1", port, limit=_CHUNK
             )

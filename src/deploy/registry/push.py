@@ -81,7 +81,7 @@ def push(
             code=ExitCode.CONFIG,
         )
     _read_records()  # report damaged records before anything is sent
-    # By ID, because a concurrent build can move the name.
+    # The image ID is used, because a concurrent build can move the tag.
     image_id = found.config_digest.removeprefix("sha256:")
     report = gate.require_clean(target, scanning, reference=image_id)
     with progress.step(f"Pushing the {target} image to {destination}"):

@@ -35,9 +35,9 @@ class Verified:
 
 
 def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
-    """Return the policy that accepts only signed images of a repository or of a prefix of several.
+    """Return the policy that accepts only signed images of a repository.
 
-    The path of the public key must be absolute.
+    `repository` may be a prefix of several repositories. The path of the key must be absolute.
     """
     return {
         "default": [{"type": "reject"}],

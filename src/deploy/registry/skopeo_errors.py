@@ -16,9 +16,9 @@ _MESSAGE = re.compile(r'level=fatal msg="((?:[^"\\]|\\.)*)"')
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """Known error of skopeo; `message` and `hint` are templates for `words` of `explain`.
+    """Known error of skopeo, recognized by `mark`.
 
-    `message` can also contain the groups of `mark`.
+    `message` and `hint` are templates for `words` of `explain`; `message` may use groups of `mark`.
     """
 
     mark: re.Pattern[str]

@@ -1,7 +1,7 @@
 """Debian packages of each image, with reasons, and patterns of the files that are left out.
 
-The packages are listed individually instead of by their dependencies, so that nothing is included
-by accident. The build then checks the shared libraries.
+Every package is listed here, and dependencies are not resolved, so that nothing is included by
+accident. The build then checks the shared libraries.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _BASE = {
     "zlib1g": _LOADED,
 }
 
-# libpq and what it loads: TLS, Kerberos and LDAP look-ups of managed databases.
+# libpq and its libraries for Kerberos and LDAP, which managed databases may require.
 _LIBPQ = {
     "libcom-err2": _LOADED,
     "libgssapi-krb5-2": _LOADED,
@@ -113,7 +113,7 @@ DATABASES = {
         "postgresql-client-18": "psql and pg_dump, for the operator",
     },
 }
-"""Major version of PostgreSQL -> additional packages of its image, by the names of its suite."""
+"""Major version of PostgreSQL -> additional packages of its image, as named in its suite."""
 
 
 def find_packages(target: str, major: str = "") -> dict[str, str]:

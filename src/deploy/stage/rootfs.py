@@ -30,7 +30,7 @@ _PASSWD = {
     "db": "postgres:x:{uid}:{gid}:PostgreSQL:/var/lib/postgresql:/usr/sbin/nologin",
     "ai": "llama:x:{uid}:{gid}:language model:/nonexistent:/usr/sbin/nologin",
 }
-# Peer authentication maps a client's UID to the name of its role here.
+# With this line, peer authentication maps a client's UID to the name of its role.
 _PEER = "{role}:x:{uid}:{uid}:todo backend:/nonexistent:/usr/sbin/nologin"
 
 _REFUSED_MODES = stat.S_ISUID | stat.S_ISGID | stat.S_IWGRP | stat.S_IWOTH

@@ -64,7 +64,7 @@ def install(
 ) -> dict[str, Any]:
     """Run pip and return its report (pip's documentation, "Installation Report")."""
     report = scratch / "report.json"
-    # Without build isolation, which would fetch unpinned build tools; Debian's are installed.
+    # Build isolation would fetch unpinned build tools; Debian's build tools are installed.
     options = (
         "--require-hashes",
         "--no-deps",

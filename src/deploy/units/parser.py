@@ -246,7 +246,7 @@ def _check_continuation(place: SourceLocation, pending: str) -> None:
 def split_words(assignment: Assignment) -> tuple[str, ...]:
     """Split a value into words and resolve systemd's quotes and escapes."""
     words: list[str] = []
-    # None between words; an empty pair of quotes is an empty word.
+    # `word` is None between words; an empty pair of quotes is an empty word.
     word: str | None = None
     quote = ""
     text = assignment.value

@@ -1,7 +1,7 @@
 """Parsers of the values of unit keys.
 
 Each function returns the value of an assignment or raises a DeployError with file, line and remedy.
-systemd and Podman have different formats of durations and sizes, hence two functions for each.
+systemd and Podman have different formats for durations and sizes, hence two functions for each.
 """
 
 from __future__ import annotations
