@@ -17,7 +17,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is the version check
     )
     sys.exit(78)
 
-# Not pathlib: Ctrl-C during its slow import would print a traceback.
+# pathlib is not used: Ctrl-C during its slow import would print a traceback.
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "src"))  # noqa: PTH118, PTH120
 
 

@@ -61,7 +61,7 @@ class CheckerFinding:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """Result of a checker: its scope, its findings and its version (empty for the project's own)."""
+    """Result of a checker: its scope, findings and version (empty for our own checker)."""
 
     tool: str
     version: str

@@ -1,4 +1,4 @@
-"""Query for the transaction of a run or journal entry, which is the `xmin` of its row.
+"""Query for the transaction ID of a run or journal entry: the `xmin` of its row.
 
 The time of an entry does not identify it: it is the start of the request, and other requests may
 commit earlier.

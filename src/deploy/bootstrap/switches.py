@@ -1,4 +1,4 @@
-"""Validation of a command line by the source of its command, without importing it.
+"""Validation of a command line against the source of its command, without importing it.
 
 Standard library only: a misspelled switch is reported before an environment is created or a package
 is installed.

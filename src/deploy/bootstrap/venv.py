@@ -125,7 +125,7 @@ def ensure(purpose: str, *, install: bool = False) -> Path:
                 if not _usable(target):
                     _make(target, paths.lock_file(purpose), current)
             _remove_unused(target, purpose)
-    # Tells `_remove_unused` that this one is in use; another user's cache may be read-only.
+    # `_remove_unused` reads this time; another user's cache may be read-only.
     with contextlib.suppress(OSError):
         os.utime(target / _STAMP)
     return target / "bin/python"

@@ -60,7 +60,7 @@ def find_problems(name: str) -> str:
     try:
         _run(name, CHECKS[name])
     except process.ToolError as error:
-        # A check that the OOM killer ended prints nothing, and has found no problem.
+        # A check that the OOM killer stopped prints nothing, and has found no problem.
         if error.completed is None or not error.completed.stdout.strip():
             raise
         return error.completed.stdout

@@ -113,7 +113,7 @@ def refresh(*, upgrade: bool) -> list[str]:
     """
     python = _project()["requires-python"].removeprefix(">=")
     report: list[str] = []
-    # On the same file system as the locks, so that they are replaced by a rename.
+    # This folder is on the same file system as the locks, so that a rename can replace them.
     with tempfile.TemporaryDirectory(prefix=".lock-", dir=paths.REPO) as name:
         folder = Path(name)
         for lock in LOCKS:

@@ -114,7 +114,7 @@ def _backend(environment: Mapping[str, str]) -> contextlib.AbstractContextManage
 
 
 def _wait_listening(backend: Popen[bytes], port: int) -> bool:
-    """Wait until the backend accepts connections; return False if it stops before."""
+    """Wait until the backend accepts connections; return False if it stops first."""
     while backend.poll() is None:
         with (
             contextlib.suppress(OSError),

@@ -74,7 +74,7 @@ def _offer(mount: Path) -> None:
     offered = mount / "cgroup.subtree_control"
     if offered.exists():
         for controller in WANTED & controllers():
-            # This fails in a container while its root group contains processes; labs do not need it.
+            # This fails in a container whose root group contains processes; labs do not need it.
             with contextlib.suppress(OSError):
                 offered.write_text(f"+{controller}")
 

@@ -58,7 +58,7 @@ def ensure() -> str:
 
 
 def trust(folder: Path, transport: str) -> str:
-    """Return the switch that makes Podman accept local archives, whatever the user's policy is.
+    """Return the switch that makes Podman accept local archives, regardless of the user's policy.
 
     The policy file in `folder` accepts only one transport, such as `oci-archive`.
     """

@@ -95,7 +95,7 @@ def list_labs() -> list[Lab]:
 
 
 class _LifeLine:
-    """Pipe to a supervisor, which stops its lab when this process closes the pipe or ends."""
+    """Pipe to a supervisor, which stops its lab when this process closes the pipe or exits."""
 
     def __init__(self) -> None:
         self.reader, self._writer = os.pipe()
@@ -108,7 +108,7 @@ class _LifeLine:
         self._kept = True
 
     def close(self) -> None:
-        """Close the pipe; unless the lab is kept, wait until its supervisor has ended."""
+        """Close the pipe; unless the lab is kept, wait until its supervisor has exited."""
         os.close(self._writer)
         if self.keeper is None:
             return

@@ -150,7 +150,7 @@ def _remove(folder: Path) -> None:
     lab_cgroup.remove(folder)
     deadline = time.monotonic() + _REMOVAL_TIMEOUT_S
     while time.monotonic() < deadline:
-        # The last processes of a killed lab may still be ending.
+        # The last processes of a killed lab may still be exiting.
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
             return

@@ -1,7 +1,7 @@
 """Process that owns a running lab: its machine, its network and its folder.
 
-The supervisor is process 1 of a PID namespace and has its own mount namespace. When it ends for any
-reason, the kernel ends its child processes and removes its mounts. It also removes the lab's
+The supervisor is process 1 of a PID namespace and has its own mount namespace. When it exits, for
+any reason, the kernel kills its child processes and removes its mounts. It also removes the lab's
 folder; if it is killed, the next lab command does that.
 """
 
@@ -164,7 +164,7 @@ class _Keeper:
             lab_cgroup.leave()
             lab_cgroup.remove(Path(self._plan.folder))
         for mount in ("netns", "root"):
-            # Not mounted if the start failed earlier.
+            # It is not mounted if the start failed earlier.
             subprocess.run(  # noqa: PLW1510 - failures are ignored
                 ["umount", "--lazy", self._folder / mount], stderr=subprocess.DEVNULL
             )
@@ -238,7 +238,7 @@ class _Keeper:
             keep=(writer,),
         )
         os.close(writer)
-        # Without a timeout: if slirp4netns ends, the pipe is closed.
+        # No timeout is needed: if slirp4netns exits, the pipe is closed.
         if not os.read(reader, 1):
             message = "slirp4netns did not set up the lab's network"
             raise RuntimeError(message)
@@ -282,7 +282,7 @@ class _Keeper:
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
         }
-        # Not process.run: these processes run until the lab ends.
+        # `process.run` would wait for the program, which runs until the lab ends.
         process = subprocess.Popen(
             argv, cwd=self._folder, stdin=subprocess.DEVNULL, pass_fds=keep, env=environment
         )

@@ -183,7 +183,7 @@ def parse(answer: str) -> tuple[list[Release], dict[str, dict[str, Policy]]]:
     """Parse the script's output; return the indexes, and the policies by status file and package.
 
     Raises:
-        KeyError: A field is missing; IndexError and ValueError are raised likewise.
+        KeyError: A field is missing. Other malformed output raises IndexError or ValueError.
     """
     releases = []
     policies = {}

@@ -155,7 +155,7 @@ class Report:
 
 
 def merge(findings: Iterable[Vulnerability]) -> list[Vulnerability]:
-    """Merge findings about the same vulnerability under different IDs or from several sources."""
+    """Merge findings about the same vulnerability that have different IDs or sources."""
     merged: list[Vulnerability] = []
     for finding in findings:
         same = next((other for other in merged if _is_same(finding, other)), None)

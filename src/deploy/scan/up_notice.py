@@ -34,7 +34,7 @@ def find_in_time(
     bound_s: float = _BOUND_S,
     search: Callable[[str | None], str | None] | None = None,
 ) -> str | None:
-    """Return the notice of `find`, or that the scan is incomplete after a timeout or an error.
+    """Return the notice of `find`, or one about an incomplete scan after a timeout or an error.
 
     The stack is already running, so a failed scan must not fail the command.
     """
@@ -55,7 +55,7 @@ class _ExpiredError(BaseException):
 
 @contextlib.contextmanager
 def _bounded(seconds: float) -> Iterator[None]:
-    """Raise _ExpiredError in the block after a timeout, which also ends its programs."""
+    """Raise _ExpiredError in the block after a timeout; this also stops the programs it runs."""
 
     def expire(_number: int, _frame: FrameType | None) -> None:
         raise _ExpiredError

@@ -79,7 +79,7 @@ def install(units: Mapping[str, str | Link]) -> set[str]:
         _refuse_foreign(Path(path), record.get(path), content)
     digests = {path: _digest(_render(unit)) for path, (_, unit) in wanted.items()}
     if digests != record:
-        # After an interruption, the old and the new content of a file both count as ours.
+        # After an interruption, a file may have either its old or its new content.
         both = {path: _find_digests(path, record, digests) for path in {*record, *digests}}
         _write_record({path: " ".join(found) for path, found in both.items()})
     changed = set()

@@ -19,7 +19,7 @@ _LINES = 40
 _GRAVE = re.compile(r'"level": ?"(?:ERROR|CRITICAL)"|\b(?:FATAL|ERROR|PANIC|CRITICAL)\b|^Error: ')
 """Markers of error lines: the backend's JSON, PostgreSQL's prefixes, and Podman's own."""
 _BYSTANDERS = {"systemd", "conmon"}
-"""Syslog identifiers of programs that report how a container ended, but not why."""
+"""Syslog identifiers of programs that report how a container stopped, but not why."""
 
 
 def find_end(invocation: str) -> ExitStatus | None:

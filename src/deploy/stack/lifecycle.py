@@ -238,7 +238,7 @@ def reload(step: progress.Step) -> set[str]:
     """
     step.note("systemctl --user daemon-reload")
     quadlet.refuse_rejected()
-    # Must run before the reload, which hides that the files changed.
+    # This must run before the reload, which hides that the files changed.
     unread = drift.find_unread()
     systemd.systemctl("daemon-reload")
     return {*unread, *drift.find_outdated()}
@@ -318,7 +318,7 @@ def _moved(dropin: str) -> Iterator[None]:
 def stop() -> None:
     """Stop all units, the sockets first, so that no connection starts the backend again."""
     with progress.step("Stopping the services"):
-        # A timer would start a backup, and thereby the database.
+        # A timer would start a backup, which starts the database.
         systemd.systemctl("stop", *find_timers(), *find_sockets(), check=False)
         # The units of an interrupted update.
         systemd.systemctl("stop", *CANDIDATE_SOCKETS, CANDIDATE, check=False)

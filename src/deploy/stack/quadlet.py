@@ -1,4 +1,4 @@
-"""Client of Quadlet, Podman's generator of units, applied to the current files."""
+"""Quadlet, Podman's unit generator, run on the current files."""
 
 from __future__ import annotations
 

@@ -223,7 +223,7 @@ def _is_another_changing(unit: str, observer: Observer) -> bool:
 
 
 def _refuse_newer_schema(observer: Observer) -> None:
-    """Raise if the database's schema is newer: the backend would wait in vain until a timeout."""
+    """Raise if the database's schema is newer, because the backend would wait until a timeout."""
     migration = observer.state(MIGRATE)
     if (migration.active, migration.has_job, migration.status) == ("failed", False, NEWER_SCHEMA):
         said = observer.last_line(MIGRATE, migration.invocation)

@@ -44,7 +44,7 @@ class UnitState:
     signaled: bool = False
     status: int = 0
     invocation: str = ""
-    # Not compared, so that observations of the same state are equal.
+    # It is not compared, so that observations of the same state are equal.
     since: datetime | None = dataclasses.field(default=None, compare=False)
 
 

@@ -77,7 +77,7 @@ PACKAGES = {
         "libuuid1": _LOADED,
         "libxxhash0": _LOADED,
     },
-    # From the newer suite in the Containerfile, because Debian 13 does not have llama.cpp.
+    # These are from the newer suite in the Containerfile, because Debian 13 has no llama.cpp.
     "ai": {
         "base-files": "the folders, and the name and version of the distribution",
         "gcc-16-base": "the license of the compiler's runtime libraries",

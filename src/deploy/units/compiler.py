@@ -1,4 +1,4 @@
-"""Compiler of units, which validates every key and the units together, and returns the contract.
+"""Compiler of units: validates each key and the units as a whole, and returns the contract.
 
 It does no I/O. Every error names the file, the line and the remedy.
 """

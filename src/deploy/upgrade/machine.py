@@ -60,7 +60,7 @@ class Machine(Protocol):
         """Tag the stack's image with its major version, so that it is kept."""
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin the version and the volume of the next start, whatever units are installed."""
+        """Pin the version and the volume of the next start, regardless of the installed units."""
 
     def is_held(self) -> bool:
         """Return whether a version and a volume are pinned."""

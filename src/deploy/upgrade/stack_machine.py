@@ -188,7 +188,7 @@ class StackMachine:
         process.run(tag, timeout_s=_TIMEOUT_S)
 
     def hold(self, major: str, volume: str) -> None:
-        """Pin the version and the volume of the next start, whatever units are installed."""
+        """Pin the version and the volume of the next start, regardless of the installed units."""
         hold = postgresql.render_hold(major, build.reference("db", major), volume)
         lifecycle.prepare(database=postgresql.Request(hold=hold))
 
