@@ -1,7 +1,7 @@
-"""Move of the backups of a volume that the stack stops using.
+"""Move of a volume's backups when the stack stops using the volume.
 
-The base backups and the WAL since the last switch belong to that volume. They do not continue those
-of the volume that the stack uses next, so a restore must not combine them. Nothing is removed.
+The base backups and the WAL since the last switch belong to that volume. They are not continuous
+with those of the next volume, so a restore must not combine them. They are moved, not removed.
 
 Times have the format of the stamps of base backups, `20261130T031500Z` in UTC.
 """

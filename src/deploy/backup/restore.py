@@ -113,7 +113,7 @@ def run(
 ) -> Outcome:
     """Restore a target into a new volume, and switch the stack to it.
 
-    With `accept_gap`, restore up to a missing WAL file. The backup folder is only recorded.
+    With `accept_gap`, restore up to a missing WAL file. `folder` only identifies the request.
 
     Raises:
         DeployError: The restore failed. The stack uses the previous volume, unless only its start

@@ -125,7 +125,7 @@ def _catch_signals() -> None:
 def interrupts_postponed() -> Iterator[None]:
     """Defer stop signals to the end of the block; only the main thread receives them.
 
-    Otherwise a signal while a program starts would lose its `Popen`, and nothing would end it.
+    Otherwise a signal while a program starts would lose its `Popen`, and nothing would stop it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -148,7 +148,7 @@ def interrupts_postponed() -> Iterator[None]:
 def _open_streams() -> None:
     """Open /dev/null for each standard stream that the caller closed (`>&-`)."""
     nowhere = Path(os.devnull)
-    # In ascending order, so that each stream gets its own descriptor number.
+    # The order is ascending, so that each stream gets its own descriptor number.
     sys.stdin = sys.stdin or open(os.open(nowhere, os.O_RDONLY), closefd=False)  # noqa: SIM115 - open until exit
     sys.stdout = sys.stdout or nowhere.open("w")
     sys.stderr = sys.stderr or nowhere.open("w")

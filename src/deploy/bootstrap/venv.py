@@ -80,7 +80,7 @@ def enter(purpose: str, *, install: bool = False) -> None:
     """Make this process run in the environment of `PURPOSE.lock`.
 
     Return if the pinned packages are importable. Otherwise create the environment if needed, and
-    replace this process by the same command line in the environment.
+    replace this process with the same command line in the environment.
 
     Args:
         purpose: Name of the lock file, without its suffix.
@@ -262,7 +262,7 @@ def _run(argv: Sequence[str], current: Step, env: Mapping[str, str] | None = Non
                 tail.append(line.strip())
             process.wait()
         except BaseException:
-            # SIGTERM first: a killed dpkg must be repaired by hand.
+            # SIGTERM is first, because a killed dpkg must be repaired by hand.
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
                     os.killpg(process.pid, number)

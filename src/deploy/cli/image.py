@@ -59,7 +59,7 @@ class Image(StackCommand):
             return self._verify(targets, options)
         if self.sizes or self.json:
             host_packages.ensure_measure_packages(assume_yes=bool(self.assume_yes))
-        # Locked, because the units may name an image that the build replaces.
+        # The stack is locked, because the units may use an image that the build replaces.
         with update_state.hold():
             if "backend" in targets and not self.no_cache:
                 begin.refuse_checkout()

@@ -44,7 +44,7 @@ LOCKS = (
     Lock("runtime", ("runtime",), project=True),
     Lock("build", ("build",), project=False),
     Lock("dev", ("dev",), project=True, agrees_with=("runtime", "build")),
-    # Agrees with dev, so that the tests run the served versions.
+    # It agrees with dev, so that the tests run the served versions.
     Lock("serve", ("serve",), project=True, agrees_with=("runtime", "build", "dev")),
     # Both sides of the measurement must use the same versions.
     Lock("bench", ("bench",), project=False, agrees_with=("runtime",)),

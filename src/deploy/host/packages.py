@@ -48,8 +48,8 @@ def ensure_packages(
 
     Args:
         names: Debian's package names.
-        assume_yes: Whether the user has agreed, with `--yes` or by a command that installs packages
-            according to the README.
+        assume_yes: Whether the user has agreed, by `--yes` or by a command that is documented to
+            install packages.
         minimum: Package name -> minimum version; older ones are not installed.
 
     Raises:

@@ -2,8 +2,8 @@
 
 Buildah caches an image for each instruction of each stage, so that a build after a small change
 takes seconds. It never removes unused ones; a toolchain takes about 740 MB. The output of buildah
-shows which images these builds created and which of them the last builds used. Other images are
-not touched.
+shows which images the project's builds created, and which of them the last builds used. Other
+images are not touched.
 """
 
 from __future__ import annotations

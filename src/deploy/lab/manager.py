@@ -46,7 +46,7 @@ def throwaway(
     publish: Mapping[int, int] | None = None,
     assume_yes: bool = False,
 ) -> Iterator[Lab]:
-    """Run a lab for the duration of the block; the lab also ends if this process is killed.
+    """Run a lab for the duration of the block; the lab also stops if this process is killed.
 
     `publish` maps ports on the host's loopback to ports on the lab's. `assume_yes` installs missing
     Debian packages on the host without asking.
@@ -130,7 +130,7 @@ class _LifeLine:
 def _launched(
     name: str, publish: Mapping[int, int], *, assume_yes: bool
 ) -> Iterator[tuple[Lab, _LifeLine]]:
-    """Start a lab, which ends with the block unless its lifeline keeps it."""
+    """Start a lab, which stops at the end of the block unless its lifeline keeps it."""
     if os.geteuid() != 0:
         message = "a lab needs root"
         raise DeployError(message, hint="run the command with sudo", code=ExitCode.CONFIG)

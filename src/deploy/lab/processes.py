@@ -35,7 +35,7 @@ def find_inner_init(keeper: int) -> int | None:
 
 
 def _runs_systemd(pid: int) -> bool:
-    """Return whether the process already runs systemd; before, it still sees the host's files."""
+    """Return whether the process already runs systemd; until then, it sees the host's files."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "comm").read_text().strip() == "systemd"
     return False
@@ -51,7 +51,7 @@ def _table() -> dict[int, tuple[int, tuple[int, ...]]]:
     found = {}
     for folder in _PROC.iterdir():
         if folder.name.isdigit():
-            # The process may end in the meantime.
+            # The process may exit in the meantime.
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
                 found[int(folder.name)] = parse_status((folder / "status").read_text())
     return found

@@ -1,7 +1,7 @@
 """State of labs: a locked folder for each running lab.
 
-The supervisor of a lab holds the lock of the folder, which the kernel releases with the process. A
-folder without a lock was left behind by a killed supervisor.
+The supervisor of a lab holds the lock of the folder, and the kernel releases it when the supervisor
+exits. A folder without a lock was left behind by a killed supervisor.
 """
 
 from __future__ import annotations

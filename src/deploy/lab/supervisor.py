@@ -1,8 +1,8 @@
 """Process that owns a running lab: its machine, its network and its folder.
 
 The supervisor is process 1 of a PID namespace and has its own mount namespace. When it exits, for
-any reason, the kernel kills its child processes and removes its mounts. It also removes the lab's
-folder; if it is killed, the next lab command does that.
+any reason, the kernel kills its child processes and removes its mounts. The supervisor also
+removes the lab's folder; if it is killed, the next lab command does that.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class _Keeper:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def run(self) -> None:
-        """Run the lab until it ends."""
+        """Run the lab until it stops."""
         if not self._plan.systemd:
             lab_cgroup.enter(Path(self._plan.folder))
         self._mount()
@@ -256,9 +256,9 @@ class _Keeper:
             self._start([*enter, *pairs], keep=tuple(self._plan.listening))
 
     def _watch(self) -> str:
-        """Wait until the lab ends or must be ended; restart the machine when it reboots.
+        """Wait until the lab stops or must be stopped; restart the machine when it reboots.
 
-        Return "gone" if the machine has ended, otherwise how to end it: "halt" or "kill".
+        Return "gone" if the machine has stopped, otherwise how to stop it: "halt" or "kill".
         """
         life = [self._plan.life]
         while True:
@@ -282,7 +282,7 @@ class _Keeper:
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "1",
         }
-        # `process.run` would wait for the program, which runs until the lab ends.
+        # `process.run` would wait for the program, which runs until the lab stops.
         process = subprocess.Popen(
             argv, cwd=self._folder, stdin=subprocess.DEVNULL, pass_fds=keep, env=environment
         )

@@ -48,8 +48,8 @@ def render_policy(repository: str, public_key: Path) -> dict[str, Any]:
 def render_requirement(public_key: Path) -> dict[str, Any]:
     """Return the policy requirement that the key has signed an image's digest and name.
 
-    The name includes the tag, so that a signed image cannot replace another, such as a new version
-    by an old one.
+    The name includes the tag, so that a signed image cannot be served under another tag, such as an
+    old version as the newest one.
     """
     return {
         "type": "sigstoreSigned",

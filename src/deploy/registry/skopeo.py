@@ -29,7 +29,7 @@ _LARGE_TMP = "/var/tmp"  # noqa: S108  # mkdtemp creates a private folder in it
 
 _PART = r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
 _NAME = re.compile(
-    # A registry has a dot, a port or is localhost; other names would be paths in a default one.
+    # A registry has a dot or a port, or is localhost; other names are paths in a default one.
     r"(?P<registry>localhost(?::\d+)?|[\w-]+(?:\.[\w-]+)+(?::\d+)?|[\w-]+:\d+"
     r"|\[[0-9a-f:]+\](?::\d+)?)"
     rf"/(?P<path>{_PART}(?:/{_PART})*)"
@@ -157,8 +157,8 @@ def copy(
         if isinstance(source, Reference):
             words.append("--preserve-digests")
         else:
-            # Local layers are uncompressed, so this creates a new manifest, which the signatures
-            # of a pulled image do not match.
+            # Local layers are uncompressed, so this creates a new manifest, and the signatures of
+            # a pulled image no longer match.
             words += ["--format=oci", "--remove-signatures"]
         for side, name in (("src", source), ("dest", destination)):
             if isinstance(name, Reference) and name.is_loopback:

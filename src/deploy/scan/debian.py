@@ -288,7 +288,7 @@ def _ask(folder: Path, builder: str, timeout_s: float, ca_bundle: Path | None) -
         "--rm",
         f"--name={container}",
         "--pull=never",
-        # Uses the host's proxy and resolver.
+        # apt uses the host's proxy and resolver.
         "--network=host",
         "--read-only",
         "--tmpfs=/tmp",

@@ -192,7 +192,7 @@ def _ask(
                 "--aliases=on",
                 "--desc=off",
                 f"--timeout={timeout_s:.0f}",
-                # A private cache, because cached responses may be outdated.
+                # The cache is private, because cached responses may be outdated.
                 f"--cache-dir={Path(name) / 'cache'}",
                 f"--requirement={file}",
             ],

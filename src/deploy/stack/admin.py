@@ -43,7 +43,7 @@ def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:
 
     Args:
         words: Command and arguments, with paths of this machine.
-        within: Function that returns the command line that runs a program on the stack's machine.
+        within: Function that returns the command line for a program on the stack's machine.
         lab: Switch that selects the stack's machine, for the commands in messages.
 
     Raises:

@@ -112,7 +112,7 @@ def collect(lines: int, step: Step) -> list[Entry]:
             content = f"unknown: {redactor.clean(error.message)}\n"
         except (OSError, ValueError, LookupError) as error:
             content = f"unknown: {type(error).__name__}: {redactor.clean(str(error))}\n"
-        # A second pass, because file names can contain secrets as well.
+        # A second pass is needed, because file names can contain secrets as well.
         found.append(Entry(redactor.clean_values(name), what, redactor.clean_values(content)))
     return found
 

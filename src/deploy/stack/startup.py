@@ -97,7 +97,7 @@ class StartMonitor:
             self.restarts += now.restarts - last.restarts
             self.failed = last.invocation
             self._looping_since = at if self._looping_since is None else self._looping_since
-            # Checked only between attempts: the last one may use its full timeout.
+            # This is checked only between attempts, so that the last one can use its full timeout.
             if self._most is not None and self.restarts >= self._most:
                 return StartState.LOOPING
             if at - self._looping_since > STALL_TIMEOUT_S:

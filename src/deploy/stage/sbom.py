@@ -242,7 +242,7 @@ def render(
         "$schema": f"http://cyclonedx.org/schema/bom-{SPEC_VERSION}.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": SPEC_VERSION,
-        # Derived from the content, because a random number would not be reproducible.
+        # It is derived from the content, because a random number would not be reproducible.
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_OID, content)}",
         "version": 1,
         "metadata": {"component": image, "lifecycles": [{"phase": "build"}]},

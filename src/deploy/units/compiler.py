@@ -60,7 +60,7 @@ def compile_contract(units: Iterable[Unit]) -> Contract:
 
 
 def _container(unit: Unit) -> Container:
-    # Required, because the defaults of these keys violate the project's rules.
+    # These keys are required, because their defaults violate the project's rules.
     for key in ("ReadOnly", "ReadOnlyTmpfs", "DropCapability", "NoNewPrivileges"):
         unit.get(_PART, key)
     uid = values.account(unit.get(_PART, "User"))

@@ -1,4 +1,4 @@
-"""Updates, rollbacks and recovery: their preconditions, then the steps in `run`."""
+"""Start of updates, rollbacks and recovery: checks preconditions, then runs the steps of `run`."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class StackMachine:
         return any(status.check(unit).ready for unit in find_instances())
 
     def open_sockets(self) -> None:
-        """Start the sockets of the stack, which a service that hit its start limit closes."""
+        """Start the sockets of the stack; a service that hits its start limit closes them."""
         systemd.systemctl("reset-failed", *find_sockets(), *find_instances(), check=False)
         systemd.systemctl("start", *find_sockets())
 

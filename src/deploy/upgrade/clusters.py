@@ -1,4 +1,4 @@
-"""Copy of a database cluster into the new version, comparison, and verification."""
+"""Copy of a database cluster to the new version, with comparison and verification."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def go_back(machine: Machine, record_path: Path, *, lose_writes: bool) -> Outcom
 def _switch_again(machine: Machine, found: Record, record_path: Path) -> bool:
     """Switch after an interruption; return False if the previous volume has newer data."""
     if not machine.serves(found.before):
-        # Repeated, because systemd may not have been reloaded.
+        # This is repeated, because systemd may not have been reloaded.
         machine.release()
         return True
     # The previous server may have restarted before systemd was reloaded, and may accept writes.
