@@ -23,7 +23,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.realpath(__file__)), "sr
 
 def main() -> int:
     """Run the command on the command line and return its exit code."""
-    # Imported while `guard` runs, because it handles Ctrl-C.
+    # They are imported while `guard` runs, because it handles Ctrl-C.
     from deploy.bootstrap import commands, venv  # noqa: PLC0415
     from deploy.cli import listing  # noqa: PLC0415
 

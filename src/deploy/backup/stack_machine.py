@@ -82,7 +82,7 @@ class StackMachine:
         # Unreadable metadata is ignored, because the restore script checks the version again.
         with contextlib.suppress(OSError, ValueError):
             for facts in backup_status.find_bases(self._folder)[::-1]:
-                # A version before its release has a name such as 18beta1.
+                # Pre-release versions have names such as 18beta1.
                 major = re.match(r"\d+", str(facts.get("postgresql")))
                 if major and stamp in {"", facts.get("stamp")}:
                     postgresql.refuse_other(f"the base backup {facts.get('stamp')}", major[0])

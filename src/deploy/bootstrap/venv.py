@@ -149,8 +149,8 @@ def _usable(target: Path) -> bool:
 
 
 def _make(target: Path, lock: Path, current: Step) -> None:
-    # Created in place, because scripts and byte code contain their installation path. The stamp
-    # publishes it to other processes atomically.
+    # It is created in place, because scripts and byte code contain their installation path. The
+    # stamp publishes it to other processes atomically.
     shutil.rmtree(target, ignore_errors=True)
     python = str(target / "bin/python")
     try:

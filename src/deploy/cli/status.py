@@ -58,7 +58,7 @@ class Status(StackCommand):
             interval_s = float(seconds)
         except ValueError:
             interval_s = -1.0
-        # A longer time than a day is a mistake, and `sleep` does not accept infinity.
+        # A time longer than a day is a mistake, and `sleep` does not accept infinity.
         if not 0 < interval_s <= 86400:  # noqa: PLR2004
             raise usage(f"--watch: {seconds} is not a valid number of seconds", str(self.PROGNAME))
         return interval_s

@@ -67,7 +67,7 @@ class UpgradeDb(StackCommand):
         }
         words = [f"--{name}" for name, is_set in flags.items() if is_set]
         words += [f"--builder={self.builder}"] if self.builder else []
-        # A folder in the lab; by default the labs' cache of images.
+        # This is a folder in the lab; the default is the labs' cache of images.
         return [*words, f"--image-cache={self.image_cache or in_lab.IMAGES}"]
 
     def _upgrade(self) -> str:

@@ -28,7 +28,7 @@ _CONNECT_S = 1.0
 _POLL_S = 0.1
 
 _SOURCE_CANNOT_MEND = frozenset({71, 77, 78})
-"""Exit codes of the backend (invalid port, secret or option) that a change cannot fix."""
+"""Exit codes of the backend (invalid port, secret or option) that a source change cannot fix."""
 
 
 def render_environment(port: int, environ: Mapping[str, str], folder: Path) -> dict[str, str]:

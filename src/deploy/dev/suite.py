@@ -87,7 +87,7 @@ def prepare(tiers: Sequence[str]) -> None:
     if "integration" not in tiers:
         return
     suite_programs.ensure_programs()
-    # Created before the tests, so that progress is visible and no test times out.
+    # They are created before the tests, so that progress is visible and no test times out.
     for purpose in ("attacks", "audit", "mcp"):
         venv.ensure(purpose)
 

@@ -1,4 +1,4 @@
-"""Image builds with rootless Buildah, only if the inputs changed."""
+"""Image builds with rootless Buildah, skipped if the inputs have not changed."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def _facts(layer: Path) -> Iterator[dict[str, object]]:
 
 
 def _copy(target: str, folder: Path) -> Path:
-    """Copy a target's input files to a folder, readable only by this user, and return it."""
+    """Copy a target's input files to a folder that only this user can read, and return it."""
     for file in sources.files(target):
         copied = folder / file
         copied.parent.mkdir(parents=True, exist_ok=True)

@@ -349,7 +349,7 @@ def _yaml(documents: list[Manifest]) -> str:
             documents,
             Dumper=_Dumper,
             sort_keys=False,
-            # Allows users to concatenate the Secret and the manifest.
+            # This allows users to concatenate the Secret and the manifest.
             explicit_start=True,
             width=100,
             allow_unicode=True,

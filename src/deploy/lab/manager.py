@@ -151,7 +151,7 @@ def _launched(
         folder, lock = lab_state.claim(name)
         stack.callback(lab_state.discard, folder)
         life = stack.enter_context(contextlib.closing(_LifeLine()))
-        # Closed here after the supervisor has inherited them.
+        # They are closed here after the supervisor has inherited them.
         with contextlib.ExitStack() as lent:
             lent.callback(os.close, lock)
             lent.callback(os.close, life.reader)

@@ -35,7 +35,7 @@ _ADMIN = ("-m", "todo.admin")
 _CALLED = ("--as", "build.py admin")
 _STDIO = "-"
 _BAD_FILE = 64
-"""Exit code for an unusable file, as in `todo.admin`, whose code 2 is a failed verification."""
+"""Exit code for an unusable file, as in `todo.admin`; its code 2 means a failed verification."""
 
 
 def run(words: Sequence[str], *, within: Within = list, lab: str = "") -> int:

@@ -267,7 +267,7 @@ class LabStack:
 
 
 def _refuse_wrong_user(words: Sequence[str]) -> None:
-    """Raise DeployError if the stack is that of another user, or needs a login session."""
+    """Raise DeployError if the stack belongs to another user, or needs a login session."""
     found = probe.probe()
     remedy = probe.find_session_remedy(found)
     if remedy:

@@ -53,7 +53,7 @@ def last_line(unit: str, invocation: str = "") -> str:
 
 
 def last_lines(unit: str, number: int, invocation: str) -> list[str]:
-    """Return up to `number` last errors of a service's container, otherwise its last log lines."""
+    """Return the last errors of a service's container, at most `number`, or its last log lines."""
     lines = _messages([f"CONTAINER_NAME={container_of(unit)}", *_match(invocation)])
     grave = [line for line in lines if _GRAVE.search(line)]
     return [message_of(line) for line in (grave or lines)[-number:]]

@@ -293,7 +293,7 @@ def _reset_failed() -> None:
 
 @contextlib.contextmanager
 def _moved(dropin: str) -> Iterator[None]:
-    """Move the stack to another port; move it back if that or the block fails."""
+    """Move the stack to another port; move it back if the move or the block fails."""
     before = install.installed_text(ports.DROPIN)
     ran = systemd.is_active(SOCKET)
     try:

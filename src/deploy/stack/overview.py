@@ -141,7 +141,7 @@ class Overview(Readiness):
 
 
 class _Finder:
-    """Collector of the overview's parts, which records why a part is unknown."""
+    """Collects the parts of the overview, and records why a part is unknown."""
 
     def __init__(self) -> None:
         self.unknown: dict[str, str] = {}

@@ -33,7 +33,7 @@ STALL_TIMEOUT_S = 900.0
 """Maximum time without progress, in seconds; every step takes less than a tenth of it."""
 
 MAX_RESTARTS = 10
-"""Maximum number of restarts while one of several instances starts; it has no start limit."""
+"""Maximum number of restarts while one of several instances starts; they have no start limit."""
 
 NEWER_SCHEMA = 65
 """Exit code of the migration if the database has the schema of a newer version."""

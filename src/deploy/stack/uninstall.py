@@ -145,7 +145,7 @@ def _find_files() -> Iterator[tuple[str, list[str]]]:
         and not state.resolve().is_relative_to(cache.resolve())
     ):
         yield "the cache of builds", ["rm", "-r", str(cache)]
-    # Listed by name, because the folder may also contain data and disks of labs.
+    # They are listed by name, because the folder may also contain data and disks of labs.
     data = {paths.dev_data_dir(), paths.labs_dir()}
     records = sorted(set(state.iterdir()) - data) if state.is_dir() else []
     if records:

@@ -124,7 +124,7 @@ class Unit:
 
 
 def parse_unit(file: str, text: str, drop_ins: Sequence[tuple[str, str]] = ()) -> Unit:
-    """Parse a unit and its drop-ins (paths and contents), which are appended sorted by name."""
+    """Parse a unit, and append its drop-ins (paths and contents), sorted by name."""
     ordered = sorted(drop_ins, key=lambda item: posixpath.basename(item[0]))
     return Unit(
         file,
@@ -219,7 +219,7 @@ def _read_line(place: SourceLocation, raw: str) -> str:
 
 
 def _check_continuation(place: SourceLocation, pending: str) -> None:
-    """Reject a line that only one of systemd and Podman joins to the next line with a space."""
+    """Reject a line that systemd and Podman join to the next line differently."""
     if pending == pending.rstrip(_SPACE):
         place.refuse(
             "no space before the backslash that continues the line",

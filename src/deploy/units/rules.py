@@ -84,7 +84,7 @@ def _variable(unit: Unit, name: str) -> SourceLocation | None:
 
 
 def check_names(units: Iterable[Unit]) -> None:
-    """Check that every unit of the project that a dependency or a mount refers to exists."""
+    """Check that dependencies and mounts refer only to units of the project that exist."""
     known = {unit.name for unit in units}
     for unit in units:
         known.add(f"{unit.stem}-volume.service" if unit.suffix == "volume" else unit.name)

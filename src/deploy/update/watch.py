@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from deploy.stack.management import Figures
 
 _UNREADY = 3
-"""Number of consecutive failed checks that are a fault; a slow database can cause a single one."""
+"""Number of consecutive failed checks that count as a fault; a slow database can cause one."""
 _MIN_ERRORS = 3
 _MORE_ERRORS = 2.0
 _ERRORS = 0.01

@@ -51,7 +51,7 @@ class Machine(Protocol):
         """
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """Return a line for each table of the stack's database that differs from the content."""
+        """Compare the stack's database with `content`; return a line for each different table."""
 
     def serves(self, major: str) -> bool:
         """Return whether a server of the given major version is running."""

@@ -89,7 +89,7 @@ class StackMachine:
         return build.ensure("db", arguments, options, tag=self._after)
 
     def rehearse(self) -> Copied:
-        """Copy a restored backup (without backups, the live database), and remove the copy."""
+        """Copy a restored backup, or the live database without backups; then remove the copy."""
         for name in (_SCRATCH, _RESTORED):
             self.remove_volume(name)
         try:
@@ -173,7 +173,7 @@ class StackMachine:
         return Copied(content, clusters.count_rows(content), size, seconds)
 
     def find_changes(self, content: Mapping[str, str]) -> list[str]:
-        """Return a line for each table of the stack's database that differs from the content."""
+        """Compare the stack's database with `content`; return a line for each different table."""
         return clusters.describe_changes(content, clusters.find_content(_LIVE))
 
     def serves(self, major: str) -> bool:
