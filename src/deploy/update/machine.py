@@ -282,7 +282,7 @@ class StackMachine:
             return Look(ready=False, figures=None)
 
     def _compare(self) -> Comparison:
-        """Return a comparison of the candidate with the stack, if any instance of it is ready."""
+        """Return a comparison for the candidate, with the stack if any instance of it is ready."""
         token = _find_token()
         private = addresses.parse(self._expand(CANDIDATE_SOCKETS[0]))
         public = ports.loaded()[0]
