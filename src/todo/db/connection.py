@@ -11,7 +11,7 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.waiting import Ready, Wait, wait_async
 
 Operation = Any
-"""psycopg generator: yields the events to wait for, receives those that occurred."""
+"""psycopg generator that yields the events to wait for, and receives those that occurred."""
 
 
 class Connection(AsyncConnection[Any]):

@@ -26,9 +26,9 @@ from todo.db.statement import SQLITE, Statement
 from todo.db.tables import EXPECTED_REVISION
 
 APPLICATION_NAME = "todo-backend"
-# For every PostgreSQL session, in addition to the URL's options: one plan per statement for all
-# parameters. Otherwise the server would plan most pages for each request, because the limit is a
-# parameter, and the plan depends on the account.
+# Added to the URL's options for every PostgreSQL session: the server uses one plan per statement
+# for all parameters. Otherwise, it would plan most pages for each request, because the limit is a
+# parameter and the plan depends on the account.
 _SESSION_OPTIONS = " -c plan_cache_mode=force_generic_plan"
 _RECYCLE_S = 1800
 
@@ -51,7 +51,7 @@ class Database:
         self._timeout_s = settings.database_statement_timeout_s + 1
         arguments = connect_arguments(settings)
         if not self.is_sqlite:
-            # A read is one round trip; `Session` turns autocommit off for a transaction.
+            # With autocommit, a read is one round trip; `Session` turns it off for a transaction.
             arguments["autocommit"] = True
             from todo.db.connection import Connection, PooledConnection  # noqa: PLC0415 - only for PostgreSQL
 
@@ -90,7 +90,7 @@ class Database:
             self.engine,
             settings,
             timeout_s=self._timeout_s,
-            # The request has ended by the time this is known.
+            # Reported directly, because the request has already ended.
             unanswered=lambda: self.breaker.report(ConnectionError("no answer")),
         )
 
@@ -199,7 +199,7 @@ class Database:
             UnavailableError: As for `reading`.
         """
         revision = await self._find_text(_REVISION)
-        # Every revision that is later than this program's has the table.
+        # Every revision later than this program's has the table of the oldest program.
         oldest = await self._find_text(_OLDEST_PROGRAM) if revision > EXPECTED_REVISION else ""
         version = self.schema_version = SchemaVersion(revision, oldest)
         self._schema_is_right = version.supports() or not self._checks_schema

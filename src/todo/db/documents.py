@@ -164,7 +164,7 @@ def parse_share(document: bytes | str) -> Share:
 
 
 def parse_snapshot(kind: str, document: bytes | str | None) -> Snapshot | None:
-    """Parse a journal entry's document; return None without one or for kinds with no document."""
+    """Parse the task, list or share in a journal entry; return None without one."""
     if document is None:
         return None
     match kind:

@@ -28,7 +28,7 @@ _REFUSALS: dict[str, type[UnavailableError]] = {
     # A missing privilege, which `migrate` grants.
     "42501": SchemaMismatchError,
 }
-# The same for SQLite, by parts of its messages.
+# The corresponding errors of SQLite, by parts of their messages.
 _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "locked": DatabaseBusyError,
     "readonly database": DatabaseReadOnlyError,

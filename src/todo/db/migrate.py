@@ -30,7 +30,7 @@ SCRIPTS = Path(__file__).parent / "migrations"
 # "todo" in ASCII; nothing else in the database uses this key.
 LOCK_KEY = 0x746F646F
 _LOCK = {"key": LOCK_KEY}
-# Migrations may take long, even if the role has limits. Servers differ in their settings.
+# Migrations may take long, so the role's limits are lifted. Not every server has all settings.
 _NO_LIMITS = text(
     "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout',"
     " 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')"
@@ -57,7 +57,7 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
 
     Args:
         settings: Settings of the database.
-        progress: Receives a line if another process migrates, and one if the backend's role does.
+        progress: Receives a line if another process is migrating or the backend's role migrates.
         contracts: Whether to run all contracts, which break earlier programs.
 
     Returns:
@@ -72,7 +72,7 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
     url = settings.url
     if url.drivername.startswith("sqlite"):
         url = url.set(drivername="sqlite")
-    # Arrays without escapes, as this program writes them.
+    # Write JSON without escapes, as the rest of this program does.
     engine = create_engine(url, connect_args=arguments, json_serializer=_render_json)
     prepare_engine(engine, settings)
     try:
@@ -169,7 +169,7 @@ def _begin(connection: Connection, progress: Callable[[str], None]) -> RootTrans
 
 
 def _outwait_locks(attempt: Callable[[], _T], progress: Callable[[str], None]) -> _T:
-    """Repeat an attempt while SQLite's file is locked; migrations outlast the busy timeout."""
+    """Repeat an attempt while SQLite's file is locked: a migration may outlast the busy timeout."""
     announced = False
     while True:
         try:

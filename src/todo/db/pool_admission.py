@@ -35,7 +35,7 @@ class AccountBusyError(Exception):
 class PoolGate:
     """Fixed number of slots for tasks, acquired in FIFO order.
 
-    SQLAlchemy's queue for asyncio puts a task that was woken too late at the end again. Under load,
+    SQLAlchemy's asyncio queue moves a task that was woken too late back to the end, so under load,
     some tasks would wait for many later ones. Excess tasks are rejected immediately.
     """
 

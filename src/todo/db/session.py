@@ -233,8 +233,8 @@ def is_idle(pooled: PoolProxiedConnection) -> bool:
 async def checkin(pooled: PoolProxiedConnection, timeout_s: float) -> bool:
     """End open work and return the connection; close it if that fails.
 
-    Not for a task that may be canceled, which could lose the connection. A server that does not
-    respond within `timeout_s` seconds is given up.
+    A task that may be canceled must not call this, because the connection could be lost. If the
+    server does not respond within `timeout_s` seconds, the connection is closed.
 
     Returns:
         Whether the server responded.

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 BUSY_TIMEOUT_S = 5
-# As in `sqlite3`, which is not imported for PostgreSQL; extended codes use higher bits too.
+# The value in `sqlite3`, which is not imported for PostgreSQL; extended codes add higher bits.
 _SQLITE_BUSY = 5
 _PRIMARY_CODE = 0xFF
 

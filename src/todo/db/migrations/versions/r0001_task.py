@@ -1,4 +1,4 @@
-"""Tasks.
+"""Create the task table.
 
 Revision ID: 0001
 """

@@ -1,4 +1,4 @@
-"""Lists, tags, due times, recurrence; journal, stored answers, tokens.
+"""Add lists, tags, due times, recurrence, the journal, stored responses and API tokens.
 
 Revision ID: 0002
 """
@@ -17,7 +17,7 @@ _DAY = sa.Date().with_variant(sa.String(10), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the new tables, and move the tasks to theirs."""
+    """Create the new tables, and copy the tasks into a new task table."""
     _create_owners()
     _create_tasks()
     _create_derived()
@@ -64,12 +64,12 @@ def _create_owners() -> None:
 
 
 def _create_tasks() -> None:
-    """Create a new table: SQLite cannot alter it, and stores IDs and times in another form."""
+    """Create a new task table: SQLite cannot alter the old one, and ID and time formats change."""
     op.drop_index("ix_task_owner_id", "task")
     op.rename_table("task", "task_0001")
     postgresql = op.get_context().dialect.name == "postgresql"
     if postgresql:
-        # The names of constraints are unique in a schema.
+        # Constraint names must be unique in a schema.
         for name in (
             "pk_task",
             "ck_task_ck_task_title_length",
@@ -147,7 +147,7 @@ _FROM_POSTGRESQL = (
     "SELECT id, owner, title, description, 0, '[]', '9999-12-31T00:00:00+00:00', 'schedule', '[]',"
     " extract(epoch FROM created_at), completed_at, created_at, updated_at, 1 FROM task_0001"
 )
-# Ids were 32 digits, and times had a blank and no zone.
+# IDs had 32 digits without hyphens; times had a space instead of the `T`, and no zone.
 _FROM_SQLITE = (
     "SELECT substr(id, 1, 8) || '-' || substr(id, 9, 4) || '-' || substr(id, 13, 4) || '-'"
     " || substr(id, 17, 4) || '-' || substr(id, 21), owner, title, description, 0, '[]',"
@@ -247,6 +247,6 @@ def _create_access() -> None:
 
 
 def downgrade() -> None:
-    """There is no way back: a restored backup is."""
+    """Raise an error: this revision can only be reverted by restoring a backup."""
     msg = "restore a backup from before revision 0002"
     raise RuntimeError(msg)

@@ -1,4 +1,4 @@
-"""Words to search by, and the first entry in the journal of each task that there is.
+"""Add full-text search, and a first journal entry for each existing task.
 
 Revision ID: 0003
 """
@@ -25,25 +25,25 @@ _BATCH = 1000
 
 
 def upgrade() -> None:
-    """Index the words of tasks, and begin the journals."""
+    """Create the search index, and start the journals."""
     _create_search()
     _begin_journals()
 
 
 def _create_search() -> None:
-    """Index the words of title and description, with the owner as one more of them."""
+    """Index the words of title and description, and a term for the owner."""
     if op.get_context().dialect.name == "postgresql":
         op.execute(
             "CREATE INDEX ix_task_search ON task USING gin ((to_tsvector('simple'::regconfig,"
             " translate(title || ' ' || coalesce(description, ''),"
             " '!\"#$%&''()*+,-./:;<=>?@[\\]^_`{|}~', repeat(' ', 32)))"
             " || array_to_tsvector(ARRAY[':' || md5(owner)])))"
-            # Each search reads all that waits to be sorted in: at the default of 4 MB it spent
+            # Each search scans the whole pending list; with the default limit of 4 MB, it spent
             # most of its time there.
             " WITH (gin_pending_list_limit = 128)"
         )
         return
-    # A row's number may change in VACUUM unless it is a column; the ids of tasks are text.
+    # VACUUM may change a rowid unless it is a declared column; task IDs are text.
     op.execute(
         "CREATE TABLE task_search (number INTEGER PRIMARY KEY, task_id VARCHAR(36) NOT NULL UNIQUE"
         " REFERENCES task (id) ON DELETE CASCADE, owner VARCHAR(255) NOT NULL,"
@@ -136,7 +136,7 @@ def _begin_journals() -> None:
 
 
 def _commit(salt: bytes, owner: str, task_id: str, after: str) -> bytes:
-    """Return the commitment to the creation of a task, as journals had it at this revision."""
+    """Return the commitment to the creation of a task, in the journal format of this revision."""
     unknown = [None] * 4
     content = [owner, *unknown, "create", "task", task_id, None, None, after]
     return hashlib.sha256(salt + orjson.dumps(content)).digest()
@@ -157,7 +157,7 @@ def _moment(text: str) -> datetime | str:
 
 
 def _render(row: sa.RowMapping) -> str:
-    """Return the image of a task as it was before it had more than a title and a description."""
+    """Return the JSON document of a task, with defaults for the fields that revision 0002 added."""
     times = {
         name: row[name] and datetime.fromisoformat(row[name]).isoformat()
         for name in ("completed_at", "created_at", "updated_at")
@@ -216,6 +216,6 @@ _ACCOUNT = _table(
 
 
 def downgrade() -> None:
-    """There is no way back: a restored backup is."""
+    """Raise an error: this revision can only be reverted by restoring a backup."""
     msg = "restore a backup from before revision 0002"
     raise RuntimeError(msg)

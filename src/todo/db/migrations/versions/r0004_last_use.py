@@ -15,7 +15,7 @@ _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
 
 def upgrade() -> None:
-    """Add the column, empty."""
+    """Add the column with null values."""
     op.add_column("api_token", sa.Column("last_used_at", _TIME, nullable=True))
 
 

@@ -1,4 +1,4 @@
-"""Add the request of each journal entry, and an index of the entries of each token.
+"""Add the request number of journal entries, and an index of the entries of each token.
 
 Revision ID: 0005
 """
@@ -15,7 +15,7 @@ _BY_TOKEN = sa.text("token_id IS NOT NULL")
 
 
 def upgrade() -> None:
-    """Add the column, empty: what is stored stays grouped by its time. Index the tokens."""
+    """Add the column and the index; existing entries get null and are grouped by their time."""
     op.add_column("journal", sa.Column("request_seq", sa.BigInteger(), nullable=True))
     op.create_index(
         "ix_journal_token",
@@ -27,6 +27,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop both."""
+    """Drop the index and the column."""
     op.drop_index("ix_journal_token", "journal")
     op.drop_column("journal", "request_seq")

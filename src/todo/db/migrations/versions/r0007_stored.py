@@ -1,4 +1,4 @@
-"""Add the number and size of each account's tasks and lists.
+"""Add counters for the number of each account's tasks and the size of its tasks and lists.
 
 Revision ID: 0007
 """
@@ -13,12 +13,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the counters, empty: an account is counted when a quota needs it."""
+    """Add the counters with null values; an account is counted when a quota needs it."""
     for name in ("tasks", "size"):
         op.add_column("account", sa.Column(name, sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the counters."""
     for name in ("tasks", "size"):
         op.drop_column("account", name)

@@ -1,4 +1,4 @@
-"""The one way to erase the content of a journal, for a role that may only append to it.
+"""Add a function that erases journal content, for a role that can only append to the journal.
 
 Revision ID: 0008
 """
@@ -11,8 +11,8 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# The columns are looked up, so that those of later revisions are erased as well. No table is found
-# by a search path: a caller cannot put one of the same name before it.
+# The columns are looked up, so that columns of later revisions are erased as well. All tables are
+# qualified by schema, so that a caller cannot shadow them with tables of the same name.
 _FUNCTION = """
 CREATE FUNCTION {schema}.erase_journal(erased text, above bigint, until bigint)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$

@@ -1,9 +1,9 @@
-"""Words that tasks are found by, texts in Normalization Form C, times with six digits on SQLite.
+"""Store search words of tasks; convert texts to NFC and, on SQLite, times to six-digit fractions.
 
 Revision ID: 0009
 
-All of it in one transaction, in batches: a migration that is interrupted has changed nothing. What
-is stored in another form becomes a change of its owner's journal; its entries stay as they are.
+The migration runs in one transaction, in batches: if it is interrupted, nothing has changed. Each
+task or list whose text changes gets a new journal entry; existing entries stay unchanged.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 from alembic import op
 
-# Later rules for words have a revision of their own, which creates them again.
+# If the rules for words change, a later revision computes the words again.
 from todo.text.search_words import render_searched
 
 revision = "0009"
@@ -30,7 +30,7 @@ depends_on = None
 _ID = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
 _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 _DAY = sa.Date().with_variant(sa.String(10), "sqlite")
-# A task may have 10,000 characters, and its batch is in memory several times.
+# A task can have more than 10,000 characters, and a batch is in memory several times.
 _BATCH = 100
 _AGENT = "todo.admin migrate"
 _PRIORITIES = ("none", "low", "medium", "high")
@@ -42,7 +42,7 @@ _Row = dict[str, Any]
 
 
 def upgrade() -> None:
-    """Add the column of words, bring texts and times into one form, and index the words."""
+    """Add the column of words, convert texts and times, and index the words."""
     _drop_search()
     op.add_column("task", sa.Column("words", sa.Text(), nullable=False, server_default=""))
     if op.get_context().dialect.name == "sqlite":
@@ -57,13 +57,13 @@ def _drop_search() -> None:
         return
     for trigger in ("task_insert", "task_update"):
         op.execute(f"DROP TRIGGER {trigger}")
-    # With its triggers.
+    # This also drops its triggers.
     op.drop_table("task_search")
     op.drop_table("task_words")
 
 
 def _complete_times() -> None:
-    """Give times without a fraction six digits: as text, they are not equal otherwise."""
+    """Add a six-digit fraction to times without one, so that equal times are equal as text."""
     for column in ("due_key", *_TIMES):
         op.execute(
             f"UPDATE task SET {column} = substr({column}, 1, 19) || '.000000' ||"  # noqa: S608
@@ -72,25 +72,25 @@ def _complete_times() -> None:
 
 
 def _create_search() -> None:
-    """Index the words of a task, with the term of the owner as one more of them."""
+    """Index the words of tasks, which include a term for the owner."""
     if op.get_context().dialect.name == "postgresql":
         op.alter_column("task", "words", server_default=None)
         op.execute(
             "CREATE INDEX ix_task_search ON task USING gin"
             " ((array_to_tsvector(string_to_array(btrim(words), ' '))))"
-            # Each search reads all that waits to be sorted in: at the default of 4 MB it spent
+            # Each search scans the whole pending list; with the default limit of 4 MB, it spent
             # most of its time there.
             " WITH (gin_pending_list_limit = 128)"
         )
-        # Otherwise searches are planned without statistics of the words until autovacuum comes.
+        # Otherwise, searches are planned without statistics of the words until autovacuum runs.
         op.execute("ANALYZE task")
         return
-    # A row's number may change in VACUUM unless it is a column; the ids of tasks are text.
+    # VACUUM may change a rowid unless it is a declared column; task IDs are text.
     op.execute(
         "CREATE TABLE task_search (number INTEGER PRIMARY KEY, task_id VARCHAR(36) NOT NULL UNIQUE"
         " REFERENCES task (id) ON DELETE CASCADE)"
     )
-    # Words are folded and have only blanks between them: this tokenizer changes none.
+    # Words are already folded and separated only by spaces, so this tokenizer does not change them.
     op.execute(
         "CREATE VIRTUAL TABLE task_words USING fts5(words, content='', detail='none',"
         " columnsize=0, tokenize='ascii')"
@@ -116,12 +116,12 @@ def _create_search() -> None:
         "CREATE TRIGGER task_update AFTER UPDATE OF words ON task"
         f" WHEN new.words IS NOT old.words BEGIN {forget}; {learn}; END"
     )
-    # Before the row of its number goes with it.
+    # A BEFORE trigger, because the deletion cascades to the row with the number.
     op.execute(f"CREATE TRIGGER task_delete BEFORE DELETE ON task BEGIN {forget}; END")
 
 
 class _Change(NamedTuple):
-    """An entry of the journal."""
+    """Change that becomes a journal entry."""
 
     owner: str
     kind: str
@@ -137,7 +137,7 @@ class _Conversion:
     def __init__(self) -> None:
         self._connection = op.get_bind()
         self._now = datetime.now(UTC)
-        # As the driver takes it: SQLite's is the text itself.
+        # In the format that the driver accepts: for SQLite, text.
         self._moment: datetime | str = self._now
         if self._connection.dialect.name == "sqlite":
             self._moment = self._now.isoformat(timespec="microseconds")
@@ -151,7 +151,7 @@ class _Conversion:
             self._store_tasks([each for each in rows if _normalize_task(each) != each])
 
     def _read(self, table: sa.TableClause) -> Iterator[list[_Row]]:
-        # An import may have brought the least id: the first batch has no bound.
+        # No bound for the first batch, because an imported task can have the smallest ID.
         query = sa.select(*table.c).order_by(table.c.id).limit(_BATCH)
         following = query.where(table.c.id > sa.bindparam("after", type_=_ID))
         found = self._connection.execute(query).mappings().all()
@@ -200,7 +200,7 @@ class _Conversion:
         self._connection.execute(sa.update(table).where(table.c.id == row["id"]).values(values))
 
     def _record(self, entries: list[_Change]) -> None:
-        """Append changes to the journals of their owners, as the program does."""
+        """Append changes to the journals of their owners, in the same format as the program."""
         of_owners = defaultdict(list)
         for entry in entries:
             of_owners[entry.owner].append(entry)
@@ -229,13 +229,13 @@ class _Conversion:
                     }
                 )
             self._connection.execute(_JOURNAL.insert(), rows)
-            # The size of the account is counted again when a quota needs it.
+            # The storage use of the account is counted again when a quota needs it.
             values = {"seq": seq, "hash": head, "tasks": None, "size": None}
             self._connection.execute(sa.update(_ACCOUNT).where(of_owner).values(values))
 
 
 def _commit(salt: bytes, change: _Change) -> bytes:
-    """Return the commitment to an entry's content; this and the hash are the journal's format."""
+    """Return the commitment to an entry's content, in the journal format of this revision."""
     owner, kind, entity_id, list_id, before, after = change
     who = [owner, None, _AGENT, None, None]
     content = orjson.dumps([*who, "update", kind, entity_id, list_id, before, after])
@@ -249,7 +249,7 @@ def _link(head: bytes, chain_id: UUID, seq: int, at: datetime, commitment: bytes
 
 
 def _normalize(text: str, name: str) -> str:
-    """Return a text in Normalization Form C, or as it is where that would be too long."""
+    """Return a text in NFC, or unchanged if its NFC would be too long."""
     normalized = unicodedata.normalize("NFC", text)
     return normalized if len(normalized) <= _LIMITS[name] else text
 
@@ -355,6 +355,6 @@ _ACCOUNT = _table(
 
 
 def downgrade() -> None:
-    """There is no way back: a restored backup is."""
+    """Raise an error: this revision can only be reverted by restoring a backup."""
     msg = "restore a backup from before revision 0009"
     raise RuntimeError(msg)

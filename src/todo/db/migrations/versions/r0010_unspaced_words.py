@@ -1,15 +1,15 @@
-"""Words of scripts without blanks between them: digits among them, more scripts, fewer separators.
+"""Recompute search words for scripts without spaces: with digits, more scripts, fewer separators.
 
 Revision ID: 0010
 
-All of it in one transaction, in batches: a migration that is interrupted has changed nothing. Only
-the words change, which are made from a task: its version and its owner's journal stay as they are.
+The migration runs in one transaction, in batches: if it is interrupted, nothing has changed. Only
+the words change, which are derived from a task, so its version and the journal stay unchanged.
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-# Later rules for words have a revision of their own, which creates them again.
+# If the rules for words change, a later revision computes the words again.
 from todo.text.search_words import render_searched
 
 revision = "0010"
@@ -18,7 +18,7 @@ branch_labels = None
 depends_on = None
 
 _ID = sa.Uuid(as_uuid=False).with_variant(sa.String(36), "sqlite")
-# A task may have 10,000 characters, and its words a multiple of that.
+# A task can have more than 10,000 characters, and its words can be several times as long.
 _BATCH = 100
 _TASK = sa.table(
     "task",
@@ -38,11 +38,11 @@ _SET_WORDS = (
 
 
 def upgrade() -> None:
-    """Store the words of each task that has others by today's rules; the indexes follow."""
+    """Recompute the words of all tasks, and store those that have changed."""
     connection = op.get_bind()
     if connection.dialect.name == "postgresql":
-        # A backend of the former version may still write. Without the lock, a text that it changes
-        # between the reading and the update would get the words of the former text.
+        # A backend of the previous version may still write. Without the lock, a text that it
+        # changes between the read and the update would get the words of the old text.
         op.execute("LOCK TABLE task IN SHARE ROW EXCLUSIVE MODE")
     rows = connection.execute(_FIRST).all()
     while rows:
@@ -54,6 +54,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is no way back: a restored backup is."""
+    """Raise an error: this revision can only be reverted by restoring a backup."""
     msg = "restore a backup from before revision 0010"
     raise RuntimeError(msg)

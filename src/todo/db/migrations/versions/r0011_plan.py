@@ -1,4 +1,4 @@
-"""Plans: changes that are described first and applied later.
+"""Add plans: changes that are previewed first and applied later.
 
 Revision ID: 0011
 """
@@ -16,7 +16,7 @@ _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the table, empty."""
+    """Create an empty table."""
     op.create_table(
         "plan",
         sa.Column("id", _ID, nullable=False),
@@ -41,5 +41,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the table."""
     op.drop_table("plan")

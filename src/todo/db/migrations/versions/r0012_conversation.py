@@ -1,4 +1,4 @@
-"""Conversations with the assistant, and their messages.
+"""Add conversations with the assistant, and their messages.
 
 Revision ID: 0012
 """
@@ -16,7 +16,7 @@ _TIME = sa.DateTime(timezone=True).with_variant(sa.String(32), "sqlite")
 
 
 def upgrade() -> None:
-    """Create the tables, empty."""
+    """Create the empty tables."""
     op.create_table(
         "conversation",
         sa.Column("id", _ID, nullable=False),
@@ -61,6 +61,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop them."""
+    """Drop the tables."""
     op.drop_table("message")
     op.drop_table("conversation")

@@ -1,4 +1,4 @@
-"""The oldest program that works with the schema.
+"""Store the oldest program that works with the schema.
 
 Revision ID: 0013
 """
@@ -15,7 +15,7 @@ oldest_program = "0013"
 
 
 def upgrade() -> None:
-    """Create the table with its one row, which the migration keeps up to date from now on."""
+    """Create the table with its only row, which later migrations keep up to date."""
     table = op.create_table(
         "schema_compatibility",
         sa.Column("oldest_program", sa.String(4), nullable=False),
@@ -25,5 +25,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop the table."""
     op.drop_table("schema_compatibility")
