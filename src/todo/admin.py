@@ -1,8 +1,8 @@
 """`python -m todo.admin`: operator commands, run by hand or from a unit.
 
-Three options before the command are for a program that runs it in a container: `--as PROGRAM` is
-the command that its user typed, `--plan` only checks the command line and prints the files that it
-names, and `--descriptors` passes these files (`todo.core.files`).
+A program that runs a command in a container puts three options before it: `--as PROGRAM` is the
+command that the user typed, `--plan` only checks the command line and prints its file names, and
+`--descriptors` passes these files (`todo.core.files`).
 """
 
 import argparse
@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
         return super()._get_values(action, arg_strings)
 
     def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
-        # For help: argparse leaves unwritten output to the interpreter's last flush.
+        # Write help at once: argparse would leave it in the buffer until the interpreter exits.
         if file in {None, sys.stdout}:
             write_output(message)
         else:
@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return the exit code."""
-    # The only output of a failed command is one line.
+    # A failed command prints only one line, so log events are discarded.
     logging.getLogger("todo").addHandler(logging.NullHandler())
     words = list(sys.argv[1:] if arguments is None else arguments)
     program = words[1] if words[:1] == ["--as"] and len(words) > 1 else None
@@ -228,7 +228,7 @@ _PLAIN = (
 
 
 def _plan(options: argparse.Namespace) -> dict[str, str | None]:
-    """Return the files that a command line names, including `-`."""
+    """Return the input and output files in a command line; they can be `-` or None."""
     return {"input": options.input, "output": options.output}
 
 
@@ -341,9 +341,9 @@ def _migrate(options: argparse.Namespace) -> int:
 
 
 def _wait_for_the_end() -> None:
-    """Replace the process by one that only waits for SIGTERM and needs little memory."""
+    """Replace the process with one that needs little memory and only waits for a signal to exit."""
     ends = [signal.SIGTERM, signal.SIGINT]
-    # Blocked, they stay pending for `sigwait`; otherwise process 1 would ignore them.
+    # Blocked signals stay pending for `sigwait`; otherwise, process 1 would ignore them.
     signal.pthread_sigmask(signal.SIG_BLOCK, ends)
     program = f"import signal; signal.sigwait({[int(end) for end in ends]})"
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", program])  # noqa: S606 - no shell
@@ -369,7 +369,7 @@ def _verify(options: argparse.Namespace) -> int:
 
     run = run_check(
         load_settings(),
-        # Standard output may be reserved for the heads.
+        # With `--export-head -`, standard output contains only the heads.
         _say_aside if options.output == STDIO else _say,
         owner=options.owner,
         heads=options.input,

@@ -34,7 +34,7 @@ COUNTER_SUFFIX = ".loop"
 CHECKS = ("livez", "readyz", "startupz")
 _MAX_ANSWER = 4096
 _TICK_S = 0.1
-# In the third field of /proc/PID/stat: running or ready to run, and waiting for a disk.
+# Values of the third field of /proc/PID/stat: running or ready to run, and waiting for a disk.
 _BUSY_STATES = (b"R", b"D")
 # A `struct ucred`: IDs of the peer's process, user and group, 32 bits each.
 _UCRED_BYTES, _PID_BYTES = 12, 4
@@ -94,7 +94,7 @@ class _Watch:
         self._started = self._moved_at = monotonic()
         self._worked_s = _read_worked_s(pid)
         self._has_moved = False
-        # Ticks, not time: the server must not be blamed for delays of the probe.
+        # Counted in ticks, not time, so that the server is not blamed for delays of the probe.
         self._idle_ticks = self._still_ticks = 0
 
     def look(self) -> None:
@@ -140,7 +140,7 @@ def _is_thread_busy(path: str) -> bool:
     try:
         return _read(path)[_STATE] in _BUSY_STATES
     except OSError:
-        # It has ended since the threads were listed, so it ran.
+        # The thread has ended since the threads were listed, so it was running.
         return True
 
 

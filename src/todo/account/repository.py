@@ -104,13 +104,13 @@ REMOVALS = (
     _remove_some(task, _HERS, task.c.id),
     _remove_some(task_list, task_list.c.owner == _OWNER, task_list.c.id),
 )
-"""Statements that delete up to CHUNK rows of a user; run in order, each until no rows are left."""
+"""Statements that delete up to CHUNK rows of a user, run in order, each until no rows are left."""
 
 _KEPT = {"owner", "seq", "at", "commitment", "hash"}
 
 
 def _erase(dialect: str) -> Executable:
-    """Return the statement that erases journal entries of an account without tasks or lists."""
+    """Return the statement that erases journal content of an account without tasks or lists."""
     if dialect != SQLITE:
         # The backend's role can only append to the journal; the function runs as its owner.
         numbers = (bindparam(name, type_=BigInteger) for name in ("above", "until"))

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/v1/me", tags=["account"], route_class=ApiRoute)
 async def read_me(request: Request, caller: CallerDep) -> Response:
     """Return the caller's account. Its entity tag changes with everything that the caller owns."""
     async with get_state(request).database.reading(caller.user) as session:
-        # Read before the body: with an outdated tag, a conditional change only fails.
+        # Read before the body: an outdated entity tag only makes a later change fail.
         tag = etag_for(await find_account_version(session, caller.user))
         body = await read_account(session, caller.user)
     return json_response(request, body, tag, is_number_of_account=True)

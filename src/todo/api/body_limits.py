@@ -22,7 +22,7 @@ _BODY_BYTES = 16 * _KIB
 # A description has up to 10,000 characters, each up to 12 bytes if escaped in JSON.
 _TASK_BYTES = 192 * _KIB
 _BATCH_BYTES = 1024 * _KIB
-# A plan is stored, with its operations.
+# Smaller than a batch, because a plan is stored with its operations.
 _PLAN_BYTES = 256 * _KIB
 _BATCH = "/api/v1/tasks/batch"
 PLANS_PATH = "/api/v1/plans"
@@ -43,7 +43,7 @@ def find_body_limit(path: str) -> int:
 def refuse_many_values(body: object) -> None:
     """Reject parsed JSON with more values than any schema accepts.
 
-    Otherwise each unknown key or wrong item would be an error: 94,000 in a body of 1 MiB.
+    Otherwise, validation would report every unknown key or invalid item: 94,000 in a body of 1 MiB.
 
     Raises:
         ValidationFailedError: An object has too many keys, or the body has too many values.

@@ -33,7 +33,7 @@ def read_if_match(request: Request) -> frozenset[int] | None:
 
     Raises:
         MalformedRequestError: The header is not a list of entity tags, or has too many.
-        VersionMismatchError: No tag can be a version.
+        VersionMismatchError: No entity tag has the form of a version.
     """
     given = find_if_match(request)
     if given is None or given.strip() == "*":
@@ -43,7 +43,7 @@ def read_if_match(request: Request) -> frozenset[int] | None:
         raise MalformedRequestError(
             f"If-Match has more than {MAX_TAGS} entity tags; send only the ETag that you have read."
         )
-    # A weak tag never matches strongly (RFC 9110, 8.8.3.2).
+    # A weak tag never matches in a strong comparison (RFC 9110, 8.8.3.2).
     numbers = (tag.strip('"') for tag in tags)
     versions = {
         int(number)

@@ -39,7 +39,7 @@ class Cors:
         fields = [
             _VARY,
             (b"access-control-allow-origin", origin),
-            # Required by front ends that send cookies to their own server; ignored here.
+            # Required by front ends that send cookies with every request; cookies are ignored here.
             (b"access-control-allow-credentials", b"true"),
         ]
         if scope["method"] != "OPTIONS" or not wanted:

@@ -73,7 +73,7 @@ _expired = (
     select(idempotency.c.user_id, idempotency.c.key)
     .where(idempotency.c.created_at < bindparam("expired", type_=Time))
     .order_by(idempotency.c.created_at)
-    # A literal: PostgreSQL estimates a parameter as a tenth of the table, and scans all of it.
+    # A literal, because for a parameter PostgreSQL expects a tenth of the table and scans it all.
     .limit(literal_column(str(_PURGED)))
     .with_for_update(skip_locked=True)
 )
@@ -136,8 +136,8 @@ async def identify_repeatable(request: Request, caller: Caller) -> Repeatable | 
     return Repeatable(
         key,
         _render_fingerprint(request, caller, canonical),
-        # Remove it with `Repeatable.former` after the release of 0.2.0: for 24 hours after that
-        # upgrade, stored fingerprints may still contain the raw body.
+        # Remove this and `Repeatable.former` after the release of 0.2.0: for 24 hours after an
+        # upgrade to it, stored fingerprints may still be those of the raw body.
         former=_render_fingerprint(request, caller, body),
     )
 

@@ -16,7 +16,7 @@ from todo.config.addresses import ForwardedHeader
 UNIX = "unix"
 
 _PROTO = b"x-forwarded-proto"
-# Length of the part that is logged: the end, which the nearest proxy wrote.
+# Maximum length that is logged of a header: its end, which the nearest proxy wrote.
 _MAX_SHOWN = 200
 _PORT = r":(?:\d{1,5}|_[\w.-]+)"
 _HOP = re.compile(rf"\[([^\]]*)\](?:{_PORT})?|([^:\[\]]*)(?:{_PORT})?|([^\[\]]*)")
@@ -110,7 +110,7 @@ class TrustedProxies:
 
 
 def _parse_forwarded(lines: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the hops of `Forwarded` lines (RFC 7239), "" if unknown, and the last scheme."""
+    """Return the hops of `Forwarded` lines (RFC 7239), "" for unknown ones, and the last scheme."""
     elements = [element for line in lines for element in _parse_elements(line)]
     hops = [element.get("for", "") for element in elements]
     return hops, [element.get("proto", "") for element in elements[-1:]]

@@ -26,7 +26,7 @@ class Bucket(NamedTuple):
 
 
 class Buckets(Protocol):
-    """Storage of token buckets by key; `lock` makes a read and the following write atomic."""
+    """Storage of token buckets by key; callers hold `lock` from a read to the following write."""
 
     lock: AbstractContextManager[object]
 
@@ -82,7 +82,7 @@ class SharedBuckets:
 
     def __init__(self, file: Path, name: str) -> None:
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        # Keeps the buckets of a file that exists; zeros in a new one are free slots.
+        # This keeps the buckets of an existing file; the zeros of a new file are free slots.
         os.truncate(descriptor, _SIZE)
         self._memory = mmap.mmap(descriptor, _SIZE)
         self._name = name.encode()
@@ -131,7 +131,7 @@ def open_buckets(instance_file: Path | None, name: str) -> Buckets:
     """
     if instance_file is None:
         return LocalBuckets()
-    # Hidden, because the other files of the folder belong to instances.
+    # A hidden file, because all other files in the folder belong to instances.
     file = instance_file.parent / ".limits"
     try:
         return SharedBuckets(file, name)

@@ -56,7 +56,7 @@ class RateLimit:
         self._prefix = f'"{name}";r='.encode()
 
     def take(self, key: str) -> tuple[Field, Field]:
-        """Take one permit; return the response fields about the remaining permits.
+        """Take one permit; return the fields `RateLimit-Policy` and `RateLimit` of the response.
 
         Raises:
             RateLimitedError: No permit is left.
@@ -78,7 +78,7 @@ class RateLimit:
         return self._render(level - 1)
 
     def render_left(self, key: str) -> tuple[Field, Field]:
-        """Return the response fields about the remaining permits, without taking one."""
+        """Return the fields `RateLimit-Policy` and `RateLimit`, without taking a permit."""
         return self._render(self.find_left(key))
 
     def find_left(self, key: str) -> float:

@@ -47,8 +47,8 @@ def json_response(
     """Return the response to a read, or 304 if the client already has this version.
 
     The entity tag is by default a hash of the body. `is_number_of_account` states that the tag is
-    the number of an account's latest change, which another account can have under the same URL.
-    Browsers revalidate by the tag regardless of `Vary`, so they must not store such a response.
+    the number of an account's latest change; another account can have the same tag for the same
+    URL. Browsers revalidate by tag regardless of `Vary`, so they must not store such a response.
     """
     tag = tag or f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     control = "no-store" if is_number_of_account else "private, no-cache"

@@ -29,7 +29,7 @@ def refuse_nul(text: str) -> str:
 
 
 def drop_defaults(schema: dict[str, Any]) -> None:
-    """Remove defaults from the schema: `model_fields_set` tells which fields were sent."""
+    """Remove defaults from the schema: a field that is not sent keeps its value."""
     for field in schema["properties"].values():
         field.pop("default", None)
 
@@ -52,7 +52,7 @@ def _refuse_time(given: object) -> object:
 
 
 def _refuse_far(moment: datetime) -> datetime:
-    """Reject times that a time zone could move out of the calendar."""
+    """Reject times that a conversion to another time zone could move out of the calendar."""
     if not EARLIEST.year <= moment.year <= LATEST.year:
         raise ValueError(f"must be from {EARLIEST} to {LATEST}")
     return moment

@@ -32,7 +32,7 @@ class Authenticator:
 
         Raises:
             UnauthorizedError: The token is missing or invalid.
-            MalformedRequestError: Two tokens, or an invalid agent, model or run header.
+            MalformedRequestError: There are two tokens, or an invalid agent, model or run header.
             UnavailableError: The key set or the database is unavailable.
         """
         credentials = None
@@ -40,7 +40,7 @@ class Authenticator:
         for name, value in headers:
             if name == b"authorization":
                 if credentials is not None:
-                    # A proxy may have checked the other one.
+                    # A proxy may have checked only the other header.
                     raise MalformedRequestError(
                         "The request has more than one Authorization header; send one."
                     )

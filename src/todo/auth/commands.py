@@ -35,7 +35,7 @@ MAX_NAME_LENGTH = 100
 
 _CREATOR = "todo.admin token"
 
-# The issuer's clock may be fast by the leeway, in which PyJWT ignores fractions of a second.
+# The issuer's clock may be ahead by the leeway, and PyJWT ignores fractions of a second.
 _MARGIN = timedelta(seconds=LEEWAY_S + 1)
 _HEADINGS = ("id", "owner", "name", "scopes", "created", "expires", "last used")
 _SECOND = len("2026-11-29T08:00:00")
@@ -181,7 +181,7 @@ async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
 
 
 async def _end_sessions(session: Session, owner: str) -> datetime | None:
-    """Revoke the JSON Web Tokens of a user; return the cutoff, or a later stored one."""
+    """Revoke the JSON Web Tokens of a user; return the stored cutoff, which may be a later one."""
     work = UnitOfWork(session, Caller(owner, agent=AGENT))
     await work.lock(owner)
     cutoff = datetime.now(UTC).replace(microsecond=0) + _MARGIN

@@ -33,7 +33,7 @@ _of = token_cutoff.c
 _AFTER = bindparam("after", type_=Time)
 _NEWER = Statement(
     select(_of.user_id, _of.cutoff_at)
-    # Two bounds: with one, PostgreSQL estimates a third of the table, and scans all of it.
+    # With only one bound, PostgreSQL would expect a third of the table and scan it all.
     .where(_of.cutoff_at.between(_AFTER, bindparam("until", type_=Time)))
     .where((_of.cutoff_at > _AFTER) | (_of.user_id > bindparam("after_user", type_=String)))
     .order_by(_of.cutoff_at, _of.user_id)
@@ -93,7 +93,7 @@ class Cutoffs:
         if self._loading is None:
             self._loading = asyncio.create_task(self._load())
             self._loading.add_done_callback(self._forget)
-        # Not canceled with the request, because others wait for the same result.
+        # The load is not canceled with the request, because others wait for the same result.
         await asyncio.shield(self._loading)
 
     def _forget(self, loading: asyncio.Task[None]) -> None:

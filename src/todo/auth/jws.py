@@ -1,4 +1,4 @@
-"""Signature and claims of a JSON Web Token, verified by PyJWT with two differences.
+"""Verification of a JSON Web Token's signature and claims by PyJWT, with two additions.
 
 A `kid` that is null counts as missing, and `Ed25519` (RFC 9864) is supported. Importing this module
 imports `cryptography`, so it is not imported at startup.

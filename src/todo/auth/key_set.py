@@ -26,7 +26,7 @@ _ALGORITHMS = {
     ("RSA", None): "RS256",
 }
 _ALIASES = {"Ed25519": "EdDSA"}
-"""RFC 9864 includes the curve in the name, which the key contains anyway."""
+"""Other names of algorithms: RFC 9864 includes the curve, which the key contains anyway."""
 ALGORITHMS = frozenset([*_ALGORITHMS.values(), *_ALIASES])
 # Public parameters of keys of any kind.
 _NUMBERS = ("x", "y", "n", "e")
@@ -117,7 +117,7 @@ class KeySet:
         return [fitting[0].value] if len({key.numbers for key in fitting}) == 1 else []
 
     async def _refresh(self) -> None:
-        # Not canceled with the request, because others wait for the same result.
+        # The fetch is not canceled with the request, because others wait for the same result.
         await asyncio.wait({self._start_loading()})
 
     def _start_loading(self) -> asyncio.Task[None]:
@@ -143,7 +143,7 @@ class KeySet:
             return
         # Known keys stay in use while the source is unavailable.
         self._fresh_until = self._clock() + fresh_s
-        # Even without requests, so that no token is verified with keys withdrawn long ago.
+        # Fetch again even without requests, so that no key withdrawn long ago verifies a token.
         if self._next is not None:
             self._next.cancel()
         self._next = asyncio.get_running_loop().call_later(fresh_s, self._start_loading)

@@ -104,7 +104,7 @@ class ApiTokenService:
         if caller.token_id is not None:
             maker = await self._store.find(caller.token_id)
             if maker is None:
-                # Revoked a moment ago, so it must not create a token that outlives it.
+                # The token was just revoked, so it must not create one that outlives it.
                 raise NotFoundError
         return {
             "list_id": list_id,

@@ -22,7 +22,7 @@ ALGORITHM = "HS256"
 MIN_SECRET_BYTES = 32
 MAX_SUBJECT_LENGTH = 255
 LEEWAY_S = 10
-# Longer tokens are not ours, and parsing costs time before the signature is checked.
+# Longer tokens are rejected before parsing, because parsing costs time and precedes verification.
 _MAX_TOKEN_LENGTH = 4096
 _MAX_KEY_ID_LENGTH = 255
 _KEY_ID_BYTES = 6
@@ -54,7 +54,7 @@ class TokenVerifier:
 
     Args:
         secret: Shared secret for signing and verification, or None.
-        previous_secret: Former shared secret, which is still accepted.
+        previous_secret: Previous shared secret, which is still accepted.
         audience: Required audience; None accepts only tokens without an audience.
         issuer: Required issuer; None does not check the issuer.
         keys: Public keys of another issuer.

@@ -141,7 +141,7 @@ class ChangesWebSocket:
                     if caller.list_id is not None:
                         await self._begin(caller)
                 while page:
-                    # pop() frees each change, because a slow client delays the loop.
+                    # pop() frees each change, because a slow client can delay the loop for long.
                     for message in _translate(page.pop(0)):
                         await _send(socket, message)
         raise WebSocketClosedError(GOING_AWAY, "the service is restarting")
@@ -242,7 +242,7 @@ def _find_credentials(socket: WebSocket) -> Headers | None:
 
 
 def _offered(socket: WebSocket) -> list[str]:
-    """Return the offered subprotocols; Hypercorn has only those of the last header field."""
+    """Return all offered subprotocols; Hypercorn reads only those of the last header field."""
     fields = [
         value.decode("latin-1")
         for name, value in socket.scope["headers"]

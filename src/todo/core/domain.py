@@ -8,7 +8,7 @@ from typing import Literal, Required, TypedDict, final, get_args
 
 Priority = Literal["none", "low", "medium", "high"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
-"""By rank, which the database stores and sorts by."""
+"""Priorities in order of rank, the number that the database stores and sorts by."""
 RecurrenceFrom = Literal["schedule", "completion"]
 """Starting point of the next occurrence of a task."""
 ShareAccess = Literal["read", "write"]

@@ -23,7 +23,7 @@ class ExitCode(IntEnum):
 
 
 class FatalError(Exception):
-    """The program must end; the message contains the remedy."""
+    """The program must exit; the message contains the remedy."""
 
     def __init__(self, code: ExitCode, message: str) -> None:
         super().__init__(message)

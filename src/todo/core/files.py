@@ -108,7 +108,7 @@ def write_error(text: str) -> None:
 
 
 def discard_unwritten() -> None:
-    """Discard unwritten output, which the interpreter would try to write again at its end."""
+    """Discard unwritten output, which the interpreter would try to write again when it exits."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -109,7 +109,7 @@ def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
     if kind == "extra_forbidden":
         return _UNKNOWN.get(place, _GENERAL)
     if kind == "value_error":
-        # Raised by our own validators, with a message for clients.
+        # The validators of this program raise such errors, with messages for clients.
         return str(context["error"])
     if kind in {"too_short", "string_too_short"} and context["min_length"] == 1:
         return _NOT_EMPTY
@@ -120,7 +120,7 @@ def _word(item: Mapping[str, Any], place: str, *, is_whole: bool) -> str:
 def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or text
     match name:
         case "expected" | "expected_tags":
-            # In Python's notation: 'read' or 'write'.
+            # pydantic lists the choices in Python's notation: 'read' or 'write'.
             choices = [f'"{choice}"' for choice in _QUOTED.findall(value)]
             return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
         case "discriminator":
@@ -132,7 +132,8 @@ def _show(name: str, value: Any) -> Any:  # noqa: ANN401 - a number or text
 def _find_path(path: Sequence[str | int]) -> Iterator[str]:
     """Yield the steps of the path as the client sent them.
 
-    Objects in arrays are always members of a union here, whose name pydantic adds after the index.
+    In this API, an object in an array is always a union member; pydantic adds the member's name
+    after the index.
     """
     for before, step in pairwise((None, *path)):
         if not (isinstance(before, int) and isinstance(step, str)):

@@ -25,8 +25,8 @@ async def run_check(
 ) -> None:
     """Verify journals; print each finding, or the number of verified entries.
 
-    `heads` is a file with previously exported heads, `export` the output file for the heads if
-    there are no findings. `with_state` compares the tasks with their journal.
+    `heads` is a file with previously exported heads. Without findings, the current heads are
+    written to the file `export`. `with_state` also compares the tasks with their journal.
 
     Raises:
         FatalError: There are findings, or the journals could not be verified.

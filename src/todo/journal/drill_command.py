@@ -130,7 +130,7 @@ def _find_start(folder: Path) -> datetime:
 
 async def _compare(settings: Settings, drill: Drill, began: datetime) -> Comparison:
     if (drill.restored / FAILED).exists():
-        # The last line that the restore wrote.
+        # The reason is in the last line that the restore wrote.
         lines = (drill.restored / FAILED).read_text().split("\n")
         reason = next((line for line in reversed(lines) if line.strip()), "the restore failed")
         raise FatalError(ExitCode.BROKEN, reason.removeprefix("restore: "))
@@ -181,7 +181,7 @@ def _now() -> str:
 
 
 def write_outcome(folder: Path, outcome: dict[str, Any]) -> None:
-    """Replace the drill's outcome in the file, which has one line per outcome for shell scripts."""
+    """Replace the drill's outcome in the state file, whose lines shell scripts read."""
     path = folder / _STATE
     try:
         outcomes = json.loads(path.read_text()) if path.exists() else {}

@@ -9,7 +9,7 @@ UNDOABLE = frozenset({"list", "share", "task"})
 
 
 def separate(chosen: list[UndoEntry]) -> tuple[list[UndoEntry], list[UndoEntry]]:
-    """Return the undoable entries and the others, or all entries and none if none is undoable."""
+    """Split entries into undoable and other ones; if none is undoable, return all and no others."""
     undone = [entry for entry in chosen if entry.kind in UNDOABLE]
     lasting = [entry for entry in chosen if entry.kind not in UNDOABLE]
     return (undone, lasting) if undone else (chosen, [])

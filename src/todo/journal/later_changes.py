@@ -69,7 +69,7 @@ _LAST = Statement(_last)
 Thing = tuple[str, ...]
 """Key of an entity: kind and ID, for a share also its list; see `UndoEntry.entity`."""
 Later = tuple[UndoEntry, int, str]
-"""First entry to be undone of an entity; number and operation of a later entry about it."""
+"""An entity's first entry to be undone, and the number and operation of a later entry about it."""
 _State = Mapping[str, object] | None
 
 
@@ -154,7 +154,7 @@ def _name_thing(owner: str, entries: list[UndoEntry]) -> dict[str, Any]:
 
 
 def _are_taken_back(entries: list[UndoEntry], last: UndoEntry | None) -> bool:
-    """Return whether the changes of an entity by others cancel out."""
+    """Return whether the changes of an entity that are not to be undone cancel out."""
     known = [_parse_state(entries[0].before), *(_parse_state(each.after) for each in entries)]
     found = [_parse_state(each.before) for each in entries[1:]]
     if last is not None:

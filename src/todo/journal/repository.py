@@ -299,7 +299,7 @@ def is_about_list(
 
 
 def is_task_of_list(dialect: str) -> ColumnElement[bool]:
-    """Return the condition that an entry is about a task that was and stayed in a list."""
+    """Return the condition that an entry is about a task in a list, before and after the change."""
     documents = (
         or_(document.is_(None), _says_list(dialect, document))
         for document in (journal.c.before, journal.c.after)

@@ -212,7 +212,7 @@ def _is_undone(dialect: str, shown: FromClause) -> ColumnElement[bool]:
 
 
 def _find_list_of_share(entry: FromClause) -> ColumnElement[Any]:
-    # A user has a share of each list, whereas a task may move between lists.
+    # A user can have shares of several lists, whereas a task has an ID and may change its list.
     return case((entry.c.kind == literal_column("'share'"), entry.c.list_id), else_=null())
 
 

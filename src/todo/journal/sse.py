@@ -60,7 +60,7 @@ class Streams:
     ) -> AsyncIterator[bytes]:
         """Yield the events after the change `since`, until the process stops.
 
-        The stream ends early if `confirm` raises a ProblemError: the client may no longer follow.
+        The stream ends early if `confirm` raises a ProblemError: the client has lost its access.
         """
         yield b"retry: %d\n\n" % _RETRY_MS
         pages = self._feed.follow_pages(view, since, user, timeout_s=self._heartbeat_s)
@@ -69,7 +69,7 @@ class Streams:
                 try:
                     await confirm()
                 except ProblemError:
-                    # The client reconnects, and gets an error response with the reason.
+                    # The client reconnects and gets an error response with the reason.
                     return
                 yield b"".join(map(render_event, page)) or b":\n\n"
 

@@ -52,7 +52,7 @@ _ONE = Statement(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
     )
 )
-# The entries of a request are adjacent and have the same time, as may those of other requests.
+# The entries of a request are adjacent and have the same time; another request may have it too.
 _AROUND = Statement(
     select(*ENTRY_COLUMNS)
     .where(
@@ -313,7 +313,7 @@ def _is_one_request(one: UndoEntry, other: UndoEntry) -> bool:
 
 
 def _is_inside(entry: UndoEntry, list_id: str) -> bool:
-    """Return whether a change is about a task that was and stayed in the list."""
+    """Return whether a change is about a task that was in the list before and after it."""
     snapshots = [each for each in (entry.parse_before(), entry.parse_after()) if each is not None]
     return entry.kind == "task" and all(
         "list_id" in each and each["list_id"] == list_id for each in snapshots

@@ -1,7 +1,7 @@
 """Verification of journals: finds entries that were altered, removed or inserted.
 
 Each entry is checked against its own commitment and the hash of the previous entry. Entries are
-fetched in pages to limit memory. Somebody who can write to the database could recompute a whole
+fetched in pages to limit memory. Anyone who can write to the database could recompute a whole
 chain, or remove its end together with the account's head: only an exported head reveals that.
 """
 
@@ -60,7 +60,7 @@ _HEAD = Statement(
 _of_account = select(func.min(account.c.owner).label("owner")).where(
     account.c.owner > bindparam("after")
 )
-# Includes owners without an account, which are a finding.
+# Owners with journal entries but without an account are included, because each is a finding.
 _of_journal = select(func.min(journal.c.owner)).where(journal.c.owner > bindparam("after"))
 _both = _of_account.union_all(_of_journal).subquery("both")
 _NEXT_OWNER = Statement(select(func.min(_both.c.owner)))
@@ -121,7 +121,7 @@ async def verify(
 
 
 async def is_known(source: JournalReader, owner: str) -> bool:
-    """Return whether an account exists, or journal entries without an account."""
+    """Return whether an owner has an account, or journal entries without an account."""
     async with source.reading() as session:
         entries = {"owner": owner, "after": -1, "limit": 1}
         return bool(
@@ -195,7 +195,7 @@ class Chain:
         self._result = result
         self._exported = exported
         self._expected: tuple[int, bytes] | None = None
-        # Entries without content that no later deletion of the account explains.
+        # Numbers of entries without content, until a deletion of the account explains them.
         self._erased: list[int] = []
         if exported is not None and exported.chain_id != str(chain_id):
             self._add(0, "the chain differs from that of the exported head")
@@ -262,7 +262,7 @@ class Chain:
     def _check_link(
         self, seq: int, at: str, commitment: bytes, stored: bytes, *, follows: bool
     ) -> bytes:
-        """Check the hash of an entry, and return the correct one."""
+        """Check the hash of an entry, and return the correct hash."""
         try:
             computed = link(self.stored, self.chain_id, seq, at, commitment)
         except (ValueError, TypeError, OverflowError):

@@ -200,7 +200,7 @@ class ListRepository:
         return (_CHANGE, {"of": after["id"], **normalize_list(after)})
 
     async def find_tasks(self, list_id: str) -> list[bytes]:
-        """Return the documents of a list's tasks; more than MAX_SUBTREE are too many."""
+        """Return the documents of up to MAX_SUBTREE + 1 tasks of a list."""
         rows = await self._session.fetch(_TASKS, {"id": list_id})
         return [as_bytes(row[0]) for row in rows]
 

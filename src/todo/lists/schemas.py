@@ -22,7 +22,7 @@ Name = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=LIST_NAME_LENGTH),
     AfterValidator(refuse_nul),
-    # Runs first.
+    # A before-validator, so it runs first.
     nfc_validator(LIST_NAME_LENGTH),
 ]
 

@@ -1,6 +1,6 @@
 """`python3 -m todo.mcp`: bridge from standard input and output to MCP, for clients without HTTP.
 
-Forwards each message to the MCP endpoint of the service at TODO_URL, with the token in TODO_TOKEN.
+It sends each message to the MCP endpoint of the service at TODO_URL, with the token in TODO_TOKEN.
 Only the standard library is imported, so this file also runs without the package.
 """
 
@@ -118,7 +118,7 @@ class Bridge:
         if "jsonrpc" not in answer:
             return _render_error(message, _explain(response.status, answer))
         if answer.get("id") is None and "id" in message:
-            # The service could not parse the message; the client waits for its ID.
+            # The service could not parse the message; the client waits for a response with its ID.
             answer["id"] = message["id"]
         if message.get("method") == "initialize":
             version = _find_object(answer, "result").get("protocolVersion")

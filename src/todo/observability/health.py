@@ -12,7 +12,7 @@ from todo.core.errors import (
 )
 from todo.db.database import Database
 
-# Less than the probe's timeout of one second, so that the probe receives the reason.
+# Shorter than the probe's timeout of one second, so that the probe receives the reason.
 _CHECK_TIMEOUT_S = 0.8
 # Limits the database queries that callers of a public endpoint can cause.
 _CACHE_S = 0.5
@@ -61,7 +61,7 @@ class Health:
             if fresh and (self._result or self._database.breaker.state == "closed"):
                 return self._result
             self._check = asyncio.create_task(self._query())
-        # Never canceled, because canceling a hung query waits for the database as well.
+        # The check is never canceled, because canceling a hung query also waits for the database.
         done, _pending = await asyncio.wait({self._check}, timeout=_CHECK_TIMEOUT_S)
         if not done:
             return DatabaseUnavailableError("The database did not respond in time.")

@@ -119,7 +119,7 @@ def set_up_logging(level: str) -> None:
 
     `level` is the minimum severity of this program's events; libraries log from WARNING on.
     """
-    # Not part of any log line, so not collected.
+    # These values are not part of any log line, so they are not collected.
     logging._srcfile = None  # noqa: SLF001 - documented in the logging manual
     logging.logThreads = False
     logging.logProcesses = False

@@ -80,7 +80,7 @@ class Metrics:
             buckets=_REQUEST_BUCKETS_S,
             registry=registry,
         )
-        # Looking up both by their labels takes longer than counting.
+        # Both metrics by labels, because a lookup in the library takes longer than counting.
         self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._database = _DatabaseCollector(database)
         registry.register(self._database)

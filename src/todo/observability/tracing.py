@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _SERVICE_NAME = "todo-backend"
-# A receiver that hangs must not delay the end of the process.
+# A receiver that hangs must not delay the exit of the process.
 _CLOSING_S = 2.0
 _QUIET_PATHS = {"/livez", "/readyz", "/startupz", "/health"}
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

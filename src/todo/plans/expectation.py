@@ -53,10 +53,10 @@ def predict(entry: Entry) -> Predicted | None:
 
 
 def expect(recorded: Sequence[tuple[str, Entry]], list_names: Mapping[str, str]) -> list[Expected]:
-    """Convert recorded changes to the form in which a plan's expected and actual ones are compared.
+    """Convert recorded changes to the form in which expected and actual changes are compared.
 
-    Each change comes with the owner of its journal. Shares also require the list to keep its name,
-    because people decide by the name.
+    Each change comes with the owner of its journal. For a share, the name of the list must also
+    stay the same, because people decide by that name.
     """
     changed = {entry.entity_id for _, entry in recorded if entry.kind == "list"}
     shared = {entry.list_id for _, entry in recorded if entry.kind == "share"} - changed

@@ -35,8 +35,8 @@ class Outcome:
     """Results of operations, in addition to the recorded changes.
 
     Attributes:
-        list_names: Names by ID of the lists in the operations.
-        named: Indexes, from 0, of the changes that the operations name; the others are effects.
+        list_names: Names of the lists in the operations, by ID.
+        named: Indexes of the changes that the operations name; all other changes are effects.
     """
 
     list_names: dict[str, str]

@@ -68,7 +68,7 @@ _COUNT_OPEN = Statement(
 
 
 def _purge(some: Select[Any]) -> Statement:
-    # A literal, because for a parameter PostgreSQL expects a tenth of the table and scans it all.
+    # A literal: for a parameter, PostgreSQL would expect a tenth of the table and scan all of it.
     limited = some.limit(literal_column(str(_PURGED))).with_for_update(skip_locked=True)
     return Statement(delete(plan).where(plan.c.id.in_(limited)))
 

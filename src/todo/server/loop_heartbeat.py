@@ -13,7 +13,7 @@ from pathlib import Path
 from todo.probe import COUNTER_SUFFIX
 
 _INTERVAL_S = 0.5
-"""Less than the probe's timeout for an idle server."""
+"""Interval in seconds; shorter than the probe's timeout for an idle server."""
 _BYTES = 8
 
 _log = logging.getLogger("todo.loop_counter")

@@ -61,7 +61,7 @@ async def find_names(session: Session, owner: str, after: str | None, limit: int
 
 
 def find_tagged(owner: str, tag: str) -> BoundStatement:
-    """Return the statement that reads the tasks of a tag; more than MAX_TASKS rows are too many."""
+    """Return the statement that reads up to MAX_TASKS + 1 tasks of a tag."""
     return (_TAGGED, {"owner": owner, "tag": tag})
 
 

@@ -50,7 +50,7 @@ def read_due(due: TaskDue) -> tuple[date | None, datetime | None]:
 
 
 def _in_one_form(time: str | None) -> str | None:
-    """Return a time in the form that SQLite compares; old journal entries may have fewer digits."""
+    """Return a time in the format that SQLite compares; old journal entries may use another one."""
     if time is None or is_timestamp(time):
         return time
     return format_timestamp(datetime.fromisoformat(time))

@@ -81,7 +81,7 @@ async def count_open_tasks(
 ) -> OpenCounts:
     """Count the open tasks of the caller's own lists and of the first MAX_SHARED shared lists.
 
-    With a token for one list, only that list is counted, in the same way as a shared list.
+    With a token for one list, only that list is counted, like a shared list.
     """
     is_bound = caller.list_id is not None
     single = [each for each in lists if is_bound or each.access != "owner"][:MAX_SHARED]

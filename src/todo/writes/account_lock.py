@@ -22,7 +22,7 @@ LOCKED = LOCKING.cte("locked")
 """CTE that locks the account of `owner`, for statements that also change something."""
 
 ACCOUNT_VERSION = Statement(select(account.c.seq).where(account.c.owner == bindparam("owner")))
-"""Statement that reads the number of an account's last change, the version of its tags."""
+"""Statement that reads the number of an account's last change, which is also its tags' version."""
 
 
 async def find_account_version(session: Session, owner: str) -> int:

@@ -97,7 +97,7 @@ class _Stream:
         await self._send_event("tool", to_json(use.to_dict()))
 
     async def open(self) -> None:
-        """Start the response with a `start` event that names the conversation and the run."""
+        """Start the response with a `start` event, which contains the conversation and run IDs."""
         async with self._sending:
             await self._open()
 

@@ -38,7 +38,7 @@ class ClientLeftError(Exception):
 
 
 class Recorder:
-    """Event sink that forwards events and records the tool calls in case of an interruption."""
+    """Event sink that forwards events, and records tool calls in case the turn is interrupted."""
 
     def __init__(self, events: Events) -> None:
         self._events = events

@@ -182,7 +182,7 @@ class HttpModelClient:
 
 
 def _classify(error: BaseException) -> Outcome:
-    """Return whether an error counts as a server failure for the circuit breaker."""
+    """Return the outcome that the circuit breaker counts for an error."""
     if not isinstance(error, ModelError) or not error.of_server:
         return Outcome.IGNORED
     if error.reason in {"refused", "rate-limited"}:

@@ -1,8 +1,8 @@
 """Error boundary around code that parses the output of a model or its server.
 
-Third-party parsers have limits of their own, such as the depth of JSON, and no common error class.
-Any error of theirs means that the answer is invalid, not that the service failed. The boundary
-contains no I/O, so it cannot hide database errors.
+Third-party parsers have their own limits, such as the depth of JSON, and no common error class. Any
+of their errors means that the answer is invalid, not that the service has failed. Code inside the
+boundary does no I/O, so no database errors are hidden.
 """
 
 import contextlib

@@ -19,7 +19,7 @@ MAX_TEXT_CHARACTERS = 64 * 1024
 MAX_CALLS = 32
 DONE = b"[DONE]"
 
-# Average of English texts, for servers that do not report token counts.
+# Average for English text, used if the server does not report token counts.
 _BYTES_PER_TOKEN = 4
 _MAX_TOKENS = 100_000_000
 
@@ -186,8 +186,8 @@ class AnswerBuilder:
     def _find_call(self, index: object, identifier: str, name: str) -> "_Call":
         """Return the call that a piece continues, or a new one.
 
-        A piece without an ID continues the call with its index. A piece with another ID starts a
-        call, because some servers number all with 0. Without ID and index, a name starts a call.
+        A piece without an ID continues the call with its index. A piece with a new ID starts a
+        call, because some servers send index 0 for every call. Without ID and index, a name does.
         """
         known = [each for each in self._calls if index is None or each.index == index]
         if known:

@@ -34,7 +34,7 @@ from todo.assistant.rules.vocabulary import (
 from todo.assistant.rules.words import split_words
 from todo.quickadd.marks import ListNames
 
-# Plurals only before a colon or comma: "add reminders app" names a thing.
+# Plurals count only before a colon or comma: in "add reminders app", the word is part of a name.
 _NOUN = (
     r"(?:task|to-?do|to do|todo item|item|reminder|entry|note|chore"
     r"|(?:tasks|to-?dos|items|reminders|chores)(?=[:,]))"
@@ -85,7 +85,7 @@ _DUE_FIRST = re.compile(
 _ABOUT_TASK = re.compile(
     r".*\b(?:notes? (?:to|for|about|on)|(?:reminders?|alarm) (?:to|for|about|on))"
 )
-# "add high priority to the slides", "add buy cheese and complete the milk".
+# These change another task: "add high priority to the slides", "add cheese and complete the milk".
 _TO_TASK = re.compile(
     r"(?P<thing>\S.*?) (?:to (?=the |my |our )|and (?:complete|delete|remove|move|rename|reopen"
     r"|postpone|reschedule) )(?P<x>\S.*)"
@@ -200,7 +200,7 @@ def decide_bare(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return None
     is_done = not OUTCOMES.isdisjoint(words[1:]) and words[0] not in _CAUSES
     if is_done or line.text.startswith(CHECKS):
-        # Reports a task that is completed but unknown: "oil change done at the garage".
+        # The line reports the completion of an unknown task: "oil change done at the garage".
         return None
     if words[0] in COMMANDS | ANNOUNCING or ". " in line.text or line.folded.startswith(IDIOMS):
         return None
@@ -232,7 +232,7 @@ def _cut_need(line: Line, context: RuleContext) -> Decision | None:
 
 
 def _cut_duty(line: Line, found: re.Match[str]) -> str:
-    """Return the words for the duty, without "to remember to"."""
+    """Return the words for what the user needs to do, without "to remember to"."""
     rest = line.cut(found)
     again = _TO_REMEMBER.match(fold(rest))
     return rest if again is None else rest[again.end() :].strip()

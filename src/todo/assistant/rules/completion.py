@@ -24,7 +24,7 @@ _DONE = (
     rf"|settled|off my list|off my plate|ticked off|checked off|{_CHECK})"
 )
 _LATELY = re.compile(
-    # "due today" identifies tasks, so it stays.
+    # "due today" describes tasks, so it is kept.
     r"(?<![ ,])(?<!\bdue)(?<!\bfor)(?<!\bfrom)[ ,]+"
     r"(?:now|today|already|finally|at last|yesterday|just now"
     r"|this (?:morning|afternoon|evening|week)|last night|earlier|tonight"
@@ -242,7 +242,7 @@ def _is_decoration(char: str) -> bool:
 
 
 def _cut_lately(folded: str) -> str:
-    """Return a text without trailing words for the time of an event."""
+    """Return a text without trailing words that state when something happened."""
     for _ in range(3):
         folded = _LATELY.sub("", folded)
     return folded.rstrip(" ,.!")

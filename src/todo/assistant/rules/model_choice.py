@@ -75,7 +75,7 @@ _STATES = frozenset({
 _DENIAL = re.compile(
     r"n't\b|\b(?:not|never|instead|he|she|they|said|says)\b"
     r"|\b(?:all|every|each)(?: of)?(?: (?:my|the|our))? (?:tasks?|to-?dos?)\b"
-    # "buy low sell high is a good motto".
+    # A statement, as in "buy low sell high is a good motto".
     r"|\b(?:is|are|was|were) (?:an?|the|my|our|your|so|such|too|very|really)\b"
 )
 _CONDITION = re.compile(r"\b(?:if|when|once|unless|should|would|maybe|perhaps)\b")
@@ -188,7 +188,7 @@ def _fill_change(
 
 
 def _has_other_part(decision: Decision, line: Line, words: frozenset[str]) -> bool:
-    """Return whether a part of an enumeration matches no task: "Ada and the moon"."""
+    """Return whether a part of "Ada and the moon" matches no task."""
     first = line.folded.partition(" ")[0]
     parts = split_parts(line.text) if first in COMMANDS else _JOINT.split(line.text)
     for part in parts if len(parts) > 1 else ():
@@ -297,7 +297,7 @@ def _find_left(decision: Decision, text: str, words: frozenset[str]) -> set[str]
 
 
 def _find_other_words(decision: Decision, line: Line) -> list[str]:
-    """Return words similar to those of the titles, as names are, and numbers not in the titles."""
+    """Return words that only resemble a word of a title, and numbers that no title contains."""
     of_titles = [word for task in decision.tasks for word in read_title(task.title)]
     explained = set(split_words(f"{decision.text} {decision.fields}"))
     has_number = any(_DIGIT.search(word.text) for word in of_titles)
@@ -316,7 +316,7 @@ def _find_other_words(decision: Decision, line: Line) -> list[str]:
 def _find_rivals(
     tasks: Sequence[TaskName], words: frozenset[str], context: RuleContext
 ) -> list[TaskName]:
-    """Return other tasks that a message matches as well as the one that was chosen."""
+    """Return the other tasks that match a message at least as well as the chosen one."""
     if len(tasks) != 1:
         return []
     chosen = tasks[0]

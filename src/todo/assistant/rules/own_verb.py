@@ -88,7 +88,7 @@ def _match_object(line: Line, text: str, opened: TaskIndex) -> Match:
 
 
 def _match_part(verb: str, part: str, opened: TaskIndex, *, is_bare: bool) -> Match:
-    """Return the task of a part of an enumeration, which may have its own verb."""
+    """Return the task of one item of a list in a message; the item may have its own verb."""
     own, _, rest = part.partition(" ")
     own = own.lower()
     if rest and is_past(own):

@@ -13,7 +13,7 @@ from todo.assistant.rules.words import cut_words
 _OWNER_FIRST = re.compile(r"\s*[^\W\d_]+['\u2019]s\b", re.IGNORECASE)
 _ARTICLE = re.compile(r"\s*(?:the|my|our|an?|this|that|these|those)\s", re.IGNORECASE)
 _LINKS = frozenset({"about", "at", "by", "for", "from", "to", "with"})
-# "Pay Ben" is as likely as "Pay Vodafone".
+# Verbs before a person or a thing: "Pay Ben" is as likely as "Pay Vodafone".
 _OF_ANY = ADDRESSING | {"pay", "take"}
 
 

@@ -38,7 +38,7 @@ _YES = r"(?:yes|yep|yeah|yup|sure|absolutely|definitely|of course)"
 
 
 def _compile_consent(*verbs: str) -> re.Pattern[str]:
-    """Return the pattern of a yes, which may name the action with one of these verbs."""
+    """Return the pattern of a "yes", which may state the action with one of these verbs."""
     do = f"(?:{'|'.join(('do', 'apply', 'confirm', 'go ahead with', *verbs))})"
     go = (
         rf"(?:{do} {_ALL}|go ahead|i'm sure|i am sure|i confirm(?: {_IT})?|confirm|confirmed"

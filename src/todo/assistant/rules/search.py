@@ -94,7 +94,7 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return _search(line, searched, context, index)
     text = line.folded.rstrip(" ?!.")
     if _ALL_DONE.fullmatch(text):
-        # The tasks that are left answer the question.
+        # The open tasks answer the question.
         return Decision("find")
     of_lists = _OF_LISTS.fullmatch(text)
     if of_lists is not None:
@@ -166,7 +166,7 @@ def _decide_by_filters(
         return None
     shown = _find_list(_ARTICLE.sub("", rest), context) if is_show else None
     if shown is not None:
-        # "show work" denotes the list, even if a title has that word.
+        # "show work" refers to the list, even if a title contains that word.
         return _find_words(words, {"list": shown})
     rest = _take_marks(rest, fields)
     rest = _take_list(rest, fields, context)
@@ -186,7 +186,7 @@ def _decide_by_filters(
 
 
 def _take_lacks(rest: str, fields: dict[str, Any]) -> str:
-    """Return the rest with blanks in place of "with no priority", which becomes a field.
+    """Replace "with no priority" with blanks, and store it as a field; return the rest.
 
     A search cannot find tasks without tags, so "without tags" stays.
     """
@@ -202,7 +202,7 @@ def _excludes(words: str) -> bool:
 
 
 def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple[str, str]:
-    """Return the rest without the words that titles must contain, and these words.
+    """Remove the words that titles must contain; return the rest, and these words.
 
     `at` is the position of the rest in the line. A tag after "with" becomes a field.
     """
@@ -221,7 +221,7 @@ def _take_words(line: Line, rest: str, at: int, fields: dict[str, Any]) -> tuple
 
 
 def _take_marks(rest: str, fields: dict[str, Any]) -> str:
-    """Return the rest without priority, tags and status, which become fields."""
+    """Remove priority, tags and status, and store them as fields; return the rest."""
     priority = None if "priority" in fields else _PRIORITY.search(rest)
     if priority is not None:
         level = priority["level"] or priority["later"]
@@ -243,7 +243,7 @@ def _take_marks(rest: str, fields: dict[str, Any]) -> str:
 
 
 def _take_list(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    """Return the rest without a list, as in "at work" or "work tasks", which becomes a field."""
+    """Remove a list, as in "at work" or "work tasks", and store it as a field; return the rest."""
     if "list" in fields:
         return rest
     for found in islice(_IN_LIST.finditer(rest), _MAX_PLACES):

@@ -48,7 +48,7 @@ _Window = dict[str, str]
 
 
 def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
-    """Return the rest of a question without its time window, which becomes fields.
+    """Remove the time window of a question, and store it as fields; return the rest.
 
     A window that a search does not support, such as completion before a day, stays in the rest.
     """
@@ -66,7 +66,7 @@ def take_window(rest: str, fields: dict[str, Any], context: RuleContext) -> str:
 
 
 def _search_closed(window: _Window, context: RuleContext) -> _Window | None:
-    """Return the search for tasks completed in a window that lasts until now; otherwise None."""
+    """Return the fields for completion within the window; None if it does not last until now."""
     today = context.now.astimezone(context.zone).date()
     if "due" in window:
         since = _SINCE.get(window["due"])
@@ -79,7 +79,7 @@ def _search_closed(window: _Window, context: RuleContext) -> _Window | None:
 
 
 def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the match of bounds such as "before friday", and the first or last day."""
+    """Find bounds such as "before friday"; return the match, and the window as fields."""
     between = _BETWEEN.search(rest)
     if between is not None:
         first = _read(between["from"] or between["since"], context)
@@ -103,7 +103,7 @@ def _find_bounds(rest: str, context: RuleContext) -> tuple[re.Match[str], _Windo
 
 
 def _find_name(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the match of a window that has a name in searches, such as "overdue"."""
+    """Find a window that searches know by name, such as "overdue"; return match and fields."""
     places = ((pattern.search(rest), due) for pattern, due in _DUE)
     return next(((found, {"due": due}) for found, due in places if found is not None), None)
 
@@ -116,7 +116,7 @@ def _find_calendar(rest: str, _context: RuleContext) -> tuple[re.Match[str], _Wi
 
 
 def _find_day(rest: str, context: RuleContext) -> tuple[re.Match[str], _Window] | None:
-    """Return the match of a day or a period."""
+    """Find a day or a period; return the match, and the window as fields."""
     for pattern, group in ((_ON_DAY, "x"), (_PERIOD, 0)):
         found = pattern.search(rest)
         if found is not None and _read(found[group], context) is not None:

@@ -147,7 +147,7 @@ class TaskIndex:
         return self._choose((make_word(verb), *read_phrase(phrase)))
 
     def _match_one(self, phrase: str) -> Match:
-        """Return the task of a phrase, which may also name the list of the task."""
+        """Return the task of a phrase, which may also contain the name of the task's list."""
         whole = self._choose(read_phrase(phrase))
         if whole.found:
             return whole
@@ -158,7 +158,7 @@ class TaskIndex:
         return (TaskIndex(inside, is_list=True).match(named["x"]) if inside else Match()) or whole
 
     def _match_parts(self, phrase: str) -> Match:
-        """Return the tasks of a phrase that is an enumeration."""
+        """Return the tasks of a phrase with several items, such as "the milk and the slides"."""
         parts = split_parts(phrase)
         return join_matches([self._match_one(part) for part in parts]) if parts else Match()
 
@@ -279,7 +279,7 @@ def is_group(phrase: str) -> bool:
 
 
 def split_parts(phrase: str) -> list[str]:
-    """Return the parts of an enumeration; empty for any other phrase."""
+    """Return the items of a phrase such as "the milk and the slides"; empty if it has only one."""
     parts = [part for part in _PARTS.split(phrase) if part.strip()]
     return parts if 1 < len(parts) <= _MAX_PARTS else []
 

@@ -1,8 +1,7 @@
 """Explanations of why a clear message has no effect: "delete milk" without such a task.
 
-They are given only if nobody else decides, because a model may understand the message. The rules
-interpret a command as if each named task existed. A line such as "call mum tomorrow" may be an
-addition, or move the existing task.
+They are given only if neither the rules nor a model decide. The rules interpret a command as if
+each named task existed. A line such as "call mum tomorrow" may add a task or move an existing one.
 """
 
 import re
@@ -45,7 +44,7 @@ class _AnyTask(TaskIndex):
         return (_name("all tasks"),)
 
     def match(self, phrase: str) -> Match:
-        # The whole message is not the title of a task.
+        # A phrase that is the whole message is not the title of a task.
         return Match() if phrase == self._message else Match((_name(phrase),))
 
 

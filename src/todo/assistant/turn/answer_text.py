@@ -178,7 +178,7 @@ def say_undone(structured: Json) -> str:
 def say_candidates(tasks: Sequence[TaskName], *, by_model: bool = False) -> str:
     """Return the tasks that a message may refer to, and how to choose one.
 
-    After a model's decision, they are not numbered, because the next message does not continue it.
+    After a model's decision, they are not numbered: the next message could not choose a number.
     """
     lines = [QUESTION]
     for number, task in enumerate(tasks[:SHOWN_CANDIDATES], 1):

@@ -89,7 +89,7 @@ class _Limit:
         return max(waits)
 
     def render_left(self, caller: Caller) -> tuple[Field, Field]:
-        """Return the header fields of the bucket with the fewest permits left."""
+        """Return the two rate-limit fields for the bucket with the fewest permits left."""
         found = [
             (buckets.find_left(key), buckets, key) for buckets, key, _ in self._find_buckets(caller)
         ]

@@ -47,7 +47,7 @@ class _Names:
         lists: Name of each list by ID, with the owner if that is another user.
         titles: Titles of tasks by ID.
         old_titles: Titles before the message, by ID, which the user knows.
-        above: Titles of the tasks with which subtasks are deleted, by ID of the subtask.
+        above: Title of the deleted task above a deleted subtask, by ID of the subtask.
         subtasks: Number of subtasks deleted with a task, such as "3 or more", by ID of the task.
     """
 
@@ -160,7 +160,7 @@ def _count_planned(summary: Sequence[Json]) -> str:
 
 
 def _describe(change: Json, names: _Names, length: int) -> str:
-    """Return the line for a change, with everything that a user must know to confirm it."""
+    """Return the line for a change, with everything that a user needs to know to confirm it."""
     task_id = str(change.get("id"))
     before, after = change["before"] or {}, change["after"] or {}
     verb = _VERBS.get(change["operation"], change["operation"])

@@ -114,7 +114,7 @@ class Assistant:
         reply = decide_reply(message, open_plan)
         has_asked = any(answer_text.QUESTION in each.content for each in turn.history[-1:])
         if reply is None and open_plan is None and self._model is None and not has_asked:
-            # Only a model could have asked; without one, a "yes" refers to a plan that is gone.
+            # Without a model, a "yes" can only refer to a plan that no longer exists.
             reply = decide_reply(message, frozenset())
         if reply is not None:
             # A reply such as "help" or "yes" names no task, so no tasks are read.

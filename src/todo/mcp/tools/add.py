@@ -138,7 +138,7 @@ def _read_lists(call: ToolCall, items: Items, names: Sequence[str]) -> list[Visi
 
 
 def _make_list(call: ToolCall, items: Items, name: str, path: str) -> list[VisibleList]:
-    """Register a list to create and return it in a list; otherwise add an error."""
+    """Register a list to be created, and return it as the only item; return none after an error."""
     if call.caller.list_id is not None:
         message = "this token is for one list, and cannot create another; leave the list out"
         items.add_error(path, message, "read-only")

@@ -8,7 +8,7 @@ from todo.mcp.tools.schema import check_arguments, record, text
 
 Effect = Literal["reads", "adds", "changes", "removes"]
 
-# Properties of every result with dates.
+# Properties that every result with dates contains.
 CLOCK: Json = {
     "zone": text("Time zone of all days and times here."),
     "today": text("Today in that zone."),

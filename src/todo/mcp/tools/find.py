@@ -24,7 +24,7 @@ MAX_PAGE = 50
 DEFAULT_PAGE = 20
 _MAX_OTHERS = 20
 _DATES = {"due_from", "due_to"}
-# Argument -> query parameter of the API.
+# Query parameter of the API for each argument.
 _NAMES = {
     "query": "q",
     "tags": "tag",

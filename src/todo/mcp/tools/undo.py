@@ -102,7 +102,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
         return {**items.clock.render(), **show_undone(list(map(orjson.loads, done)), work)}
 
     identified = arguments if run_id is None else {**arguments, "undone_run": run_id}
-    # As a part of the run that it undoes, the undo could not be undone by itself.
+    # If the undo were part of the run that it undoes, it could not be undone separately.
     own = replace(call, caller=replace(call.caller, run_id=str(new_uuid7())))
     try:
         return await run_tool_write(own, NAME, identified, write, render_undone)

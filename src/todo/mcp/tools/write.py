@@ -38,7 +38,7 @@ _FINGERPRINT = b"mcp\n"
 # Maximum size of a result; only long titles and tags exceed it.
 _MAX_BYTES = 96 * 1024
 _OPERATION = re.compile(r"operations\.([0-9]+)(?:\.task(?:\.(.*))?)?")
-# Field of the API -> argument of the tools, if the names differ.
+# Argument of the tools for each field of the API whose name differs.
 FIELDS = {"due_date": "due", "due_at": "due", "due_zone": "due", "list_id": "list"}
 _MESSAGES = {
     "not-found": "no task with this id",
