@@ -1,8 +1,8 @@
 """Assembly of a task from the recognized parts of its text.
 
-The due is on the first day, or the first after `due` or `by`, with a time from anywhere in the
-text. Bounds belong to a recurrence; without one, `starting` names the due. Unused parts stay in the
-title.
+The due date has the first day in the text, or the first after `due` or `by`, and a time from
+anywhere in the text. Bounds belong to a recurrence; without one, the day after `starting` is the
+due date. Unused parts stay in the title.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ _DINNER_HOURS = range(5, 10)
 class Assembled:
     """Fields of a task that depend on each other.
 
-    The due is a day or an instant in the user's zone; reminders are in minutes before it.
+    The due date is a day or an instant in the user's zone; reminders are in minutes before it.
     """
 
     due: date | datetime | None = None
@@ -134,9 +134,9 @@ def _schedule(parts: _Parts, found: Sequence[Found]) -> Assembled:
 
 
 def _schedule_series(parts: _Parts, placed: _Placed[Repeat]) -> Assembled | None:
-    """Return a recurrence and its first due; None if it never occurs."""
+    """Return a recurrence and its first due date; None if it never occurs."""
     if parts.ranges:
-        # "every day from monday to friday"
+        # A range in a recurrence is unclear: "every day from monday to friday".
         start, end = parts.ranges[0].place.start, parts.ranges[0].place.end
         return Assembled(questions=(ask_part(start, end, parts.line.text[start:end], ()),))
     place, repeat = placed
@@ -161,7 +161,7 @@ def _schedule_series(parts: _Parts, placed: _Placed[Repeat]) -> Assembled | None
 
 
 def _find_first_due(parts: _Parts, repeat: Repeat) -> Assembled | None:
-    """Return the first due of a recurrence, or a question; None if it never occurs."""
+    """Return the first due date of a recurrence, or a question; None if it never occurs."""
     day: date | None = None
     if parts.starts:
         start = parts.settle(parts.starts[0].value.days)
@@ -206,7 +206,7 @@ def _end(parts: _Parts, rule: Rule, first: date) -> tuple[Rule, tuple[Question, 
 
 
 def _schedule_once(parts: _Parts, part: DayPart | None) -> Assembled:
-    """Return the due in the text; `part` is the part of the day of a recurrence."""
+    """Return the due date in the text; `part` is the part of the day of a recurrence."""
     dated = [each for each in parts.dues if each.value.is_dated]
     if not dated:
         return _schedule_time(parts)
@@ -246,7 +246,7 @@ def _schedule_chosen(parts: _Parts, chosen: _Placed[Due], part: DayPart | None) 
 def _choose_first(
     line: Line, dated: Sequence[_Placed[Due]]
 ) -> tuple[_Placed[Due], Question | None]:
-    """Return the first due, unless its day belongs to a noun and another follows `on`."""
+    """Return the first due date, unless its day belongs to a noun and another follows `on`."""
     dated = [due for due in dated if not is_purpose(line, due.value, due.place)] or dated
     first = dated[0]
     if not is_before_noun(line, first.value, first.place):
@@ -258,7 +258,7 @@ def _choose_first(
 
 
 def _at(parts: _Parts, days: Sequence[NamedDay], time: _Time) -> date | datetime | Question:
-    """Return the due on the given days at a time, or a question."""
+    """Return the due date on the given days at a time, or a question."""
     day, clock = parts.settle(days), time.settle()
     if isinstance(day, Question) or clock is None:
         return day
@@ -268,7 +268,7 @@ def _at(parts: _Parts, days: Sequence[NamedDay], time: _Time) -> date | datetime
 
 
 def _schedule_time(parts: _Parts) -> Assembled:
-    """Return the due of a time without a day: today, or tomorrow if it has passed."""
+    """Return the due date of a time without a day: today, or tomorrow if it has passed."""
     time = _add_evening(parts.line, _find_time(parts, None))
     clock = time.settle()
     if clock is None:
@@ -343,7 +343,7 @@ def _choose(found: Sequence[Found], kind: type[T]) -> tuple[_Placed[T], ...]:
 
 
 def _fits(due: Due, rule: Rule) -> bool:
-    """Return whether the day of a due matches a rule, unlike in `monday report every friday`."""
+    """Return whether the day of a due date matches a rule; it does not in `monday every friday`."""
     if due.instant is not None:
         return has_day(rule, due.instant.date())
     return not due.days or any(has_day(rule, named.day.day) for named in due.days)

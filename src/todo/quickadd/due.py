@@ -1,4 +1,4 @@
-"""Recognizer of a due: a day, a time of day, or both, in one position of the text."""
+"""Recognizer of a due date: a day, a time of day, or both, in one position of the text."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -43,11 +43,11 @@ _AFTER_LAST = frozenset({
     "daily", "each", "ev", "every", "monthly", "quarterly", "remind", "reminder", "starting",
     "until", "weekly", "yearly",
 })  # fmt: skip
-"""Words that may follow a due at the end of the title."""
+"""Words that may follow a due date at the end of the title."""
 
 
 class Due(NamedTuple):
-    """Due in one position of the text.
+    """Due date in one position of the text.
 
     Attributes:
         days: Days in the text; two must agree.
@@ -64,12 +64,12 @@ class Due(NamedTuple):
 
     @property
     def is_dated(self) -> bool:
-        """Whether the due has a day, even an ambiguous one."""
+        """Whether the due date has a day, even an ambiguous one."""
         return bool(self.days) or self.instant is not None or self.question is not None
 
     @property
     def confidence(self) -> Confidence:
-        """Confidence of the due, derived from its parts."""
+        """Confidence of the due date, derived from its parts."""
         confidences = [named.day.confidence for named in self.days]
         confidences += [] if self.clock is None else [self.clock.confidence]
         sure = self.part is not None or self.instant is not None or len(confidences) > 1
@@ -77,7 +77,7 @@ class Due(NamedTuple):
 
 
 def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
-    """Find a due that starts at a token, with the preposition before it."""
+    """Find a due date that starts at a token, with the preposition before it."""
     preposition, start = _find_preposition(line, at)
     if is_counted_from(line, start):
         return _ask_length(line, start, present)
@@ -87,7 +87,7 @@ def find_due(line: Line, at: int, present: Present) -> Match[Due] | None:
     found = _find_parts(line, start, present, preposition)
     is_lunchtime = preposition == "at" and line.words[start] == "lunchtime"
     if found is None and (preposition == "after" or is_lunchtime):
-        # "after an hour", "at lunchtime"
+        # Here the preposition is part of the time: "after an hour", "at lunchtime".
         found = _find_parts(line, start - 1, present, "")
     if found is None:
         return _find_impossible(line, at, start, present)
@@ -120,7 +120,7 @@ def _find_several(line: Line, at: int) -> Match[Due] | None:
 
 
 def _find_preposition(line: Line, at: int) -> tuple[str, int]:
-    """Return the preposition before a due, which can be empty, and the token after it."""
+    """Return the preposition before a due date, which can be empty, and the token after it."""
     start = at
     if line.words[at] == "due":
         start += 1 + line.is_attached(at + 1, ":")
@@ -159,7 +159,7 @@ def _find_impossible(line: Line, at: int, start: int, present: Present) -> Match
     """Find a day that does not exist, but not the number of a noun (`june 31 people`)."""
     found = find_impossible_date(line, start, present)
     if found is not None and line.is_first(start) and line.is_last(found.end):
-        # The whole text is a title.
+        # A text that consists only of such a day is a title.
         return None
     is_counted = start == at and found is not None and line.has_word(found.end)
     if found is None or is_counted or line.words[at - 1] in EVERY:
@@ -173,7 +173,7 @@ def _is_sure(line: Line, found: Match[Due], at: int, preposition: str) -> bool:
     if preposition == "for" and not is_last:
         return False
     if preposition in {"after", *AT} and due.days and due.clock is None:
-        # "after 2 days" is in 2 days.
+        # "after 2 days" means "in 2 days".
         return line.words[due.days[0].start] == "after" and is_last
     if preposition and preposition not in APPROXIMATELY:
         return due.confidence > Confidence.NEVER_ALONE or preposition in AT
@@ -224,7 +224,7 @@ def _find_rest(line: Line, at: int, present: Present, preposition: str) -> Match
 def _find_part(
     line: Line, at: int, present: Present, known: Match[Due], preposition: str
 ) -> Match[Due] | None:
-    """Find another part of a due at a token, after a connecting word.
+    """Find another part of a due date at a token, after a connecting word.
 
     `known` has the parts before it, and the token at which they start.
     """
@@ -258,7 +258,7 @@ def _find_part(
 
 
 def _fits(line: Line, day: Match[Day], due: Due) -> bool:
-    """Return whether a day can be a part of a due that has other parts."""
+    """Return whether a day can be a part of a due date that has other parts."""
     if not line.ends(day.end):
         return False
     if not due.days:

@@ -10,7 +10,7 @@ from typing import Final
 from todo.core.domain import Priority
 from todo.quickadd.result import Kind, Span
 
-# Letters with combining marks, and digits. Beyond ASCII, only blanks and punctuation end a name.
+# Letters with combining marks, and digits. Beyond ASCII, only spaces and punctuation end a name.
 _LETTER = r"[^\W_]|[^\x00-\x7f\s\u2000-\u206f\u3000-\u303f\uff00-\uff0f]"
 _NAME = rf"(\"[^\"\s][^\"]*\"|(?:{_LETTER})(?:{_LETTER}|[_./&+#'-]){{0,99}})"
 _ENDS = r"(?=[,.;:!?)\]]*(?:\s|$))"
@@ -32,14 +32,14 @@ _PRIORITIES: Final[dict[str, Priority]] = {
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A tag."""
+    """Tag in the text, without its mark."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class KnownList:
-    """Known list, in its own spelling."""
+    """Existing list that the text names; `name` has the spelling of the list."""
 
     name: str
 
@@ -67,7 +67,7 @@ class Marks:
 
 
 class ListNames:
-    """Lists by name, ignoring case; `-` and `_` count as blanks."""
+    """Lists by name, ignoring case; `-` and `_` count as spaces."""
 
     def __init__(self, names: Collection[str]) -> None:
         self._names = names
@@ -139,6 +139,6 @@ def _decode(sign: str, given: str, start: int, lists: ListNames) -> Mark | None:
             return None
     has_letter = any(char.isalpha() for char in name)
     if not has_letter or (sign in "@+" and name[0].isdecimal()):
-        # "@5pm" and "+15min" are dues, "#1" is a number.
+        # "@5pm" and "+15min" are due dates, "#1" is a number.
         return None
     return Mark(start, end, Tag(name))

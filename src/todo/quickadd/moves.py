@@ -1,7 +1,7 @@
-"""Parser of texts that move an existing due, in part or by an offset.
+"""Parser of texts that move an existing due date, in part or by an offset.
 
-A text with only a day keeps the time of the due, and a text with only a time keeps the day.
-`1 hour later` counts from the due, `in 1 hour` from now.
+A text with only a day keeps the due time, and a text with only a time keeps the day.
+`1 hour later` counts from the due date, `in 1 hour` from now.
 """
 
 from collections.abc import Iterator
@@ -21,14 +21,14 @@ _ELSEWHERE = timezone(timedelta(hours=1))
 
 @dataclass(frozen=True, slots=True)
 class NewDue:
-    """New due, with only the parts that the text names.
+    """New due date, with only the parts that the text names.
 
     Attributes:
         day: Day, or None.
         next_day: Without a day, the next day on which the wall time occurs.
         clock: Wall time, or None.
         zone: Zone of the wall time, or None.
-        instant: Instant that does not depend on the old due; then the others are None.
+        instant: Instant that does not depend on the old due date; then the others are None.
     """
 
     day: date | None = None
@@ -40,7 +40,7 @@ class NewDue:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Offset from the old due, to a later or an earlier time."""
+    """Offset from the old due date, to a later or an earlier time."""
 
     length: Duration
     is_earlier: bool
@@ -56,7 +56,7 @@ class Shift:
 
 
 def parse_new_due(text: str, now: datetime, zone: tzinfo) -> NewDue | Shift:
-    """Parse a whole text as a new due or an offset from the old one, or raise a ValueError."""
+    """Parse a whole text as a new due date or an offset from the old one, or raise a ValueError."""
     shift = _find_shift(Line(text))
     if shift is not None:
         return shift

@@ -1,4 +1,4 @@
-"""Detection of weekdays in names, which are not dues, such as `cook Sunday roast`."""
+"""Detection of weekdays in names, which are not due dates, such as `cook Sunday roast`."""
 
 from collections.abc import Sequence
 from typing import Final, TypeVar
@@ -28,7 +28,7 @@ _NOT_NOUNS: Final = frozenset({
     "too", "unless", "until", "up", "urgent", "using", "via", "was", "we", "week", "when", "where",
     "which", "while", "who", "will", "with", "within", "without", "you", "your",
 })  # fmt: skip
-"""Words that may follow the weekday of a due; before a noun, it is part of a name."""
+"""Words that may follow the weekday of a due date; before a noun, it is part of a name."""
 
 
 def keep_topics(line: Line, found: Sequence[Found]) -> list[Found]:
@@ -45,7 +45,7 @@ def _is_topic(line: Line, at: int, found: Found) -> bool:
 
 
 def keep_nouns(line: Line, dues: Sequence[P], found: Sequence[Found]) -> list[P]:
-    """Return the dues except weekdays that belong to a noun or a name in the title."""
+    """Return the due dates except weekdays that belong to a noun or a name in the title."""
     starts, ends = {each.start for each in found}, {each.end for each in found}
 
     def is_thing(placed: P) -> bool:
@@ -86,13 +86,13 @@ def _is_name(line: Line, start: int, end: int) -> bool:
 
 
 def is_purpose(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a day follows a `for` outside of the due, as in `for Sunday's dog`."""
+    """Return whether a day follows a `for` outside of the due date, as in `for Sunday's dog`."""
     start = due.days[0].start if due.days else 0
     return start > 0 and line[start].start == place.start and line.words[start - 1] == "for"
 
 
 def is_before_noun(line: Line, due: Due, place: Found) -> bool:
-    """Return whether a word follows a due that is only a date, a weekday or `eod`."""
+    """Return whether a word follows a due date that is only a date, a weekday or `eod`."""
     if len(due.days) != 1 or due.clock is not None or due.part is not None:
         return False
     start, end = due.days[0].start, due.days[0].end

@@ -3,7 +3,7 @@
 The grammar is deterministic and handwritten. Literal parts and one-word marks are removed first.
 The rest is scanned once from left to right (`scan.py`), and the recognized parts are assembled
 (`assembly.py`). Only whole words match, and words with another common meaning (`sun`, `may`, `3/4`)
-count only next to another part of a due.
+count only next to another part of a due date.
 """
 
 from collections.abc import Collection
@@ -55,7 +55,7 @@ def parse_quick_add(
 
 
 def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
-    """Parse a whole text as a due, possibly in the past, or raise a ValueError with a remedy."""
+    """Parse a whole text as a due date, even a past one, or raise a ValueError with a remedy."""
     found = parse_quick_add(text, now, zone)
     for question in found.questions:
         if question.code != "past-due":
@@ -67,7 +67,7 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
 
 
 def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, RecurrenceFrom]:
-    """Parse a whole text as a recurrence; return its RRULE and the basis of the next due.
+    """Parse a whole text as a recurrence; return its RRULE and the basis of the next due date.
 
     Raises:
         ValueError: The text is not a recurrence; the message includes a remedy.

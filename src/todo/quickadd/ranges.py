@@ -1,4 +1,4 @@
-"""Recognizer of ranges, `monday to friday` and `3pm to 5pm`, which cannot be a due."""
+"""Recognizer of ranges, `monday to friday` and `3pm to 5pm`, which cannot be a due date."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -21,11 +21,11 @@ _MORNING = 9
 
 @dataclass(frozen=True, slots=True)
 class Reminder:
-    """Reminder.
+    """Time of a reminder, relative to the due date.
 
     Attributes:
-        before: Duration before the due; with a time of day, before the day of the due.
-        is_at_due: Whether the reminder is at the due itself, as in `remind me to call`.
+        before: Duration before the due date; with a time of day, before the day of the due date.
+        is_at_due: Whether the reminder is at the due date itself, as in `remind me to call`.
     """
 
     before: Duration = Duration()  # noqa: RUF009 - frozen
@@ -33,7 +33,7 @@ class Reminder:
     is_at_due: bool = False
 
     def minutes(self, due: date | datetime, present: Present) -> int:
-        """Return the minutes before a due, or before midnight of a due day."""
+        """Return the minutes before a due date, or before midnight of a due day."""
         before = self.before.total_minutes or 0
         clock = self.clock.settle(None) if self.clock is not None else None
         if self.is_at_due:

@@ -49,12 +49,12 @@ class QuickAdd:
 
     Attributes:
         title: Text without the recognized parts; it can be empty.
-        due_date: Day of a due without a time, or None.
-        due_at: Instant of a due with a time, in the given zone, or None.
+        due_date: Due day if the text has no due time, otherwise None.
+        due_at: Due time in the given zone, or None.
         recurrence: RRULE, or None.
         tags: Tags in the order of the text, without duplicates.
         list_name: Name of a known list in its own spelling, or None.
-        reminders: Minutes before the due, or before midnight of a due day, without duplicates.
+        reminders: Minutes before the due time, or before midnight of a due day, without duplicates.
         spans: Recognized parts, in order and without overlaps.
         questions: Questions to answer first: with any, the other fields are guesses.
     """

@@ -37,7 +37,7 @@ def scan(line: Line, present: Present) -> Iterator[Found]:
     """Yield the recognized parts of a line, from left to right and without overlaps.
 
     If several recognizers match at a token, the longest match wins, and among equal ones the first
-    in this order: recurrence, bound, reminder, range, due.
+    in this order: recurrence, bound, reminder, range, due date.
     """
     opening = _find_remind_me(line, present)
     yield from opening.value

@@ -16,7 +16,7 @@ _SHORT_WEEKDAYS = {
     "mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3,
     "fri": 4, "sat": 5, "sun": 6,
 }  # fmt: skip
-# Otherwise, a time next to a misspelled day would mean today.
+# If they were unknown, a time next to a misspelled weekday would mean today.
 _MISSPELLED_WEEKDAYS = {
     "monady": 0, "munday": 0, "mondey": 0,
     "teusday": 1, "tuesady": 1, "tusday": 1, "tuseday": 1, "tuesdy": 1, "tueday": 1, "tuesay": 1,
@@ -38,7 +38,7 @@ WEEKDAYS: Final[dict[str, int]] = {
 PLURAL_WEEKDAYS: Final[dict[str, int]] = {
     f"{name.lower()}s": number for number, name in enumerate(WEEKDAY_NAMES)
 }
-# Common words, which are weekdays only next to another part of a due.
+# Common words, which are weekdays only next to another part of a due date.
 WEAK_WEEKDAYS: Final = frozenset({"mon", "wed", "sat", "sun"})
 
 _MISSPELLED_MONTHS = {
@@ -67,7 +67,7 @@ WEAK_MONTHS: Final = frozenset({"mar", "march", "may"})
 DISTANT_DAYS: Final[dict[str, int]] = {
     "today": 0, "tod": 0, "tonight": 0, "tomorrow": 1, "tmr": 1, "tmrw": 1, "tmw": 1,
     "overmorrow": 2,
-    # Misspelled.
+    # Misspelled words.
     "todya": 0, "tonite": 0, "tongiht": 0, "tonght": 0,
     "tomorow": 1, "tommorow": 1, "tommorrow": 1, "tomorrrow": 1, "tomorro": 1, "tomorrw": 1,
     "tomrrow": 1, "tomrorow": 1, "tomorraw": 1, "tomarrow": 1, "tommarow": 1, "tmorrow": 1,

@@ -1,4 +1,4 @@
-"""Pages of tasks sorted by due in the zone of an account.
+"""Pages of tasks sorted by due date in the zone of an account.
 
 The index sorts a due day as its midnight in UTC. West of Greenwich, that is the evening before, so
 a page could end with tasks of tomorrow and omit tasks of tonight.
@@ -24,7 +24,7 @@ _NEVER = datetime.max.replace(tzinfo=UTC)
 async def read_due_page(
     session: Session, caller: Caller, query: Query, clock: AccountTime, now: datetime
 ) -> Page:
-    """Return a page sorted by due, extended by tasks that are due before its last day starts.
+    """Return a page sorted by due date, extended by tasks that are due before its last day starts.
 
     The query must have the ascending sort order `due`.
 

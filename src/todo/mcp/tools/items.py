@@ -51,7 +51,7 @@ _TAG_SIGNS = ("#", "@")
 
 
 def is_removed(given: str | None) -> bool:
-    """Return whether an argument removes a due, a recurrence, a list or a parent.
+    """Return whether an argument removes a due date, a recurrence, a list or a parent.
 
     The schemas use `none`, because they cannot express null; null is accepted as well.
     """
@@ -134,7 +134,7 @@ class Items:
         return {"id": task_id, "if_match": item.get("version")}
 
     def read_due(self, given: str, path: str) -> TaskChanges:
-        """Return the fields of a due; if the text is invalid, add an error and return none."""
+        """Return the fields of a due date; if the text is invalid, add an error and return none."""
         try:
             found = parse_due(given, self.clock.now, self.clock.zone)
         except ValueError as error:
@@ -145,7 +145,7 @@ class Items:
         return {"due_date": found.isoformat()}
 
     def add_due_error(self, given: str, path: str, error: ValueError) -> None:
-        """Add the error for an invalid due, with a hint if the text is a recurrence."""
+        """Add the error for an invalid due date, with a hint if the text is a recurrence."""
         message = str(error)
         if len(given) <= MAX_TEXT:
             found = parse_quick_add(given, self.clock.now, self.clock.zone)
@@ -175,7 +175,7 @@ class Items:
         return {"recurrence": rule, "recurrence_from": basis}
 
     def read_series(self, given: str, path: str) -> TaskChanges:
-        """Return the fields of a recurrence and its first due; if invalid, add an error."""
+        """Return the fields of a recurrence and its first due date; if invalid, add an error."""
         try:
             found = parse_fields(given, self.quick_add, self.clock.now, {})
         except ValidationFailedError:

@@ -1,4 +1,4 @@
-"""New due of a task, which keeps the parts that the text does not name.
+"""New due date of a task, which keeps the parts that the text does not name.
 
 A text with only a time keeps the day, and a text with only a day keeps the time. Both are
 interpreted in the zone of the task.
@@ -20,7 +20,7 @@ _OUTSIDE = f"is outside of the years {EARLIEST.year} to {LATEST.year}; write ano
 
 @dataclass(frozen=True, slots=True)
 class OldDue:
-    """Due of a task in its zone; day and wall time are None if it has none."""
+    """Due date of a task in its zone; day and wall time are None if it has none."""
 
     day: date | None
     clock: time | None
@@ -28,7 +28,7 @@ class OldDue:
 
 
 def read_old_due(task: Task, account: AccountTime) -> OldDue:
-    """Return the due of a task; the zone of the account applies to a due without a zone."""
+    """Return the due date of a task; without its own zone, it is in the zone of the account."""
     day, at = read_due(task)
     if at is None:
         return OldDue(day, None, account.zone)
@@ -50,13 +50,13 @@ def keep_clock(rule: str, clock: time) -> str:
 
 
 def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> TaskChanges:
-    """Return the changed fields of a task whose due is moved.
+    """Return the changed fields of a task whose due date is moved.
 
-    If a clock change moves the new due off its wall time, the rule of the task stores the wall time
-    for later occurrences.
+    If a clock change moves the new due date off its wall time, the rule of the task stores the wall
+    time for later occurrences.
 
     Raises:
-        ValueError: The due cannot be moved this way; the message includes a remedy.
+        ValueError: The due date cannot be moved this way; the message includes a remedy.
     """
     if isinstance(new, Shift):
         return _shift(old, new, rule)

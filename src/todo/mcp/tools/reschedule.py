@@ -1,4 +1,4 @@
-"""reschedule_tasks: moves dues and sets recurrences; omitted fields stay unchanged."""
+"""reschedule_tasks: moves due dates and sets recurrences; omitted fields stay unchanged."""
 
 from dataclasses import replace
 
@@ -73,13 +73,13 @@ def _read(item: Json, items: Items, path: str) -> TaskChange:
 
 
 def _read_rule_alone(item: Json, items: Items, path: str) -> TaskChange:
-    """Return the change for a recurrence without a due, which keeps the due of the task."""
+    """Return the change for a new recurrence only, which keeps the due date of the task."""
     if "recurrence" not in item or is_removed(item["recurrence"]):
         return TaskChange(_NO_RULE if "recurrence" in item else {})
     text_of_rule = item["recurrence"]
     with_due, without_due = (replace(items, errors=[]) for _ in range(2))
     rule = with_due.read_recurrence(text_of_rule, path)
-    # A task without a due gets the first due of the series, like a new task.
+    # A task without a due date gets the first due date of the series, like a new task.
     series = without_due.read_series(text_of_rule, path)
 
     def finish(before: Task, attempt: Items) -> TaskChanges:
@@ -90,7 +90,7 @@ def _read_rule_alone(item: Json, items: Items, path: str) -> TaskChange:
         clock, recurrence = read_clock(before["recurrence"]), rule.get("recurrence")
         if recurrence is None or clock is None:
             return rule
-        # A clock change moved the due, so only the old rule has the wall time of the series.
+        # A clock change moved the due date, so only the old rule has the wall time of the series.
         return {**rule, "recurrence": keep_clock(recurrence, clock)}
 
     return TaskChange({}, finish)

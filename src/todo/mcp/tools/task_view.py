@@ -93,7 +93,7 @@ def _derive(task: Task, clock: AccountTime, lists: VisibleLists) -> Json:
 
 
 def render_due(task: Json, zone: str) -> str:
-    """Return the due of a shown task as text, with its zone if that differs from `zone`."""
+    """Return the due date of a shown task as text, with its zone if that differs from `zone`."""
     if "due_date" in task:
         day = date.fromisoformat(task["due_date"])
         return _render_day(day)

@@ -1,4 +1,4 @@
-"""update_tasks: renames lists, and changes tasks except for due, recurrence and completion."""
+"""update_tasks: renames lists, and changes tasks, except due date, recurrence and completion."""
 
 from collections.abc import Sequence
 

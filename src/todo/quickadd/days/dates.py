@@ -72,7 +72,7 @@ def _find_month_first(line: Line, at: int, present: Present) -> Match[Day] | Non
         return None
     confidence = Confidence.AT_EDGE if name in WEAK_MONTHS else Confidence.ANYWHERE
     if is_spoken and line.has_word(day.end) and line.words[at - 1] not in {"on", "by"}:
-        # "may second guess"
+        # "may" is a verb, as in "may second guess".
         return None
     if line.words[day.end] in _CLAUSE_ENDS:
         confidence = Confidence.ANYWHERE
@@ -105,7 +105,7 @@ def _find_day_first(line: Line, at: int, present: Present) -> Match[Day] | None:
     is_verb = line.words[end] == "may" and line.text[line[end].start].islower()
     end += 1 + (line.is_attached(end + 1, ".") and not line.is_last(end + 2))
     confidence = Confidence.AT_EDGE if is_weak else Confidence.ANYWHERE
-    # "6 may attend"
+    # "may" can be a verb, as in "6 may attend".
     confidence = Confidence.AT_END if is_weak and is_verb else confidence
     if line.words[end] in _CLAUSE_ENDS:
         confidence = Confidence.ANYWHERE
@@ -167,7 +167,7 @@ def _find_ordinal_day(line: Line, at: int, present: Present) -> Match[Day] | Non
         return None
     weekday = WEEKDAYS.get(line.words[at - 1 - (line.words[at - 1] in {",", "."})])
     if line.has_word(day.end) and line.words[day.end] not in _AFTER_ORDINAL:
-        # "friday 2nd interview", but "friday 16th dentist" and "31st night"
+        # "friday 2nd interview" has no date, but "friday 16th dentist" and "31st night" do.
         is_date = weekday == found.weekday() or day.value > _MAX_COUNTED
         has_part = line.words[day.end] in DAY_PARTS
         if not is_date or (weekday is None and not has_part):

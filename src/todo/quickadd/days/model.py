@@ -22,7 +22,7 @@ class Day(NamedTuple):
     """Recognized day.
 
     Attributes:
-        confidence: Positions in which it counts without another part of a due.
+        confidence: Positions in which it counts without another part of a due date.
         part: Part of the day in its name, as in `tonight`, or None.
         other: Second day that the text can mean, or None.
     """

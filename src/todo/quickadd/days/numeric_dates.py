@@ -102,7 +102,7 @@ def _find_without_year(line: Line, at: int, chain: _Chain, present: Present) -> 
     elif _is_fraction(line, at, chain):
         return None
     elif chain.numbers in _COMMON_FRACTIONS and line.is_first(at) and line.has_word(end):
-        # "3/4 cup of sugar", "9/11 memorial"
+        # "3/4 cup of sugar" and "9/11 memorial" have no date.
         return None
     else:
         days.append(_next(first, second, present))

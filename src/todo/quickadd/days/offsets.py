@@ -50,10 +50,10 @@ def _find_within(line: Line, at: int) -> Match[Duration] | None:
     is_next = line.phrase(at, "the next") > 0
     found = _find_length(line, at + 1) if is_next else find_duration(line, at)
     if found is None or line.words[found.end] == "of":
-        # "in a week of rain"
+        # "in a week of rain" is not an offset.
         return None
     if found.value.minutes and line.words[found.end] in {"before", "after"}:
-        # "check in 24 hours before 3pm"
+        # "check in 24 hours before 3pm" does not count from now.
         return None
     return Match(found.value, _skip_time(line, found.end))
 

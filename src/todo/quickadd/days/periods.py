@@ -37,7 +37,7 @@ def find_period_day(line: Line, at: int, present: Present) -> Match[Day] | None:
     end = line.skip_attached(at + 1, "-")
     has_of = line.words[end] == "of"
     if edge == "start" and not has_of:
-        # "start week 3"
+        # "start" is a verb, as in "start week 3".
         return None
     return _find_period(line, end + has_of, edge, present)
 

@@ -93,7 +93,7 @@ def _find_weekday(line: Line, at: int, present: Present) -> Match[Day] | None:
         return Match(Day(day, Reference.RELATIVE), weeks.end)
     is_before_noun = line.has_word(end) and line.words[end] not in _AFTER_DAY
     if line.words[at - 1] == "the" and is_before_noun:
-        # "the Sunday Times", but "the friday at noon"
+        # "the Sunday Times" has no day, but "the friday at noon" does.
         return None
     is_weak = name in WEAK_WEEKDAYS
     confidence = Confidence.AT_END if is_weak else Confidence.ANYWHERE
@@ -182,7 +182,7 @@ def _find_next_month(line: Line, at: int, present: Present) -> Match[Day]:
     day = make_date(first.year, first.month, number)
     if day is None or not line.ends(end) or (is_bare and line[end].kind in CONTENT):
         return Match(Day(first, Reference.RELATIVE), at)
-    # "next month 1st draft"
+    # The number may belong to a noun, as in "next month 1st draft".
     is_doubtful = is_bare or (start == at and line.has_word(end))
     return Match(Day(day, Reference.RELATIVE, other=first if is_doubtful else None), end)
 

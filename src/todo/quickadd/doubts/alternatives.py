@@ -1,4 +1,4 @@
-"""Questions about several dues for one task, such as `sat or sun` or `8am and 8pm`."""
+"""Questions about several due dates for one task, such as `sat or sun` or `8am and 8pm`."""
 
 import itertools
 import re
@@ -25,7 +25,7 @@ Placed = tuple[Found, Due]
 
 
 def ask_alternatives(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
-    """Return the question about which of several dues is meant, or None."""
+    """Return the question about which of several due dates is meant, or None."""
     joined = _find_joined(line, dues)
     if joined:
         start, end = joined[0][0].start, joined[-1][0].end
@@ -37,7 +37,7 @@ def ask_alternatives(line: Line, dues: Sequence[Placed], present: Present) -> Qu
 
 
 def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
-    """Return the first dues that have only `or` or `and` between them."""
+    """Return the first due dates that have only `or` or `and` between them."""
     joined: list[Placed] = []
     for due in dues:
         if due[1].question is not None:
@@ -52,9 +52,9 @@ def _find_joined(line: Line, dues: Sequence[Placed]) -> list[Placed]:
 
 
 def _complete(line: Line, dues: Sequence[Placed], present: Present) -> list[tuple[str, bool]]:
-    """Return the texts of dues, and whether they are in the future.
+    """Return the text of each due date, and whether it is in the future.
 
-    A time without a day gets the day of another due with a time.
+    A time without a day gets the day of another due date with a time.
     """
     dated = [due.days for _, due in dues if due.days and due.clock is not None]
     shared: Sequence[NamedDay] = dated[0] if dated else ()
@@ -100,7 +100,7 @@ def _text_of(line: Line, days: Sequence[NamedDay]) -> str:
 
 
 def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question | None:
-    """Return the question for `move the 3pm call to 4pm`, where the first time is not the due."""
+    """Return the question for `move the 3pm call to 4pm`, whose first time is not the due time."""
     for first, second in itertools.pairwise(dues):
         if not _between(line, first, second).rstrip().endswith(" to"):
             continue
@@ -119,7 +119,7 @@ def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question
 def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
     """Return the question for `bins thursday, recycling friday`, which may be two tasks.
 
-    The second due must start or end its clause, unlike in `tomorrow, buy cake for the friday fair`.
+    The second due date must start or end its clause, unlike in `today, bake for the friday fair`.
     """
     for first, second in itertools.pairwise(due for due in dues if due[1].is_dated):
         between = _between(line, first, second)
@@ -133,7 +133,7 @@ def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
 
 
 def ask_last(line: Line, dues: Sequence[Placed]) -> Question | None:
-    """Return the question for `sunday dinner shopping saturday`, where a day may name a noun."""
+    """Return the question for `sunday dinner shopping saturday`: a day may belong to a noun."""
     place, due = dues[-1]
     is_bare = bool(due.days) and place.start == line[due.days[0].start].start
     end = next(at for at in range(len(line) + 1) if line[at].start >= place.end)

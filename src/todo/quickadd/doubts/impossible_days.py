@@ -1,4 +1,4 @@
-"""Questions about impossible or unclear dues, such as `by feb 30` or `due sunday midnight`."""
+"""Questions about impossible or unclear due dates: `by feb 30`, `due sunday midnight`."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta

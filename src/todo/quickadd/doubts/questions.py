@@ -1,4 +1,4 @@
-"""Questions about a due that is ambiguous or in the past."""
+"""Questions about a due date that is ambiguous or in the past."""
 
 import itertools
 from collections.abc import Sequence
@@ -87,7 +87,7 @@ def _ask_weekday(start: int, end: int, weekday: int, day: date, present: Present
 
 
 def ask_several(start: int, end: int, texts: Sequence[str], is_ahead: Sequence[bool]) -> Question:
-    """Return the question about which of several dues is meant; past ones are not offered."""
+    """Return the question about which of several due dates is meant; past ones are not offered."""
     plain = [_plain(text) for text in texts]
     choices = tuple(itertools.compress(plain, is_ahead))
     message = f"{' and '.join(plain)} are different dues; write one of them"
@@ -103,7 +103,7 @@ def ask_number(start: int, end: int, text: str, choices: tuple[str, ...]) -> Que
 
 
 def ask_unclear(start: int, end: int, text: str, choices: Sequence[str]) -> Question:
-    """Return the question for a due that is impossible or unclear."""
+    """Return the question for a due date that is impossible or unclear."""
     remedy = " or ".join(choices) or "a date that is not over"
     message = f"{_plain(text)} is ambiguous; write {remedy}"
     return Question(start, end, "ambiguous-date", message, tuple(choices))
@@ -125,7 +125,7 @@ def ask_unclear_end(start: int, end: int, text: str, choices: tuple[str, ...]) -
 
 
 def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Question:
-    """Return the question for a due in the past."""
+    """Return the question for a due date in the past."""
     if isinstance(due, datetime):
         said, again = f"{render_day(due.date())} {due:%H:%M}", f"tomorrow at {due:%H:%M}"
         following = next_date(present.today, due.month, due.day)
@@ -141,7 +141,7 @@ def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Qu
 
 
 def ask_due(start: int, end: int) -> Question:
-    """Return the question for a reminder without a due."""
+    """Return the question for a reminder without a due date."""
     message = "a reminder needs a due; add one, such as tomorrow 17:00, or remove the reminder"
     return Question(start, end, "no-due", message)
 

@@ -1,4 +1,4 @@
-"""Questions about unparsed words next to a due, such as `every` or `except`."""
+"""Questions about unparsed words next to a due date, such as `every` or `except`."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ _ALL = frozenset({*_BEFORE, *_AFTER, *PLURAL_PARTS, *_SEVERAL, *_JOINING})
 
 
 def ask_unread(line: Line, spans: Sequence[Span], *, has_time: bool) -> Question | None:
-    """Return the question for a due next to words that were not parsed, or None."""
+    """Return the question for a due date next to words that were not parsed, or None."""
     recognized = [span for span in spans if span.kind in {"due", "recurrence"}]
     if recognized and not has_time and line.has_any(_APPOINTMENTS):
         hour = _ask_hour(line, recognized[0])
@@ -83,7 +83,7 @@ def _ask_hour(line: Line, span: Span) -> Question | None:
 
 def _is_unread_before(line: Line, at: int) -> bool:
     if line.words[at] == ",":
-        # "exam 20, 21 march"
+        # The first number is another day, as in "exam 20, 21 march".
         is_listed = 1 <= line.number(at - 1) <= _MAX_NUMBER and not line.is_numbered(at - 1)
         return is_listed and line.has_number(at + 1) and line.words[at + 2] in MONTHS
     # "The Daily tomorrow" has a name.
@@ -99,10 +99,10 @@ def _find_more(line: Line, last: int, span: Span) -> int:
         if numbers > last:
             return numbers
     if word in PLURAL_PARTS:
-        # "monday mornings"
+        # The plural belongs to the day, as in "monday mornings".
         return last + 1
     if word in JOINING and line.words[last] in DAY_PARTS and after in DAY_PARTS:
-        # "every morning and night"
+        # A second part of the day follows, as in "every morning and night".
         return last + 2
     is_listed = word in _EXCEPT or (word == "and" and span.kind == "recurrence")
     is_more = word in _AFTER and (after in _DAYS or (is_listed and after in MONTHS))

@@ -1,1 +1,1 @@
-"""Recognizers of recurrences, with their bounds and first due."""
+"""Recognizers of recurrences, with their bounds and first due date."""

@@ -27,7 +27,7 @@ _PREPOSITIONS = frozenset({"on", "from", "with"})
 class Start:
     """First day of a recurrence, preceded by its weekday if the text names both.
 
-    If `is_due`, it is the due of a task without a recurrence.
+    If `is_due`, it is the due date of a task without a recurrence.
     """
 
     days: tuple[NamedDay, ...]
@@ -65,7 +65,7 @@ class UnclearEnd:
 
 @dataclass(frozen=True, slots=True)
 class FromCompletion:
-    """Bound that counts the next due from the completion."""
+    """Bound that counts the next due date from the completion."""
 
 
 End = Until | Lasting | Times | UnclearEnd

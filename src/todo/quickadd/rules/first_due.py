@@ -1,4 +1,4 @@
-"""First due and end of a recurrence."""
+"""First due date and end of a recurrence."""
 
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -16,9 +16,9 @@ _DAY = timedelta(days=1)
 def find_first_due(
     rule: Rule, clock: Clock | None, start: date | None, present: Present
 ) -> date | datetime | None:
-    """Return the first due of a rule on or after a day, by default today, or None.
+    """Return the first due date of a rule on or after a day, by default today, or None.
 
-    With a time of day, the due is an instant in the user's zone that has not passed.
+    With a time of day, the due date is an instant in the user's zone that has not passed.
     """
     day = find_first_day(rule, start or present.today)
     if day is None or clock is None:

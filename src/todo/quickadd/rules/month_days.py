@@ -14,7 +14,7 @@ _DAYS_OF_A_MONTH = 31
 _MAX_DAYS = 31
 _LEAP_YEAR = 2000
 _MONTHLY = Frequency.MONTHLY
-# Nouns besides the numbers of the weekdays.
+# Numbers of the nouns that are not weekdays.
 _DAY, _WORKDAY = 7, 8
 _PERIODS = frozenset({"day", "week", "month", "year", "quarter"})
 WORKDAYS: Final = tuple((0, weekday) for weekday in range(5))
@@ -91,7 +91,7 @@ def _find_items(line: Line, at: int) -> Match[Rule] | None:
             break
         is_alone = item.value.is_bare and line.has_word(at)
         if is_alone and line.words[item.end] != "of" and not _find_item(line, item.end + 1):
-            # "every first and foremost"
+            # The ordinal is not a day in "every first and foremost".
             return None
         items.append(item.value)
         end = item.end

@@ -45,7 +45,7 @@ _AFTER_ADVERB = frozenset({
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Recurrence: a rule without its end, the basis of the next due, and a part of the day."""
+    """Recurrence: a rule without its end, the basis of the next due date, and a part of the day."""
 
     rule: Rule
     basis: RecurrenceFrom = "schedule"

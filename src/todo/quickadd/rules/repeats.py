@@ -101,7 +101,7 @@ def _find_adverb(line: Line, at: int) -> Match[Repeat] | None:
     rule, end = ADVERBS[line.words[at]], line.skip(at + 1, "once")
     days = find_weekdays(line, end) if rule.frequency is Frequency.WEEKLY else None
     if days is not None and len(days.value.by_day) > 1:
-        # "weekly mon/thu"
+        # Several days belong to the recurrence, as in "weekly mon/thu".
         return qualified(line, Match(replace(rule, by_day=days.value.by_day), days.end))
     found = qualified(line, Match(rule, end))
     has_days = found.value.rule != rule or _is_weekday(line, end)
@@ -124,7 +124,7 @@ def _find_once(line: Line, at: int) -> Match[Repeat] | None:
 
 
 def _is_weekday(line: Line, at: int) -> bool:
-    """Return whether a weekday or a date, the first due, follows `weekly`."""
+    """Return whether a weekday or a date, the first due date, follows `weekly`."""
     word = line.words[at]
     if word in MONTHS:
         return line.has_number(at + 1)
@@ -222,7 +222,7 @@ def _find_plural_part(line: Line, at: int, *, has_on: bool) -> Match[Repeat] | N
     if days is None or line.words[days.end] not in PLURAL_PARTS:
         return None
     if line.text[line[days.end].start].isupper():
-        # "Friday Nights"
+        # "Friday Nights" is a name.
         return None
     found = qualified(line, days)
     is_end = is_adverb(line, found.end) or line.words[found.end] == "with"

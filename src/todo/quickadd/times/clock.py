@@ -25,7 +25,7 @@ class Confidence(enum.IntEnum):
     """Confidence of a date or time that has no word such as `on` before it."""
 
     NEVER_ALONE = 0
-    """Only next to another part of a due: a bare number."""
+    """Only next to another part of a due date, like a bare number."""
     WHOLE_TEXT = 1
     """Also as the whole text."""
     AT_END = 2
@@ -52,7 +52,7 @@ DAY_PARTS: Final = {
     "evening": DayPart.EVENING,
     "night": DayPart.NIGHT,
     "lunchtime": DayPart.LUNCHTIME,
-    # Australian and informal.
+    # Australian and informal words.
     "arvo": DayPart.AFTERNOON,
     "nite": DayPart.NIGHT,
 }
@@ -87,8 +87,8 @@ class Clock(NamedTuple):
     """Time of day.
 
     Attributes:
-        hour: Hour; from 24 on the next day, negative on the day before.
-        confidence: Positions in which it counts without another part of a due.
+        hour: Hour; 24 and more are on the next day, negative hours on the previous day.
+        confidence: Positions in which it counts without another part of a due date.
         zone: Time zone in the text, or None.
     """
 
@@ -143,7 +143,7 @@ def find_clock(line: Line, at: int, *, after_at: bool = False) -> Match[Clock] |
     found = _find_any(line, at)
     if found is not None:
         if after_at and found.value.meridiem is Meridiem.MORNING:
-            # "at 2:30" as "at 2"
+            # "at 2:30" is in the afternoon, like "at 2".
             return Match(found.value._replace(meridiem=Meridiem.BY_HOUR), found.end)
         return None if _is_verse(line, at, found) else found
     if after_at and line.digits(at) <= _TWO_DIGITS and line.is_attached(at + 1, "."):
@@ -289,7 +289,7 @@ def _find_whole_hour(line: Line, at: int, hour: int) -> Match[Clock] | None:
     letter = line[at + 1]
     is_lower_case = line.text[letter.start : letter.end] == letter.text
     if letter.text in _MERIDIEM_LETTERS and is_lower_case and not letter.is_spaced:
-        # "6p tomorrow", but "flat 6a"
+        # "6p tomorrow" has a time, but "flat 6a" does not.
         short = _make_with_meridiem(hour, 0, Match(_MERIDIEM_LETTERS[letter.text], at + 2))
         confidence = Confidence.WHOLE_TEXT if letter.text == "p" else Confidence.NEVER_ALONE
         return short and Match(short.value._replace(confidence=confidence), short.end)

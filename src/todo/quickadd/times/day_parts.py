@@ -37,7 +37,7 @@ def find_day_part(line: Line, at: int, *, has_day: bool) -> Match[DayPart] | Non
 def find_opening(line: Line, at: int) -> Match[DayPart | None] | None:
     """Find `first thing` before a day, or an end of business, which has no part of the day."""
     if line.words[at] not in _OPENING_STARTS or line.words[at - 1] in _BEFORE_NOUN:
-        # "corn on the cob", "the first thing"
+        # In "corn on the cob" and "the first thing", the words are a noun.
         return None
     end = _find_first_thing(line, at)
     part = None if end < 0 else DayPart.MORNING

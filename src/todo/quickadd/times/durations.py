@@ -12,7 +12,7 @@ from todo.schedule.due import EARLIEST, LATEST, at_wall_time
 
 _DAY = 1440
 _IN_MONTHS: Final = frozenset({"month", "year"})
-# Sizes in minutes; those of a month and a year in months.
+# Sizes in minutes, or in months for a month and a year.
 _SIZES: Final[dict[Unit, int]] = {
     "minute": 1, "hour": 60, "day": _DAY, "week": 7 * _DAY, "month": 1, "year": 12,
 }  # fmt: skip
@@ -91,7 +91,7 @@ def find_duration(line: Line, at: int) -> Match[Duration] | None:
 @memoized
 def _find_part(line: Line, at: int) -> Match[tuple[Unit, int]] | None:
     if line.words[at] in APPROXIMATELY:
-        # "at about", "around about"
+        # Skip a second such word, as in "at about" and "around about".
         at = line.skip_any(at + 1, APPROXIMATELY)
     if line.has_number(at):
         # A fast path, because most numbers count something else.
@@ -118,6 +118,6 @@ def _find_unit(line: Line, at: int, amount: Fraction) -> Match[tuple[Unit, int]]
     half = line.phrase(end, "and a half")
     if half > 0:
         amount, end = amount + Fraction(1, 2), half
-    # Much faster than a product of fractions.
+    # This is much faster than multiplying fractions.
     size, rest = divmod(amount.numerator * _SIZES[unit], amount.denominator)
     return Match((unit, size), end) if size > 0 and not rest else None

@@ -30,7 +30,7 @@ _DAY_WORDS = frozenset({*DISTANT_DAYS, "this", "in"})
 
 
 class Beside(NamedTuple):
-    """Parts of a due that precede its time; the preposition is empty if there is none."""
+    """Parts of a due date that precede its time; the preposition is empty if there is none."""
 
     days: Sequence[NamedDay]
     has_part: bool
@@ -57,7 +57,7 @@ def is_hour(line: Line, clock: Match[Clock], start: int, beside: Beside) -> bool
         if days and (_is_period(line, days[-1]) or _is_listed(line, start)):
             return False
         has_part_behind = line.words[line.phrase(end, "in the")] in DAY_PARTS
-        # "friday 7 for 4"
+        # In "friday 7 for 4", the second number is a number of people.
         is_for_people = line.words[end] == "for" and line.has_number(end + 1)
         return has_part_behind or is_for_people or not is_counting
     is_before_day = preposition in {"after", "before", "by"} and line.words[end] in _DAYS

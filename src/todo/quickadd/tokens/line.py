@@ -17,7 +17,7 @@ _DIGITS = frozenset("0123456789")
 _EM_DASH = "\u2014"
 DASHES = frozenset("-\u2013")
 _QUOTES = "\"'\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
-# Marks after which a word can start, or before which it can end, without a blank.
+# Marks after which a word can start, or before which it can end, without a space.
 _OPENING = frozenset("([{<,;\u2013\u2026" + _EM_DASH + _QUOTES)
 _CLOSING = frozenset(")]}>,;.!?:\u2026" + _EM_DASH + _QUOTES)
 APOSTROPHES = ("'", "\u2019")
@@ -50,7 +50,7 @@ class Token(NamedTuple):
     Attributes:
         text: Text in lower case; empty for a taken part and after the end.
         number: Value of a number of at most six digits, otherwise -1.
-        is_spaced: Whether a blank or nothing precedes it.
+        is_spaced: Whether a space or nothing precedes it.
     """
 
     start: int
@@ -116,7 +116,7 @@ class Line:
         return token.end - token.start if token.kind is _NUMBER else 0
 
     def is_attached(self, at: int, text: str) -> bool:
-        """Return whether a token has this text and no blank before it."""
+        """Return whether a token has this text and no space before it."""
         token = self[at]
         return token.text == text and not token.is_spaced
 
@@ -129,7 +129,7 @@ class Line:
         return at + (self.words[at] in words)
 
     def skip_attached(self, at: int, text: str) -> int:
-        """Return the next index if the token is this text without a blank before it."""
+        """Return the next index if the token is this text without a space before it."""
         return at + self.is_attached(at, text)
 
     def starts(self, at: int) -> bool:
@@ -140,7 +140,7 @@ class Line:
         if before.text not in _OPENING or before.kind is not _MARK:
             return False
         if before.text in APOSTROPHES or before.text in ",;":
-            # Not the rest of `don't`, nor of `1,194`.
+            # The `t` of `don't` and the `194` of `1,194` do not start a word.
             return before.is_spaced or (before.text in ",;" and token.kind is _WORD)
         return True
 
