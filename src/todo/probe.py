@@ -3,8 +3,8 @@
 Run as `python3 -I -S probe.py livez [SOCKET]`. It imports only built-in modules, such as `_socket`
 instead of its wrapper `socket`, which halves the processor time of this frequent probe.
 
-A slow server is not a hung one, and neither a busy machine nor many requests may turn slowness into
-a restart (ADR 44 and 52). The server's event loop increments a counter in a file beside the socket.
+A server that is only slow, due to a busy machine or many requests, must not be restarted (ADR 44
+and 52). The server's event loop increments a counter in a file beside the socket.
 A blocked loop is a hang: after a second if the server is idle, after ten seconds of processor time
 if it works, and after a minute if it waits for a processor or for its disk. A loop that runs but is
 too busy to respond is alive. A server that has not opened its socket yet is starting, and alive.

@@ -199,7 +199,7 @@ def _render_fingerprint(request: Request, caller: Caller, body: bytes) -> bytes:
 
 
 async def _canonicalize_body(request: Request) -> bytes:
-    """Return the body with sorted keys, without blanks and with uniform escapes.
+    """Return the body with sorted keys, without whitespace and with uniform escapes.
 
     The last value of a duplicate key counts, as in the operation. Integers and floats stay
     distinct, because an operation may accept 1 and reject 1.0.

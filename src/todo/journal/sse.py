@@ -79,7 +79,7 @@ def render_event(change: Change) -> bytes:
     return b"id: %d\nevent: %b\ndata: %b\n\n" % (
         change.seq,
         change.operation.encode(),
-        # JSON has line breaks only between tokens, where a blank is equivalent.
+        # JSON has line breaks only between tokens, where a space is equivalent.
         change.data.replace(b"\n", b" "),
     )
 

@@ -146,7 +146,7 @@ def _read_frequency(value: str) -> Frequency:
 
 def _read_number(least: int, most: int) -> Callable[[str], int]:
     def read(value: str) -> int:
-        # `int` also accepts blanks, underscores and digits of other scripts.
+        # `int` also accepts spaces, underscores and digits of other scripts.
         if not _NUMBER.fullmatch(value) or not least <= int(value) <= most or value[0] in "+-":
             raise ValueError(f"must be a number from {least} to {most}")
         return int(value)

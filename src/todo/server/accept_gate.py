@@ -51,7 +51,7 @@ class AcceptGate:
             await asyncio.sleep(_POLL_S)
 
     def is_replaced(self) -> bool:
-        """Return whether another instance accepts connections in place of this one."""
+        """Return whether another instance accepts connections instead of this one."""
         return self._siblings.is_another_ready()
 
     async def _find_problem(self) -> ProblemError | None:

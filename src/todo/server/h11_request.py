@@ -1,6 +1,6 @@
 """h11 connection for one request, with strict checks of a chunked body.
 
-h11 accepts bare LF, folded lines and blanks in a chunked body. Another server in the chain may then
+h11 accepts bare LF, folded lines and spaces in a chunked body. Another server in the chain may then
 see the end of the request elsewhere, so the lines are checked before h11 parses them.
 """
 

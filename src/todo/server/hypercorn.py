@@ -66,7 +66,7 @@ def render_request(request: Request) -> bytes:
 class HypercornCycle:
     """Request-response cycle or WebSocket that Hypercorn serves.
 
-    `request_complete` is judged without parsing chunks.
+    `request_complete` is determined without parsing chunks.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class HypercornCycle:
         return self._protocol.connection.trailing_data[0] + b"".join(self._pieces)
 
     def feed(self, data: bytes) -> bytes:
-        """Queue received bytes; return none, as only Hypercorn finds the end of the body."""
+        """Queue received bytes; return no bytes: only Hypercorn finds the end of the body."""
         if data:
             if self._pieces and len(self._pieces[-1]) + len(data) <= _MIN_PIECE_BYTES:
                 # A client that sends single bytes must not create an object for each.
@@ -205,7 +205,7 @@ class HypercornCycle:
         try:
             await self._app(scope, receive if self._is_websocket else read, send)
         finally:
-            # After Hypercorn's own response to an application that ended without one.
+            # Set later, because Hypercorn first responds itself if the application has not.
             asyncio.get_running_loop().call_soon(self._finished.set)
 
     async def _read(self) -> None:
@@ -250,7 +250,7 @@ class HypercornCycle:
             data = data[:most]
         self.unread_bytes -= len(data)
         if not self._pieces:
-            # Not earlier: an iteration of the loop receives more than it handles.
+            # Do not resume earlier, because a loop iteration receives more than it handles.
             self._connection.resume_reading()
         return bytes(data)
 

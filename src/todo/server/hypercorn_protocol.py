@@ -19,7 +19,7 @@ from todo.server.websocket_frames import InvalidFramesError, check_frames
 
 # Below the idle timeout of common proxies. Unacknowledged pings reveal a vanished client.
 _PING_S = 20
-# Maximum size of a body's unread rest. A one-byte chunk costs as much as a large one.
+# Maximum unread rest of a body that is skipped. A one-byte chunk costs as much as a large one.
 _MAX_SKIPPED_BYTES = 8 * 1024
 _CLOSE = (b"connection", b"close")
 
@@ -59,7 +59,7 @@ class SingleRequestProtocol(H11Protocol):
         if not connection.is_reading:
             return connection.their_state is h11.ERROR
         data = await self._wait_for_pending()
-        # The application may still read the body, so a copy skips it.
+        # The application may still read the body, so only a copy of the parser skips it.
         return len(data) > _MAX_SKIPPED_BYTES or not copy.deepcopy(connection).skip(data)
 
     @property

@@ -1,4 +1,4 @@
-"""Server process, `python -m todo`: serves on inherited or own sockets until a signal."""
+"""Server process, `python -m todo`: serves inherited or new sockets until a signal stops it."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ _SQLITE_MIGRATION_S = 10
 # Time before the deadline that is reserved for closing the pool and the loop.
 _CLOSING_S = 0.5
 
-# Descriptors for the pool, the journal's watcher, files, key sets, metrics and the probe.
+# Descriptors reserved for the pool, the change feed, files, key sets, metrics and the probe.
 _RESERVED_FILES = 256
 
 _log = logging.getLogger("todo.server")
@@ -62,7 +62,7 @@ def main() -> int:
     try:
         settings = load_settings()
         set_up_logging(settings.log_level)
-        # Only for its errors: the key itself is needed later.
+        # Read only to report errors now; the key itself is needed later.
         read_model_key(settings)
         tokens = open_tokens(settings, create=not in_container(os.environ))
         app = create_app(settings, tokens)
@@ -99,7 +99,7 @@ async def _serve(app: Application, settings: Settings, listeners: Listeners) -> 
     gate = _open_gate(app, public, settings)
     async with app.router.lifespan_context(app), asyncio.TaskGroup() as tasks:
         background = []
-        # Before a possibly long migration, so that the probe sees a starting server.
+        # Started before a possibly long migration, so that the probe sees a starting server.
         counter.start()
         await probe.start()
         if settings.database_migrate == "startup":

@@ -8,7 +8,7 @@ from todo.db.database import Database
 from todo.tasks.service import TaskService
 from todo.writes.unit_of_work import UnitOfWork
 
-# Not a possible user: names in tokens have no spaces at their ends.
+# No token can have this user, because user names in tokens have no spaces at their ends.
 _CALLER = Caller(" self-test ")
 
 
@@ -23,5 +23,5 @@ async def run_self_test(database: Database) -> None:
             service = TaskService(UnitOfWork(session, _CALLER, datetime.now(UTC)))
             await service.create({"title": "self-test"})
     except (DatabaseReadOnlyError, DatabaseFullError):
-        # Reads still work.
+        # The service can still serve reads.
         return

@@ -184,7 +184,7 @@ def _bind(address: Address, option: str, *, probe: bool = False) -> socket.socke
         listener = socket.socket(info[0], socket.SOCK_STREAM)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Inherited by every connection: responses are single writes and must not be delayed.
+            # Connections inherit this: responses are single writes and must not be delayed.
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if info[0] == socket.AF_INET6:
                 # `[::]` accepts both address families.

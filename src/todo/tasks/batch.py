@@ -70,7 +70,7 @@ async def run_each(
 ) -> list[bytes]:
     """Run operations in order and return the result of each as JSON.
 
-    The fields of operations whose names are in `not_of_tasks` are not nested in `task`.
+    Operations in `not_of_tasks` have their fields directly, not nested in `task`.
 
     Raises:
         BatchFailedError: Operations failed; `errors` names each. The caller must not commit.

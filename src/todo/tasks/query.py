@@ -58,7 +58,7 @@ class Query:
         due_from: Earliest due instant; a due date counts as its midnight in `zone`.
         due_to: Exclusive end of the due instants.
         updated_since: Earliest time of the last change.
-        search: Words that title or description must contain; blank for no search.
+        search: Words that title or description must contain; None or "" for no search.
         sort: Sort key; None for `due` with a due window, otherwise `created`.
         descending: Whether the largest value comes first; None for the default of `sort`.
         cursor: `next_cursor` of the previous page.
@@ -307,7 +307,7 @@ def _last_place(shape: QueryShape, item: bytes) -> tuple[Any, str]:
 
 
 def render_due_cursor(item: bytes) -> str:
-    """Return the cursor that continues after a task in a page sorted by due."""
+    """Return the cursor that continues after a task in a page sorted by due date."""
     last = parse_task(item)
     key = due_key(*read_due(last))
     place = NO_DUE if key is None else _render(key)

@@ -68,8 +68,8 @@ async def quick_add(
     meaning = await _find_meaning(body.text, context, now, place, rules)
 
     async def create(work: UnitOfWork) -> StoredResponse:
-        # Not raised before: an earlier request with this key may have succeeded, when a time had
-        # not yet passed or a list name was still unique.
+        # Raised only now, because an earlier request with this key may have succeeded, when a time
+        # had not yet passed or a list name was still unique.
         if isinstance(meaning, ProblemError):
             raise meaning
         fields, spans = meaning

@@ -45,7 +45,7 @@ class RuleEvaluation:
     def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
         self._budget = TimeBudget(limit_s)
         self._words_budget = TimeBudget(words_s)
-        # Text -> words.
+        # Search words by text.
         self._words: dict[str, str] = {}
 
     async def run(

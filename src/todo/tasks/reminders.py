@@ -85,7 +85,7 @@ class Reminders:
         self._count = count
 
     async def run(self) -> None:
-        """Deliver due reminders until cancelled."""
+        """Deliver due reminders until canceled."""
         while True:
             wait_s = _MAX_WAIT_S
             try:
@@ -131,7 +131,7 @@ class Reminders:
             take = (_TAKE, {"ids": orjson.dumps(ids).decode(), "now": at})
             _, (taken,) = await work.lock(owner, take)
             if not taken:
-                # Another process was first.
+                # Another process has already delivered them.
                 return
             reminded = orjson.dumps(sorted({str(row[0]) for row in taken})).decode()
             for (document,) in await session.fetch(_OPEN_TASKS, {"ids": reminded}):

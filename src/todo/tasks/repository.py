@@ -55,7 +55,7 @@ _SEEN = (_BY_ID, can_see(task.c.owner, task.c.list_id))
 def _find(fields: tuple[str, ...]) -> Statement:
     """Return the statement that reads fields and version of a task that the caller can see."""
     if "version" in fields:
-        # Cheaper than a separate column.
+        # Repeating the document's version is cheaper than reading a separate column.
         return Statement(
             lambda d: select_document(
                 d, task, lambda s: s.where(*_SEEN), fields, repeated=["version"]

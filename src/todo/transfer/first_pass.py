@@ -32,7 +32,7 @@ class FileIndex:
     """Index of the records in an export file.
 
     By ID: owners of `lists` and `conversations`, placements of `tasks`, line numbers of tasks
-    (`lines`) and of `messages`. By line number: reasons of `skipped` lines.
+    (`lines`) and of `messages`. By line number: reasons for `skipped` lines.
     """
 
     lists: dict[str, str] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def settle(
             continue
         if place.list_id is not None and owners.get(place.list_id) != place.owner:
             refused[task_id] = "list_id: the owner has no list with this ID"
-    # Each pass rejects the children of the tasks rejected before; the maximum depth bounds it.
+    # Each pass rejects the subtasks of tasks rejected before; the maximum depth limits the passes.
     for _ in range(MAX_DEPTH + 1):
         before = len(refused)
         for task_id, place in survey.tasks.items():

@@ -186,7 +186,7 @@ def _decide_by_filters(
 
 
 def _take_lacks(rest: str, fields: dict[str, Any]) -> str:
-    """Replace "with no priority" with blanks, and store it as a field; return the rest.
+    """Replace "with no priority" with spaces, and store it as a field; return the rest.
 
     A search cannot find tasks without tags, so "without tags" stays.
     """

@@ -1,6 +1,6 @@
 """Reader of the tasks in a calendar file (RFC 5545), with a report of skipped content.
 
-Skipped without a report: properties of the file itself (VERSION, PRODID, CALSCALE, METHOD, DTSTAMP,
+The report omits properties of the file itself (VERSION, PRODID, CALSCALE, METHOD, DTSTAMP,
 SEQUENCE), empty properties, and time zone definitions.
 """
 
