@@ -40,7 +40,7 @@ async def update_me(request: Request, caller: CallerDep, body: AccountUpdate) ->
 @router.delete("", status_code=status.HTTP_204_NO_CONTENT, openapi_extra=IF_MATCH)
 @requires("admin")
 async def delete_me(request: Request, caller: CallerDep) -> Response:
-    """Delete the account: tasks, lists, shares, tokens, conversations, contents of the journal.
+    """Delete the account with its tasks, lists, shares, tokens, conversations and journal contents.
 
     This cannot be undone. The token needs the scope `admin`.
     """

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1/tokens", tags=["tokens"], route_class=ApiRout
 )
 @requires("admin")
 async def create_token(request: Request, caller: CallerDep, body: TokenCreate) -> Response:
-    """Create an API token for a program. The response is the only one with the secret.
+    """Create an API token for a program. Only this response contains the secret.
 
     The caller's token needs the scope `admin`.
     """

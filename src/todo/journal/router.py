@@ -68,8 +68,8 @@ async def list_runs(
     """List the runs of agents and other programs: users, times, numbers of changes, undo state.
 
     A run comprises the changes of one user with one token under one `X-Run-Id`. Runs with the
-    latest changes come first. `GET /journal` with a `run_id` returns the changes of a run, `POST
-    /undo` undoes them.
+    latest changes come first. `GET /journal` with a `run_id` returns the changes of a run, and
+    `POST /undo` undoes them.
     """
     async with get_state(request).database.reading(caller.user) as session:
         view = await find_view(session, caller, asked.list)
@@ -106,7 +106,7 @@ async def stream_events(
             view = await find_view(session, caller, asked.list)
             if since is None:
                 return view, await find_head(session, view.owner)
-            # Rejects a number after the end of the journal.
+            # This rejects a number after the end of the journal.
             await read_changes(session, view, since, 1)
             return view, since
 
@@ -127,8 +127,8 @@ async def undo(request: Request, caller: CallerDep, body: UndoRequest) -> Respon
     """Undo a change, a request, a run or all changes of a token, in one transaction.
 
     If later changes conflict, nothing changes: the response is 409 and `errors` names the entries.
-    For a run or a token, `not_undone` lists the changes that cannot be undone. `If-Match` takes the
-    number of the journal's latest entry, such as `next_since` of the last page of changes.
+    For a run or a token, `not_undone` lists the changes that cannot be undone. In `If-Match`, send
+    the number of the journal's latest entry, such as `next_since` of the last page of changes.
     """
     expected = read_if_match(request)
 

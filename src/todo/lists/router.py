@@ -145,8 +145,8 @@ async def share_list(
 ) -> Response:
     """Share a list with a user, or change the access of that user.
 
-    Only the owner may do this. The token needs the scope `admin`. `If-Match` takes the entity tag
-    of the shares.
+    Only the owner may do this. The token needs the scope `admin`. In `If-Match`, send the entity
+    tag of the shares.
     """
     expected = read_if_match(request)
 
@@ -162,7 +162,7 @@ async def share_list(
 async def unshare_list(request: Request, caller: CallerDep, list_id: UUID, user: User) -> Response:
     """Stop sharing a list with a user.
 
-    The owner and that user may do this. The token needs the scope `admin`. `If-Match` takes the
+    The owner and that user may do this. The token needs the scope `admin`. In `If-Match`, send the
     entity tag of the shares.
     """
     expected = read_if_match(request)

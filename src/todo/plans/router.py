@@ -39,8 +39,8 @@ router = APIRouter(prefix=PLANS_PATH, tags=["plans"], route_class=ApiRoute)
 async def create_plan(request: Request, caller: CallerDep, body: PlanCreate) -> Response:
     """Describe what up to 100 operations would change, without changing anything.
 
-    `POST /api/v1/plans/{id}/apply` then makes exactly these changes. The plan is visible to its
-    owner only. The token needs `read` as well as `write`, because the plan shows documents. If an
+    `POST /api/v1/plans/{id}/apply` then makes exactly these changes. Only its owner can see the
+    plan. The token needs `read` as well as `write`, because the plan shows documents. If an
     operation fails, no plan is created, and `errors` lists every operation that failed.
     """
     operations: list[PlanOperation] = [to_json_dict(each) for each in body.operations]

@@ -54,8 +54,8 @@ async def list_tags(
 async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagUpdate) -> Response:
     """Rename a tag on all tasks of the caller, at most 1000.
 
-    If the new name already exists, the two tags become one. `If-Match` takes the entity tag of the
-    list of tags.
+    If the new name already exists, the two tags become one. In `If-Match`, send the entity tag of
+    the list of tags.
     """
     expected = read_if_match(request)
 
@@ -70,7 +70,7 @@ async def rename_tag(request: Request, caller: CallerDep, name: Name, body: TagU
 async def delete_tag(request: Request, caller: CallerDep, name: Name) -> Response:
     """Remove a tag from all tasks of the caller, at most 1000.
 
-    `If-Match` takes the entity tag of the list of tags.
+    In `If-Match`, send the entity tag of the list of tags.
     """
     expected = read_if_match(request)
 

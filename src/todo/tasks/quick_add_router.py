@@ -47,10 +47,10 @@ Preview = Annotated[
 async def quick_add(
     request: Request, caller: CallerDep, body: QuickAddRequest, *, preview: Preview = False
 ) -> Response:
-    """Create a task from one line of English: title, due, priority, tags, list, recurrence.
+    """Create a task from one line of English: title, due date, priority, tags, list, recurrence.
 
     Dates are in the account's time zone. If a part of the text has more than one meaning, no task
-    is created: the error is 422 and lists choices.
+    is created: the response is 422 and lists choices.
     """
     now = datetime.now(UTC)
     async with get_state(request).database.reading(caller.user) as session:

@@ -148,7 +148,7 @@ async def update_task(
     "/{task_id}/complete", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH
 )
 async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
-    """Complete a task. A task that repeats gets its next occurrence.
+    """Complete a task. If the task repeats, its next occurrence is created.
 
     Completing a completed task changes nothing.
     """
@@ -164,7 +164,7 @@ async def complete_task(request: Request, caller: CallerDep, task_id: UUID) -> R
     "/{task_id}/reopen", response_model=TaskRead, responses=_TAGGED, openapi_extra=IF_MATCH
 )
 async def reopen_task(request: Request, caller: CallerDep, task_id: UUID) -> Response:
-    """Reopen a completed task. The next occurrence of a task that repeats stays.
+    """Reopen a completed task. If the task repeats, its next occurrence is kept.
 
     Reopening an open task changes nothing.
     """

@@ -81,7 +81,7 @@ def _normalize_stored_tag(given: Any) -> Any:  # noqa: ANN401 - any JSON from th
     return normalize_text(given.strip(), TAG_LENGTH) if isinstance(given, str) else given
 
 
-# For looking up a tag: one whose NFC exceeds the limit is stored as it was sent.
+# A type for looking up a tag: a tag whose NFC exceeds the limit is stored as it was sent.
 StoredTag = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=TAG_LENGTH),
@@ -160,7 +160,7 @@ class TaskCreate(BaseModel):
 
 
 class TaskUpdate(BaseModel):
-    """Changes to a task. Absent fields keep their value, `null` removes it.
+    """Changes to a task. Absent fields keep their value; `null` removes the value.
 
     Setting `due_date` removes `due_at` and `due_zone`, and vice versa.
     """
