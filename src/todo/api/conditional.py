@@ -13,7 +13,7 @@ MAX_TAGS = 16
 IF_MATCH: dict[str, Any] = {"parameters": [{"$ref": "#/components/parameters/If-Match"}]}
 """`openapi_extra` of routes whose endpoint calls `read_if_match`."""
 
-# Accepts bare numbers too, for clients that omit the quotes.
+# Bare numbers are accepted too, for clients that omit the quotes.
 _TAG = re.compile(r'[ \t,]*+((?:W/)?"[!#-~\x80-\xff]*+"|[0-9]++)[ \t]*+(?=,|$)')
 
 

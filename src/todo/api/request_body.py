@@ -31,7 +31,7 @@ BODY_ARRIVED = "todo.body_arrived"
 CALLER = "todo.caller"
 """Key of the ASGI scope: the caller, if identified before the body was read."""
 
-# Maximum to read before a 413: the response would be lost if the connection closed in the upload.
+# Bytes read before a 413, so that the connection does not close, and lose it, during the upload.
 _DISCARD_BYTES = 16 * 1024 * 1024
 _BODY_TIMEOUT_S = 30
 _FRAMING = {b"content-length", b"transfer-encoding"}

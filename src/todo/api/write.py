@@ -147,7 +147,7 @@ async def _try(
         if repeatable is not None:
             work.before_commit(store(caller, repeatable.key, answer))
         await work.commit()
-        # Immediately: nothing may happen between a commit and its notification.
+        # Notify immediately: nothing may happen between a commit and its notification.
         state.feed.notify(work.changed)
         for operation in work.operations:
             state.metrics.count_journal(operation)

@@ -13,7 +13,7 @@ from todo.auth.key_set import MAX_BYTES, KeySet, select_keys
 from todo.config.settings import Settings
 from todo.core.exit import ExitCode, FatalError
 
-# From the name resolution to the last byte.
+# Timeout for the whole fetch, from name resolution to the last byte.
 _TIMEOUT_S = 5.0
 _MAX_HEADER_BYTES = 16 * 1024
 _CHUNK_BYTES = 16 * 1024

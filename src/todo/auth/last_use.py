@@ -24,7 +24,7 @@ class LastUse:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # Contains only valid tokens, so their number is its limit.
+        # The dict contains only valid tokens, so their number limits its size.
         self._pending: dict[str, str] = {}
         self._noted = asyncio.Event()
 

@@ -22,7 +22,7 @@ class ApiRoute(APIRoute):
     """Route that authenticates the caller before parsing the body, and limits it before validation.
 
     Validating a body costs a hundred times more than receiving it, so unauthorized requests and
-    objects with thousands of keys are rejected before.
+    objects with thousands of keys are rejected before validation.
 
     Writes with unknown query parameters are rejected: a client that sends `dry_run=true` does not
     want the change. Lists reject them in their query models.

@@ -52,7 +52,7 @@ class ApiTokenService:
         user = work.caller.user
         await work.lock(user)
         if work.caller.token_id is None:
-            # After the lock, which the command that revokes a user's tokens also acquires.
+            # Checked under the lock, which the command that revokes a user's tokens also acquires.
             await check_stored(work.session, work.caller)
         for scope in fields["scopes"]:
             if scope not in work.caller.scopes:

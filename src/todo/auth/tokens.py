@@ -189,7 +189,7 @@ _REASONS = {
 
 
 def refuse(reason: str) -> UnauthorizedError:
-    """Log why a token is rejected; return an error without the reason for its sender."""
+    """Log why a token is rejected; return an error that does not reveal the reason."""
     _log.info("token refused", extra={"reason": reason})
     return UnauthorizedError(challenge=_INVALID)
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 ForwardedHeader = Literal["x-forwarded-for", "forwarded", "none"]
 """Header in which a trusted proxy names the client (see `todo.api.proxy_headers`)."""
 
-# In lower case, as browsers send it, without a path; `*` and `null` are not origins.
+# Browsers send an origin in lower case and without a path; `*` and `null` are not origins.
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 

@@ -1,7 +1,7 @@
 """Validation error messages in JSON terms, for API clients.
 
 pydantic's own messages use Python terms and never reach a client; its error type is the `code`.
-Types that are missing here get a general message.
+Error types that are not listed here get a general message.
 """
 
 import re

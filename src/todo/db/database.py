@@ -262,7 +262,7 @@ def prepare_engine(engine: Engine, settings: Settings) -> None:
         event.listen(engine, "begin", sqlite.begin)
         return
     # The server renders texts and times for callers. libpq sends these variables when it connects.
-    # PgBouncer supports that, and it overrides the defaults of a role.
+    # PgBouncer supports them, and they override the defaults of a role.
     os.environ |= {"PGTZ": "UTC", "PGDATESTYLE": "ISO", "PGCLIENTENCODING": "UTF8"}
     if settings.database_password_file is not None:
         path = settings.database_password_file

@@ -211,7 +211,7 @@ def create_async_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - S
 
 
 async def checkout(engine: Engine) -> PoolProxiedConnection:
-    """Take a connection from the engine's pool; its `driver_connection` is the driver's own.
+    """Take a connection from the engine's pool; `driver_connection` is that of the driver.
 
     Raises:
         ConnectionError: The server closes new connections immediately.

@@ -43,7 +43,7 @@ def _enter_wal(cursor: Any) -> None:  # noqa: ANN401 - either driver's
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction of SQLAlchemy's own, which only migrations use."""
+    """Begin a transaction that SQLAlchemy controls; only migrations use these."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

@@ -103,7 +103,7 @@ async def _find_live_head(
     began: datetime,
     max_rpo_s: float,
 ) -> str:
-    """Return the live hash of the copy's last entry; add differences from there on to `result`."""
+    """Return the live hash of the copy's last entry; add any differences from it on to `result`."""
     owner, seq = found[0], int(found[2])
     if int(head[2]) < seq:
         what = f"the copy ends here, but the live journal ends with entry {head[2]}"

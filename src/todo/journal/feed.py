@@ -74,8 +74,8 @@ class ChangeFeed:
     ) -> AsyncGenerator[list[Change], None]:
         """Yield pages of the changes after `since` as they happen, until the process stops.
 
-        After `timeout_s` without changes, the page is empty. The reads count towards the connection
-        limit of `user`.
+        After `timeout_s` without changes, it yields an empty page. The reads count towards the
+        connection limit of `user`.
         """
         limit = PAGE
         with self._watch(view.owner) as wakeup:
@@ -85,7 +85,7 @@ class ChangeFeed:
                     async with self._source.reading(user) as session:
                         read = await read_changes(session, view, since, limit)
                         found = _bound(read)
-                        # Avoids rereading entries that do not fit on a page.
+                        # This limit avoids rereading entries that do not fit on a page.
                         limit = len(found.items) if found is not read else min(PAGE, 2 * limit)
                         del read
                 except UnavailableError:

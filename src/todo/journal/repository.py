@@ -339,7 +339,7 @@ def _find(dialect: str, found: Subquery, key: str, *, in_list: bool) -> ColumnEl
         # Members of this list must not learn to which list a task was moved.
         return case((found.c.list_id == _LIST, found.c.list_id), else_=null())
     if key in _SNAPSHOTS and in_list:
-        # Hides the state of a task in another list, from or to which it was moved.
+        # If a task was moved from or to another list, its state in that list is hidden.
         document = found.c[key]
         stays = or_(found.c.kind != literal_column("'task'"), _says_list(dialect, document))
         return case((stays, document), else_=null())

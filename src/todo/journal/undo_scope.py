@@ -52,7 +52,7 @@ _ONE = Statement(
         _OWNER, journal.c.seq == bindparam("seq"), journal.c.operation.is_not(None)
     )
 )
-# The entries of a request are adjacent and have the same time; another request may have it too.
+# The entries of a request are adjacent and share a time, which other requests may have as well.
 _AROUND = Statement(
     select(*ENTRY_COLUMNS)
     .where(

@@ -63,7 +63,7 @@ class McpEndpoint:
         origin = headers.get("origin")
         if origin is not None and origin not in self._origins and not _is_own(request, origin):
             raise OriginError
-        # Precedes the method check: clients learn from 401, not 405, that they need a token.
+        # This precedes the method check: clients learn from 401, not 405, that they need a token.
         caller = await authenticate(request.scope)
         if request.method != "POST":
             raise HttpError(HTTPStatus.METHOD_NOT_ALLOWED, "", {"Allow": "POST"})

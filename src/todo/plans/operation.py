@@ -34,5 +34,5 @@ class ListUnsharing(TypedDict):
     user: str
 
 
-# Not a union of unions, whose members mypy cannot distinguish by their keys.
+# A flat union, because mypy cannot distinguish the members of nested unions by their keys.
 PlanOperation = Creation | Update | Action | ListDeletion | ListSharing | ListUnsharing

@@ -23,7 +23,7 @@ _FIRST_WEEK = 4
 _LAST = LATEST.toordinal()
 
 # Every date recurs on every weekday within 40 years; February 29 takes that long around a century
-# without a leap day.
+# year that is not a leap year.
 _SEARCHED_YEARS = 50
 _PERIODS_A_YEAR = {
     Frequency.DAILY: 366,

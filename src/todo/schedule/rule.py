@@ -122,7 +122,7 @@ def read_rule(text: str) -> Rule:
 
 
 def _show(text: str) -> str:
-    # Escapes only unprintable characters, including line separators such as U+2028.
+    # This escapes only unprintable characters, including line separators such as U+2028.
     plain = (c if c.isprintable() and c not in '"\\' else json.dumps(c)[1:-1] for c in text[:40])
     return f'"{"".join(plain)}"'
 

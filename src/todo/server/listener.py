@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 # Time for which the drain waits for the first request of an accepted connection.
 FIRST_REQUEST_GRACE_S = 1.0
 # Maximum number of young connections that wait for their first response; others stay in the
-# kernel's queue. Enough to keep the database pool busy, but so few that a burst of thousands
-# neither delays the health probe nor is lost with this process. Not counted are connections without
-# a complete request (silent clients must not block others), connections whose response has started
-# (streams), and requests that wait for others of their account.
+# kernel's queue. It keeps the database pool busy, but a burst of thousands neither delays the
+# health probe nor is lost with this process. Connections do not count without a complete request
+# (silent clients must not block others), once their response has started (streams), or while their
+# request waits for others of its account.
 MAX_UNANSWERED = 32
 _YOUNG_S = 1.0
 # Event loop iterations until a request that arrived with its connection has been read.

@@ -41,7 +41,7 @@ from todo.server.sockets import Listeners, open_listeners, unlink_own
 _LAST_LINE_S = 0.5
 # Longer than the usual idle timeout of proxies (60 s), so that the proxy closes first.
 _KEEP_ALIVE_S = 75
-# Time for which idle connections stay open at a stop, if other instances serve.
+# Time for which idle connections stay open when the server stops, if other instances serve.
 _LAST_REQUEST_S = 1.0
 _RETRY_S = 1.0
 _NOTIFY_POLL_S = 0.1

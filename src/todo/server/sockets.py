@@ -128,7 +128,7 @@ def is_bound_to(listener: socket.socket, address: Address) -> bool:
 def listen(listener: socket.socket) -> socket.socket:
     """Listen on a bound or inherited socket, and return it."""
     listener.listen(BACKLOG)
-    # Limits a blocking `accept` to one tick: systemd may clear O_NONBLOCK (see `accept`).
+    # This limits a blocking `accept` to one tick: systemd may clear O_NONBLOCK (see `accept`).
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _ONE_TICK)
     return listener
 
@@ -137,8 +137,8 @@ def accept(listener: socket.socket) -> socket.socket:
     """Accept a connection from the queue without blocking.
 
     O_NONBLOCK belongs to the open socket, which all instances share. systemd clears the flag when
-    it passes the socket to a starting instance. Without setting it again, the others would block
-    until a client connects, and serve no requests meanwhile (ADR 80).
+    it passes the socket to a starting instance. If the flag were not set again, the others would
+    block until a client connects, and serve no requests meanwhile (ADR 80).
 
     Raises:
         BlockingIOError: The queue is empty.

@@ -57,7 +57,7 @@ async def run_batch(tasks: TaskService, operations: Sequence[Operation]) -> byte
     """Run the operations in order and return their results as JSON.
 
     Raises:
-        BatchFailedError: Operations failed; `errors` names each. The caller must not commit.
+        BatchFailedError: Operations failed; `errors` lists them. The caller must not commit.
     """
     results = await run_each(operations, partial(run_operation, tasks))
     return b'{"results":[%b]}' % b",".join(results)
@@ -73,7 +73,7 @@ async def run_each(
     Operations in `not_of_tasks` have their fields directly, not nested in `task`.
 
     Raises:
-        BatchFailedError: Operations failed; `errors` names each. The caller must not commit.
+        BatchFailedError: Operations failed; `errors` lists them. The caller must not commit.
     """
     results: list[bytes] = []
     errors: list[dict[str, object]] = []

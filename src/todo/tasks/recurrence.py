@@ -40,7 +40,7 @@ class NextOccurrence(TypedDict):
 
 
 class RuleEvaluation:
-    """Evaluates the rules and computes the search words of one request, within time limits."""
+    """Evaluation of the rules and search words of one request, within time limits."""
 
     def __init__(self, limit_s: float = EVALUATION_S, words_s: float = WORDS_S) -> None:
         self._budget = TimeBudget(limit_s)

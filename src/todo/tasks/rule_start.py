@@ -12,7 +12,7 @@ from todo.db.session import Session
 from todo.db.statement import Statement
 from todo.db.tables import journal
 
-# A rule that was set more changes ago may keep the days of its start.
+# Maximum number of changes to read; a rule that was set earlier may keep the days of its start.
 _MAX_ENTRIES = 100
 _STATES = Statement(
     select(journal.c.after)

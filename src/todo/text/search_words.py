@@ -145,7 +145,7 @@ def parse_query(query: str) -> WordQuery | None:
     pieces: list[str] = []
     for number, (run, is_unspaced) in enumerate(runs, 1):
         if is_unspaced and len(run) > 1:
-            # Without the last character, which could start any pair.
+            # The last character is left out, because it could start any pair.
             pairs = _pairs(run)[:-1]
             terms += map(Term, pairs)
             pieces.append(f" {' '.join(pairs)}")
@@ -178,7 +178,7 @@ def _find_runs(text: str, *, is_query: bool = False) -> list[tuple[str, bool]]:
     """Return the words of a text, and whether each is a run of an unspaced script.
 
     A number within such a run is part of the run, so that `6年` finds `2026年`. In searched text
-    the number is also a word of its own, so that `2026` finds it too.
+    the number is also a separate word, so that `2026` finds it too.
     """
     folded = fold(text)
     if folded.isascii():

@@ -88,7 +88,7 @@ def _messages(dialect: str) -> Select[tuple[bytes]]:
     )
 
 
-# JSON key -> statement and start key of the first page, in the order that an import needs.
+# Statement and start key of the first page by JSON key, in the order that an import needs.
 _PARTS: dict[bytes, tuple[Statement, dict[str, str | None]]] = {
     b"list": (Statement(lambda d: _own(d, task_list, LIST_FIELDS)), {"id": None}),
     b"share": (Statement(_shares), {"list_id": _FIRST_ID, "user_id": ""}),
@@ -145,7 +145,7 @@ def _write(document: bytes) -> bytes:
             moment = datetime.fromisoformat(record[name])
             record[name] = format_timestamp(moment)
     if "position" in record:
-        # Removes the sign of zero, which only one of the databases keeps.
+        # This removes the sign of zero, which only one of the databases keeps.
         record["position"] = float(record["position"]) + 0.0
     if "tool_calls" in record:
         record["tool_calls"] = orjson.loads(record["tool_calls"])

@@ -38,7 +38,7 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A stored message; a user's message has default values after `content`, except `created_at`.
+    """A stored message; of the fields after `content`, a user's message only sets `created_at`.
 
     Attributes:
         id: UUIDv7, so IDs sort by time.

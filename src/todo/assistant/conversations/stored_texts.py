@@ -24,7 +24,7 @@ def to_json(value: object) -> bytes:
 
 
 def shorten_calls(calls: list[Json]) -> list[Json]:
-    """Return tool calls for storage; omit results, then arguments, to observe the size limit."""
+    """Return tool calls for storage; omit results, then arguments, if they are too large."""
     if len(to_json(calls)) <= _MAX_CALLS_BYTES:
         return calls
     kept = [{**each, "result": {"omitted": True}} for each in calls]

@@ -313,7 +313,7 @@ class TurnStore:
         """Return the run in which the turn made changes, or None.
 
         A write canceled during its commit has no tool result, so the journal is searched first. An
-        undo is a run of its own, which only `uses` contains.
+        undo is a separate run, which only `uses` contains.
         """
         # Wait for a write that is being committed: it holds the account lock.
         user = self._caller.user
@@ -362,6 +362,6 @@ def _render(
     begun: Begun, message: Message, calls: list[dict[str, Any]], plan: dict[str, Any] | None
 ) -> StoredResponse:
     answer = render_answer(begun.conversation_id, message, calls, plan)
-    # The idempotency store keeps it for a day, so its size is limited like the message's.
+    # The idempotency store keeps the response for a day, so its size is limited like a message's.
     repeated = {**answer, "tool_calls": shorten_calls(calls)}
     return StoredResponse(HTTPStatus.OK, to_json(answer), repeated=to_json(repeated))

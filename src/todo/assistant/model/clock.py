@@ -61,7 +61,7 @@ class AnswerClock:
         """Exclude the block, in which the caller runs, from the timeout between tokens."""
         self._with_caller = True
         self._timeout.reschedule(self._whole_at_s)
-        # Not reset if a timeout expires in the block: the caller used up the time.
+        # No reset if a timeout expires in the block, because the caller has used up the time.
         yield
         self._with_caller = False
         self._timeout.reschedule(self._start_gap())

@@ -192,9 +192,9 @@ def _classify(error: BaseException) -> Outcome:
 
 def _open_trust(*, secure: bool) -> ssl.SSLContext:
     if not secure:
-        # Not used for plain HTTP, and trusts no certificates.
+        # Plain HTTP does not use the context, which trusts no certificates.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    # Loads the certificate authorities of the system; SSL_CERT_FILE overrides them.
+    # This loads the certificate authorities of the system; SSL_CERT_FILE overrides them.
     return ssl.create_default_context()
 
 

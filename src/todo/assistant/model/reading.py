@@ -28,7 +28,7 @@ def reading_answer(*expected: type[Exception]) -> Iterator[None]:
     except known:
         raise
     except Exception as error:  # noqa: BLE001 - see the module docstring
-        # Without the error's message, which may quote the model.
+        # The error's own message is left out, because it may quote the model.
         place = traceback.extract_tb(error.__traceback__)[-1].name
         message = f"the answer cannot be read: {type(error).__name__} in {place}"
         _log.warning("model answer: %s", message)

@@ -186,8 +186,8 @@ class AnswerBuilder:
     def _find_call(self, index: object, identifier: str, name: str) -> "_Call":
         """Return the call that a piece continues, or a new one.
 
-        A piece without an ID continues the call with its index. A piece with a new ID starts a
-        call, because some servers send index 0 for every call. Without ID and index, a name does.
+        A piece without an ID continues the call with its index. A new ID starts a call, because
+        some servers send index 0 for every call. Without ID and index, a name starts a call.
         """
         known = [each for each in self._calls if index is None or each.index == index]
         if known:

@@ -76,7 +76,7 @@ _NOTED = re.compile(
 _REMIND = re.compile(r"(?:please )?remind me(?P<x>\b.*)")
 _REMIND_OF = re.compile(r" (?:about|of|that|to|:)(?= )|:")
 _REMIND_WHAT = re.compile(r" (?:what|when|who|whom|how|why|where|which|if|whether)\b")
-# "in 20 minutes remind me to check the oven".
+# The due date comes first: "in 20 minutes remind me to check the oven".
 _DUE_FIRST = re.compile(
     r"(?P<due>\S.{0,40}?),? (?P<x>(?:remind me to|don't let me forget to|don't forget to"
     r"|(?:i|we) (?:need|have) to|i must|i've got to) \S.*)"
@@ -250,7 +250,7 @@ def _find_command(line: Line, context: RuleContext, index: TaskIndex) -> str | N
     needs_noun = line.folded.startswith(_NEED_NOUN) and not line.folded.startswith(_ALONE)
     listed = _find_list(rest, context, is_announced=not needs_noun)
     if listed is None:
-        # "bread to groceries tomorrow, high priority".
+        # The list may precede the dates and marks: "bread to groceries tomorrow, high priority".
         head, end = cut_end(mark_priority(rest, context), context)
         before = _find_list(head, context, is_announced=not needs_noun) if end else None
         listed = None if before is None else f"{before} {end}"
@@ -301,7 +301,7 @@ def _find_reminder(line: Line, context: RuleContext) -> str | None:
     if read is not None and read.reminders and not read.questions:
         return line.text
     if _BEFORE_DUE.fullmatch(found["x"]):
-        # A reminder for an existing task with a due time.
+        # This is a reminder for an existing task with a due time.
         return None
     mark = _REMIND_OF.match(found["x"])
     start, end = found.span("x")

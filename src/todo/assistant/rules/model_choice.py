@@ -1,6 +1,6 @@
-"""Completion and validation of a model's decision by means of the message.
+"""Completion and validation of a model's decision, based on the message.
 
-A model chooses an intent and tasks, and a small one often chooses wrong. Texts, dates and titles
+A model chooses an intent and tasks, and a small one is often wrong. Texts, dates and titles
 are extracted from the message by the parser. A change needs support from the message: words of the
 task, a verb or a due date for the change, and few other words. Otherwise, nothing is decided.
 """
@@ -48,7 +48,7 @@ _ALL_BUT = re.compile(
 _EXCEPTION = re.compile(
     r"\b(?:nobody|no one|none|no|half|partly|part of|some of"
     r"|partially|without|else|every|each day|going to|gonna|about to|tomorrow|trying|tried|try"
-    # A task that is still open was hardly completed then.
+    # A task that is still open was hardly completed that long ago.
     r"|last (?:week|month|year|time|spring|summer|autumn|winter)|(?:week|month|year)s? ago"
     # Others did it, or it was impossible: "done by Tom", "booked out".
     r"|by (?!me\b|us\b|myself\b|ourselves\b|now\b|the way\b)|(?:booked|sold) (?:out|up)"

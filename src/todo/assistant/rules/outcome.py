@@ -14,7 +14,7 @@ OUTCOMES = frozenset({"completed", "done", "finished"})
 _OTHER_OUTCOMES = OUTCOMES | {
     "asap", "important", "late", "missing", "nope", "obsolete", "overdue", "pending", "soon",
     "unnecessary", "urgent", "urgently",
-    # Common words of other languages.
+    # Common words for "done", "paid" and "bought" in other languages.
     "abgeschlossen", "bezahlt", "comprado", "erledigt", "fertig", "gekauft", "gemacht", "hecha",
     "hecho", "lista", "listo", "pagado", "terminado", "ya",
 }  # fmt: skip
@@ -51,7 +51,7 @@ def is_report(folded: str, words: list[str]) -> bool:
     """
     if _DENIAL.search(folded) or words[-1] in _OTHER_OUTCOMES - {"asap", "soon", "urgently"}:
         return True
-    # Not in the middle: "email Ada about the cancelled trip".
+    # The word does not count in the middle: "email Ada about the cancelled trip".
     ends = {words[1], words[-1]}
     if words[0] in _ALSO_NOUNS and not CHANGED.isdisjoint(ends):
         return True

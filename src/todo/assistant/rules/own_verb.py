@@ -118,14 +118,14 @@ def _match_verb(verb: str, phrase: str, opened: TaskIndex, *, is_bare: bool) -> 
 
 
 def _is_in_past(match: Match, verb: str, same: str) -> bool:
-    """Return whether a verb is the past of the verb with which each title starts."""
+    """Return whether a verb is the past tense of the verb at the start of each title."""
     fitting = match.found or match.candidates
     first = [split_words(task.title)[0] for task in fitting]
     return all(is_form(word, same) and word != verb for word in first)
 
 
 def _keep_linked(match: Match, links: set[str]) -> Match:
-    """Return the tasks whose titles contain the links: "read about Dune" is not "Read Dune"."""
+    """Keep the tasks whose titles have the same prepositions: not "Read Dune" for "about Dune"."""
     fitting = [
         task for task in match.found or match.candidates if links <= set(split_words(task.title))
     ]

@@ -1,7 +1,7 @@
 """Persons and animals in titles: "Mom is done" is about mom, not about "Call mom".
 
 If a statement names only a person of a longer title, the user is asked which task is meant. Names
-are recognized by their capital and by the verb before them; "Read Dune" names a thing.
+are recognized by their capital letter and the verb before them; "Read Dune" names a thing.
 """
 
 import re

@@ -67,7 +67,7 @@ _DECLINE = re.compile(
     r"|no thank you)(?:[,.! ]+|\Z))+"
     r"(?:please|thanks|thank you)?"
 )
-# Not an answer to a plan, which is shown again.
+# Words that do not answer a plan, so that it is shown again.
 _WAVER = re.compile(
     r"(?:(?:ok|okay|okey|k|kk|hm+|uh+|um+|well|right|alright|all right|fine|so|oh|ah|aha|really"
     r"|sure|maybe|perhaps|not sure|i'm not sure|i don't know|let me think|let me see|i see"

@@ -16,7 +16,7 @@ _MOVE = (
     r"(?:move|push|postpone|reschedule|re-schedule|shift|delay|defer|snooze|put off|bump"
     r"|set|do|schedule|put|change(?= .* to )|make(?= .* due ))"
 )
-# "move x to friday", "do x tomorrow instead", "push x back to friday", "set the due date of x to".
+# Such as "move x to friday", "do x tomorrow instead", "push x back to", "set the due date of x to".
 _TO = re.compile(rf"{_MOVE} (?:(?:the )?(?:due date|deadline|due|date) (?:of|for) )?(?P<x>\S.*)")
 _AWAY = re.compile(
     r"(?:push|postpone|delay|defer|snooze|put off|push back|put back|push off) (?P<x>\S.*?)"
@@ -91,7 +91,7 @@ def cut_due(line: Line, context: RuleContext) -> str | None:
 
 
 def _find_distances(line: Line) -> Iterator[tuple[str, str]]:
-    """Yield the phrase for the moved task, and the distance from its due date."""
+    """Yield each possible phrase for the moved task, with the distance from its due date."""
     away = _AWAY.fullmatch(line.folded)
     if away is not None:
         yield line.cut(away), f"{_plain(away['due'])} later"
@@ -114,7 +114,7 @@ def _decide_to(line: Line, context: RuleContext, index: TaskIndex) -> Decision |
     moved = None if _NEW.match(line.folded) else _TO.fullmatch(line.folded)
     text, says_instead = _without_instead(line)
     tries = [] if moved is None else [text[moved.start("x") :]]
-    # "water the plants tomorrow instead", without a verb that moves.
+    # "water the plants tomorrow instead" has no verb that moves a task.
     tries += [text] if says_instead else []
     for attempt in tries:
         for phrase, due in _split(attempt, context):

@@ -46,7 +46,7 @@ _ANY_STATE = re.compile(
     r"\b(?:(?:completed|finished|done) (?:and|or|&) open|open (?:and|or|&) (?:completed|finished"
     r"|done))\b"
 )
-# "with no list", "not on any list".
+# Properties that the tasks lack: "with no list", "not on any list".
 _WITHOUT = re.compile(
     r"\b(?:(?:(?:that|which) )?(?:has|have|with|in|on) no|without(?: an?| any)?"
     r"|(?:that (?:are|is) )?not (?:in|on) (?:an?|any)) (?P<x>lists?|priority|tags?|labels?)\b"
@@ -80,7 +80,7 @@ _OF_LISTS = re.compile(
     r" (?:(?:all|of|my|the|our) )*lists\b"
     r"(?: (?:do (?:i|we) have|are there|exist|(?:i|we) have|there are))?(?P<more>.+)?"
 )
-# "tasks without a due date", "my urgent tasks".
+# Phrases for tasks: "tasks without a due date", "my urgent tasks".
 _TASKS = re.compile(r"(?:\S+ ){0,4}(?:tasks|todos|to-dos)(?: .*)?")
 _MAX_NAME_WORDS = 6
 _MAX_PLACES = 5
@@ -94,7 +94,7 @@ def decide_find(line: Line, context: RuleContext, index: TaskIndex) -> Decision 
         return _search(line, searched, context, index)
     text = line.folded.rstrip(" ?!.")
     if _ALL_DONE.fullmatch(text):
-        # The open tasks answer the question.
+        # Listing the open tasks answers the question.
         return Decision("find")
     of_lists = _OF_LISTS.fullmatch(text)
     if of_lists is not None:

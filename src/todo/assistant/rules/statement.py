@@ -23,7 +23,7 @@ _THIRD_PERSON = frozenset({
     "turns", "understands", "uses", "visits", "waits", "wakes", "walks", "wants", "watches",
     "wishes", "works", "worries", "writes",
 })  # fmt: skip
-# In addition to the past forms of errands.
+# Past forms besides those of the errands.
 _PASTS = frozenset({
     "became", "began", "bit", "blew", "broke", "came", "caught", "cost", "died", "drank", "fell",
     "felt", "flew", "forgot", "grew", "heard", "knew", "lost", "quit", "rode", "rose", "said",

@@ -26,7 +26,7 @@ class Response:
         return not self.text.strip()
 
     async def say(self, text: str) -> None:
-        """Add a text of the assistant on a line of its own."""
+        """Add a text of the assistant on a separate line."""
         if text:
             await self._add(text if self.is_empty else f"\n{text}")
 

@@ -328,7 +328,7 @@ class _Turn:
         )
 
     async def _find_waiting(self) -> Json | None:
-        """Return the plan that was pending before this message, unless the message decided it."""
+        """Return the plan that was pending before this message, unless the message settled it."""
         if self._open_plan is None:
             return None
         try:

@@ -29,7 +29,7 @@ async def read_due_page(
     The query must have the ascending sort order `due`.
 
     Raises:
-        ProblemError: As `read_page`.
+        ProblemError: As for `read_page`.
     """
     page = await read_page(session, caller, query, now)
     days = [day for day, _ in map(_due_of, page.items) if day is not None]

@@ -1,4 +1,4 @@
-"""Lookup of lists by name, because models know lists by name, but services by ID."""
+"""Lookup of lists by name, because models know names, whereas services need IDs."""
 
 import difflib
 from uuid import UUID

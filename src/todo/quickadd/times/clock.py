@@ -73,7 +73,7 @@ ZONES: Final[dict[str, tzinfo]] = {
 
 
 class Meridiem(enum.Enum):
-    """Rule for the half of the day of a time without `am` or `pm`."""
+    """Rule that decides whether a time without `am` or `pm` is in the morning."""
 
     KNOWN = enum.auto()
     """Already decided: `5pm`, `17:30`, `09:00`."""
@@ -104,7 +104,7 @@ class Clock(NamedTuple):
         return 0 <= self.hour < _HOURS
 
     def settle(self, part: DayPart | None) -> "Clock":
-        """Return the time with its half of the day decided by the part of the day or a default."""
+        """Return the time in the morning or afternoon, by the part of the day or a default."""
         hour = self.hour
         if self.meridiem is Meridiem.KNOWN:
             return self

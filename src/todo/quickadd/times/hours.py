@@ -76,7 +76,7 @@ def _is_listed(line: Line, at: int) -> bool:
 
 
 def _is_behind_recurrence(line: Line, at: int, end: int) -> bool:
-    """Return whether `at 8` follows a recurrence; before a plural, that must open the text."""
+    """Return whether `at 8` follows a recurrence, which must start the text if a plural follows."""
     is_plural = line.words[at - 1] in _PLURALS
     is_end = line.words[at - 1] in _ENDS_OF_RECURRENCE and line.has_any(_OPENINGS)
     if not is_plural and not is_end:

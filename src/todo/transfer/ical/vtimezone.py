@@ -24,7 +24,7 @@ _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])(?::?([0-5][0-9]))?
 _LOCAL_UNTIL = re.compile(r"(?<=UNTIL=)([0-9]{8}T[0-9]{6})(?=;|$)", re.IGNORECASE)
 _TOO_LONG = "the rules and zones of this file take too long to check"
 _NO_TIME = timedelta()
-# Definitions with the whole history of a zone have up to 250.
+# A definition with the whole history of a zone has up to 250 observances.
 _MAX_OBSERVANCES = 1000
 _MAX_RULES = 1000
 # Size of each offset cache; the tasks of a file have many times in common.
