@@ -175,7 +175,7 @@ async def _revoke(session: Session, tokens: Iterable[ApiToken]) -> None:
         try:
             await ApiTokenService(work).revoke(token.id)
         except NotFoundError:
-            # The owner has revoked it meanwhile.
+            # The owner has already revoked it.
             continue
         await work.flush()
 

@@ -37,8 +37,8 @@ _SQLITE_REFUSALS: dict[str, type[UnavailableError]] = {
     "no such column": SchemaMismatchError,
     "has no column named": SchemaMismatchError,
 }
-# Serialization failure, deadlock, and a referenced row that was deleted meanwhile: a retry may
-# succeed, or it fails with the real reason.
+# Serialization failure, deadlock, and a referenced row that has just been deleted: a retry may
+# succeed, or fail with the actual reason.
 _CONFLICT_STATES = {"40001", "40P01", "23503"}
 _DRIVER_MODULES = {"psycopg", "sqlite3", "sqlalchemy"}
 

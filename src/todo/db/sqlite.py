@@ -43,7 +43,7 @@ def _enter_wal(cursor: Any) -> None:  # noqa: ANN401 - either driver's
 
 
 def begin(connection: Connection) -> None:
-    """Begin a transaction that SQLAlchemy controls; only migrations use these."""
+    """Begin a transaction that SQLAlchemy controls, as in migrations."""
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
