@@ -31,15 +31,17 @@ class AssistantMetrics(Collector):
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
         self._turns = make_counter(
-            registry, "todo_assistant_turns", "Turns of the assistant.", outcome=TURN_OUTCOMES
+            registry, "todo_assistant_turns", "Assistant turns by outcome.", outcome=TURN_OUTCOMES
         )
         self._degraded = make_counter(
             registry,
             "todo_assistant_degraded",
-            "Answers without the model that they needed.",
+            "Answers given without a model although they needed one.",
             reason=DEGRADED_REASONS,
         )
-        self._turns_open = Gauge("todo_assistant_turns_open", "Turns that run.", registry=registry)
+        self._turns_open = Gauge(
+            "todo_assistant_turns_open", "Running assistant turns.", registry=registry
+        )
         self._turn_durations = self._histogram(
             "todo_assistant_turn_duration_seconds",
             "Time from the message to the end of its answer.",
@@ -47,7 +49,7 @@ class AssistantMetrics(Collector):
         self._calls = make_counter(
             registry,
             "todo_assistant_tool_calls",
-            "Calls of tools.",
+            "Tool calls of the assistant.",
             tool=TOOLS,
             outcome=CALL_OUTCOMES,
         )
@@ -59,12 +61,12 @@ class AssistantMetrics(Collector):
         )
         self._requests_open = Gauge(
             "todo_assistant_model_requests_open",
-            "Requests to the model server that are not answered yet.",
+            "Pending requests to the model server.",
             registry=registry,
         )
         self._requests_queued = Gauge(
             "todo_assistant_model_requests_queued",
-            "Requests that wait because of TODO_AI_PARALLEL_REQUESTS.",
+            "Requests queued because of TODO_AI_PARALLEL_REQUESTS.",
             registry=registry,
         )
         self._first_tokens = self._histogram(
@@ -73,12 +75,12 @@ class AssistantMetrics(Collector):
         )
         self._durations = self._histogram(
             "todo_assistant_model_duration_seconds",
-            "Time until the model server's answer was complete, or failed.",
+            "Time until the model server's response was complete or failed.",
         )
         self._tokens = make_counter(
             registry,
             "todo_assistant_tokens",
-            "Tokens that the model read and wrote.",
+            "Prompt and output tokens of the model.",
             kind=("prompt", "output"),
         )
 

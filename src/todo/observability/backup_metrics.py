@@ -105,33 +105,33 @@ class BackupMetrics(Collector):
         if state.succeeded_at is not None:
             yield GaugeMetricFamily(
                 "todo_backup_timestamp_seconds",
-                "Time of the last backup that succeeded.",
+                "Time of the last successful backup.",
                 value=state.succeeded_at,
             )
             yield GaugeMetricFamily(
-                "todo_backup_size_bytes", "Size of that backup.", value=state.size
+                "todo_backup_size_bytes", "Size of the last successful backup.", value=state.size
             )
             yield GaugeMetricFamily(
                 "todo_backup_duration_seconds",
-                "How long that backup took.",
+                "Duration of the last successful backup.",
                 value=state.duration_s,
             )
         if (state.succeeded_at, state.failed_at) != (None, None):
             yield GaugeMetricFamily(
                 "todo_backup_ok",
-                "1 when the last backup succeeded.",
+                "1 if the last backup succeeded.",
                 value=(state.succeeded_at or 0) >= (state.failed_at or 0),
             )
         if state.receiving is not None:
             yield GaugeMetricFamily(
                 "todo_backup_wal_receiving",
-                "1 when WAL is received for backups.",
+                "1 if WAL is received for backups.",
                 value=state.receiving,
             )
         if state.lag is not None:
             yield GaugeMetricFamily(
                 "todo_backup_wal_lag_bytes",
-                "WAL that the receiver has not confirmed.",
+                "WAL that the receiver has not confirmed yet.",
                 value=state.lag,
             )
         yield from _collect_drill(state)
@@ -142,23 +142,23 @@ def _collect_drill(state: BackupState) -> Iterator[Metric]:
     if state.drilled_at is not None:
         yield GaugeMetricFamily(
             "todo_drill_timestamp_seconds",
-            "Time of the last restore drill that succeeded.",
+            "Time of the last successful restore drill.",
             value=state.drilled_at,
         )
         yield GaugeMetricFamily(
             "todo_drill_rpo_seconds",
-            "Age, when that drill began, of the oldest change that the backup did not have.",
+            "Age of the oldest change missing from the backup when that drill started.",
             value=state.rpo_s,
         )
         yield GaugeMetricFamily(
             "todo_drill_rto_seconds",
-            "From the start of that drill to a verified server.",
+            "Time from the start of that drill to a verified server.",
             value=state.rto_s,
         )
     if (state.drilled_at, state.drill_failed_at) != (None, None):
         yield GaugeMetricFamily(
             "todo_drill_ok",
-            "1 when the last restore drill succeeded.",
+            "1 if the last restore drill succeeded.",
             value=(state.drilled_at or 0) >= (state.drill_failed_at or 0),
         )
 

@@ -59,19 +59,21 @@ class Metrics:
     def __init__(self, database: "Database") -> None:
         self.registry = registry = CollectorRegistry()
         build = Info(
-            "todo_build", "Version of the program and the schema that it needs.", registry=registry
+            "todo_build",
+            "Version of the program, and the schema revision that it requires.",
+            registry=registry,
         )
         build.info({"version": __version__, "schema": EXPECTED_REVISION})
         self._ready = Gauge(
-            "todo_ready", "1 when the service can answer, as `/readyz` says.", registry=registry
+            "todo_ready", "1 if the service is ready, as reported by `/readyz`.", registry=registry
         )
         self._accepting = Gauge(
             "todo_accepting",
-            "1 when the service takes new connections, 0 when it leaves them to other instances.",
+            "1 if the instance accepts new connections, 0 if it leaves them to other instances.",
             registry=registry,
         )
         self._requests = Counter(
-            "todo_http_requests", "Requests answered.", _LABELS, registry=registry
+            "todo_http_requests", "HTTP responses sent.", _LABELS, registry=registry
         )
         self._durations = Histogram(
             "todo_http_request_duration_seconds",
@@ -92,33 +94,31 @@ class Metrics:
         self._journal = make_counter(
             registry,
             "todo_journal_entries",
-            "Entries of the journal committed.",
+            "Committed journal entries.",
             operation=OPERATIONS,
         )
         self._plans = make_counter(
-            registry, "todo_plans", "Plans, by what became of them.", outcome=PLAN_OUTCOMES
+            registry, "todo_plans", "Plans by outcome.", outcome=PLAN_OUTCOMES
         )
         self._limited = make_counter(
-            registry, "todo_rate_limited_requests", "Requests refused with 429.", limit=LIMITS
+            registry, "todo_rate_limited_requests", "Requests rejected with 429.", limit=LIMITS
         )
         self._over_quota = Counter(
             "todo_over_quota_writes",
-            "Writes refused because an account would hold more than its storage quota.",
+            "Writes rejected because the account would exceed its storage quota.",
             registry=registry,
         )
         self._replays = Counter(
             "todo_idempotent_replays",
-            "Writes answered with the stored answer of their Idempotency-Key.",
+            "Writes answered with the stored response of their Idempotency-Key.",
             registry=registry,
         )
-        self._streams = Gauge(
-            "todo_streams", "Streams of events open.", ["kind"], registry=registry
-        )
+        self._streams = Gauge("todo_streams", "Open event streams.", ["kind"], registry=registry)
         for kind in STREAMS:
             self._streams.labels(kind)
         self._loop_lag = Histogram(
             "todo_event_loop_lag_seconds",
-            "How late the event loop woke a task, measured twice a second.",
+            "Delay with which the event loop resumes a task, measured twice a second.",
             buckets=_LAG_BUCKETS_S,
             registry=registry,
         )
@@ -211,32 +211,32 @@ class _DatabaseCollector(Collector):
         if schema is not None:
             yield InfoMetricFamily(
                 "todo_database_schema",
-                "Revision of the database's schema, and of the oldest program that works with it.",
+                "Schema revision of the database, and that of the oldest compatible program.",
                 value={"revision": schema.revision, "oldest_program": schema.oldest_program},
             )
         pool = self._database.pool
         connections = GaugeMetricFamily(
-            "todo_database_pool_connections", "Connections by state.", labels=["state"]
+            "todo_database_pool_connections", "Pooled connections by state.", labels=["state"]
         )
         connections.add_metric(["in_use"], pool.checkedout())
         connections.add_metric(["idle"], pool.checkedin())
         yield connections
         yield GaugeMetricFamily(
-            "todo_database_pool_size", "Most connections at a time.", value=pool.size()
+            "todo_database_pool_size", "Maximum number of pooled connections.", value=pool.size()
         )
         yield GaugeMetricFamily(
             "todo_database_pool_waiters",
-            "Requests that wait for a connection.",
+            "Requests waiting for a connection.",
             value=self._database.waiters,
         )
         state = GaugeMetricFamily(
             "todo_breaker_state",
-            "1 for the state that the breaker is in.",
+            "1 for the current state of the breaker, 0 for the others.",
             labels=["breaker", "state"],
         )
         transitions = CounterMetricFamily(
             "todo_breaker_transitions",
-            "Changes of the breaker to this state.",
+            "Transitions of the breaker to this state.",
             labels=["breaker", "state"],
         )
         for name, breaker in self.breakers.items():

@@ -35,16 +35,16 @@ def collect_update(state: UpdateState | None) -> Iterator[Metric]:
     if state is None:
         return
     yield GaugeMetricFamily(
-        "todo_update_timestamp_seconds", "Time when the last update ended.", value=state.at
+        "todo_update_timestamp_seconds", "End time of the last update.", value=state.at
     )
     results = GaugeMetricFamily(
-        "todo_update_result", "1 for how the last update ended.", labels=["result"]
+        "todo_update_result", "1 for the outcome of the last update.", labels=["result"]
     )
     for result in RESULTS:
         results.add_metric([result], result == state.result)
     yield results
     yield GaugeMetricFamily(
         "todo_update_refused_images",
-        "Images that updates do not try again.",
+        "Images that updates do not try again, because they failed.",
         value=state.refused,
     )

@@ -14,7 +14,7 @@ from deploy.stack import addresses, management
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TEXT = r"""# HELP todo_build_info Version of the program and the schema that it needs.
+TEXT = r"""# HELP todo_build_info Version of the program, and the schema revision that it requires.
 # TYPE todo_build_info gauge
 todo_build_info{schema="0013",version="0.1.0"} 1.0
 todo_ready 1.0
