@@ -67,7 +67,7 @@ _ARGUMENTS: Json = {
                 "priority": text("Default none.", PRIORITIES),
                 "tags": array("Tags.", {"type": "string"}),
                 "list": text("Name or id."),
-                "parent_id": text("Task above; 'tasks.0' is the first of this call."),
+                "parent_id": text("Parent task; 'tasks.0' is the first of this call."),
                 "reminders": array("Minutes before due.", {"type": "integer"}),
             }
         ),

@@ -49,9 +49,9 @@ _RESULT: Json = {
                 "at": text("When."),
                 "operation": text("create, update, complete …"),
                 "kind": text("task, list, share …"),
-                "id": text("Of what was changed."),
+                "id": text("ID of the changed entity."),
                 "name": text("Its title or name."),
-                "gone": flag("Whether it was not there after that."),
+                "gone": flag("Whether it was gone afterwards."),
                 "actor": text("The user who made it."),
                 "agent": text("The program that made it."),
                 "run_id": text("Its run, for undo."),
@@ -60,7 +60,7 @@ _RESULT: Json = {
         },
     },
     "list": text("Whose owner's journal has these numbers; undo and since need it as well."),
-    "next_since": integer("since of the next call."),
+    "next_since": integer("since for the next call."),
     "has_more": flag("Whether there are later changes."),
 }
 

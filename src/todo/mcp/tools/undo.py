@@ -36,7 +36,7 @@ _ARGUMENTS: Json = {
 }
 _CHANGE: Json = {
     "type": "object",
-    "description": "What became of one thing.",
+    "description": "Result for one entity.",
     "properties": {
         "kind": text("task, list or share."),
         "id": text("Its id."),
@@ -47,20 +47,20 @@ _CHANGE: Json = {
 _RESULT: Json = {
     **CLOCK,
     "undone": array("The first of them.", _CHANGE),
-    "undone_count": integer("How many there are."),
+    "undone_count": integer("Number of undone changes."),
     "not_undone": {
         "type": "array",
-        "description": "What cannot be undone, the first of it.",
+        "description": "The first changes that cannot be undone.",
         "items": {
             "type": "object",
             "description": "A change that stays.",
             "properties": {
                 "seq": integer("Its number."),
-                "message": text("What stays, and why."),
+                "message": text("What stays, and the reason."),
             },
         },
     },
-    "not_undone_count": integer("How much of it there is."),
+    "not_undone_count": integer("Number of changes that cannot be undone."),
     **RESULT,
 }
 

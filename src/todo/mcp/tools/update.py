@@ -29,7 +29,7 @@ _ARGUMENTS: Json = {
                 "add_tags": array("Tags to add.", {"type": "string"}),
                 "remove_tags": array("Tags to remove.", {"type": "string"}),
                 "list": text("Name or id; 'none' for no list."),
-                "parent_id": text("Task above; 'none' for none."),
+                "parent_id": text("Parent task; 'none' for none."),
                 "reminders": array("Minutes before due.", {"type": "integer"}),
                 **VERSION,
             },

@@ -28,7 +28,7 @@ REPEATABLE: Json = {"run_id": text("Groups calls for undo; returned by each writ
 """Arguments of every write."""
 VERSION: Json = {"version": integer("Only if it still has this version.")}
 RESULT: Json = {
-    "run_id": text("Undo this run to take the call back."),
+    "run_id": text("Undo this run to revert the call."),
     "replayed": flag("Whether the call was done before."),
     "unchanged": flag("Whether there was nothing to change."),
 }
