@@ -56,7 +56,7 @@ END
 [ "${DB_MAJOR:-$major}" = "$major" ] || fail "the unit names PostgreSQL $DB_MAJOR, this image runs $major: build the image again (build.py up)"
 
 if [ ! -e "$data/PG_VERSION" ]; then
-    [ ! -e "$data" ] || fail "$data holds files but no database: see docs/database.md, which says how to save them and restore a backup"
+    [ ! -e "$data" ] || fail "$data holds files but no database: restore a backup (build.py restore), or move the files elsewhere to start with an empty database"
     rm -rf "$data.new"
     # Checksums find a disk that lies; the builtin provider sorts the same on every release. The
     # parser of full-text search goes by the C library's locale instead.
