@@ -10,7 +10,7 @@ _READABLE = 0o644
 
 
 def write_text(path: Path, text: str, *, mode: int = _READABLE, overwrite: bool = True) -> None:
-    """Write text in UTF-8, as `write_bytes` does."""
+    """Encode text as UTF-8 and write it atomically with `write_bytes`."""
     write_bytes(path, text.encode(), mode=mode, overwrite=overwrite)
 
 

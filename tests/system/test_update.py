@@ -199,7 +199,10 @@ def test_a_slow_image_is_refused(updated: Stack) -> None:
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("contracts", "ends programs before 0014"), ("too-old", "needs a program for 0013 or later")],
+    [
+        ("contracts", "drops support for programs older than 0014"),
+        ("too-old", "needs a program for 0013 or later"),
+    ],
 )
 def test_an_image_that_does_not_fit_the_schema_is_refused(
     updated: Stack, name: str, reason: str
@@ -285,7 +288,7 @@ def test_the_contract_step_waits_for_the_kept_images_and_serves_throughout(updat
     try:
         refused = updated.build(*contract, check=False)
         assert refused.returncode == ExitCode.REFUSED, refused.stderr
-        assert "with a program for schema 0013 is kept for a rollback" in refused.stderr
+        assert "which needs schema 0013, is kept for a rollback" in refused.stderr
         require_unchanged(updated, find_id(updated, image))
         with updated.load("fresh", 40, RATE) as load:
             done = updated.build(*contract, "--drop-images")

@@ -96,18 +96,18 @@ def _refuse_users(users: list[_User], oldest: str, *, drops_images: bool) -> Non
     drop = command_hints.build("contract --drop-images")
     for user in users:
         image = user.image.reference
-        needs = f"a program for schema {user.expected}" if user.expected else "an unknown program"
-        before = f"the contract step ends programs before {oldest}"
+        needs = f"schema {user.expected}" if user.expected else "an unknown schema"
+        before = f"the contract step drops support for programs older than schema {oldest}"
         if user.unit:
             raise DeployError(
-                f"{before}, and {user.unit} runs {image} with {needs}",
-                hint=f"{command_hints.build('update')} replaces it",
+                f"{before}, but {user.unit} still runs {image}, which needs {needs}",
+                hint=f"update the instances first: {command_hints.build('update')}",
                 code=ExitCode.REFUSED,
             )
         if not drops_images:
             raise DeployError(
-                f"{before}, and {image} with {needs} is kept for a rollback",
-                hint=f"{drop} gives it up: a rollback to it is not possible afterwards",
+                f"{before}, but {image}, which needs {needs}, is kept for a rollback",
+                hint=f"to remove the image and give up rolling back to it: {drop}",
                 code=ExitCode.REFUSED,
             )
 

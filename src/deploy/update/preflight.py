@@ -118,11 +118,11 @@ def check_schemas(candidate: Schemas, running: Running, *, migrates: bool) -> No
 def _refuse_contract(candidate: Schemas, running: Running) -> None:
     """Refuse a migration that breaks programs which work with the database now."""
     needed, oldest = candidate.oldest_program, running.oldest_program
-    ends = f"its migration to schema {candidate.expected} ends programs before {needed}"
+    ends = f"its migration to {candidate.expected} drops support for programs older than {needed}"
     contract = command_hints.build("contract")
     if needed > running.schema:
         raise _refused(
-            f"{ends}, and the running one is for {running.schema}",
+            f"{ends}, but the running program is for {running.schema}",
             f"update to a version for {needed} first, then {contract}"
             if oldest
             else f"update with a restart, after a backup: {command_hints.build('up')}",

@@ -72,10 +72,10 @@ class AccountService:
         return await read_account(self._work.session, self._user)
 
     async def delete(self, expected: frozenset[int] | None = None) -> None:
-        """Delete all content of the account; only the hash chain of its journal remains.
+        """Delete the account's data and erase the contents of its journal.
 
-        The user's changes in other users' lists remain in the journals of those users. `expected`
-        is as for `set_zone`.
+        The time zone, the hash chain with its timestamps and the cutoff of tokens remain, and so
+        do the user's changes in the journals of other users. `expected` is as for `set_zone`.
 
         Raises:
             VersionMismatchError: The account has none of the expected versions.

@@ -95,7 +95,7 @@ def _find_shift(line: Line) -> Shift | None:
     for start, shift, end in _find_shifts(line):
         if start > 0 or end < len(line):
             raise ValueError(
-                "a length of time from the due, as in 1 hour later, must be the whole text; "
+                "a length of time from the due date, as in 1 hour later, must be the whole text; "
                 "write the day and the time, or in 1 hour, which counts from now"
             )
         return shift

@@ -62,7 +62,9 @@ def parse_due(text: str, now: datetime, zone: tzinfo) -> date | datetime:
             raise ValueError(question.message)
     due = found.due_at or found.due_date
     if due is None or found.title or any(span.kind != "due" for span in found.spans):
-        raise ValueError("not a due; write, for example, tomorrow 17:00, next friday or 2027-03-15")
+        raise ValueError(
+            "not a due date; write, for example, tomorrow 17:00, next friday or 2027-03-15"
+        )
     return due
 
 
@@ -84,7 +86,7 @@ def parse_recurrence(text: str, now: datetime, zone: tzinfo) -> tuple[str, Recur
             "not a recurrence; write, for example, every 2 weeks on friday or FREQ=WEEKLY;BYDAY=FR"
         )
     if repeats[0].part is not None or len(bounds) + 1 < len(found):
-        raise ValueError("a recurrence has no time of day; write the time in the due")
+        raise ValueError("a recurrence has no time of day; write the time in the due date")
     return _read_words(repeats[0], bounds, line, present)
 
 
@@ -95,7 +97,7 @@ def _read_words(
     for bound in bounds:
         match bound:
             case Start():
-                raise ValueError("a recurrence has no start; write its first day in the due")
+                raise ValueError("a recurrence has no start; write its first day in the due date")
             case FromCompletion():
                 basis = "completion"
             case end if rule.until is None and rule.count is None:

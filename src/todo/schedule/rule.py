@@ -228,7 +228,7 @@ def _check_together(values: dict[str, Any]) -> None:
     if "BYSETPOS" in values and not by_days & values.keys():
         raise ValueError("BYSETPOS requires another part that selects days, such as BYDAY")
     if {"BYMINUTE", "BYSECOND"} & values.keys() and "BYHOUR" not in values:
-        raise ValueError("BYMINUTE and BYSECOND require BYHOUR; set the time of day in the due")
+        raise ValueError("BYMINUTE and BYSECOND require BYHOUR; set the time in the due date")
 
 
 # In the order in which `Rule.__str__` writes the parts.
@@ -265,5 +265,5 @@ _REASONS = {
     "BYEASTER": "it is not part of RFC 5545, and a rule cannot express Easter",
     "RSCALE": "rules follow the Gregorian calendar",
     "SKIP": "days that a month lacks are skipped; BYMONTHDAY=-1 is the last day of each month",
-    "DTSTART": "the due is the start",
+    "DTSTART": "the due date is the start",
 }

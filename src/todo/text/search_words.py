@@ -91,8 +91,8 @@ class WordQuery:
     """Parsed words of a query.
 
     Attributes:
-        terms: Index terms of all matching tasks, and possibly of other tasks.
-        pieces: Substrings of the searched text; a task that has all of them matches.
+        terms: Index terms that every matching task has; other tasks may have them, too.
+        pieces: Substrings of the searched text; a task matches if its text contains all of them.
     """
 
     terms: tuple[Term, ...]

@@ -178,7 +178,7 @@ def test_a_day_is_moved_by_days(agent: Agent, alice: Person) -> None:
     ("fields", "due", "message"),
     [
         ({"due_date": "2027-01-31"}, "1 hour later", "the task is due on a day"),
-        ({}, "1 hour later", "counts from the due, and the task has none"),
+        ({}, "1 hour later", "counts from the due date, and the task has none"),
         ({"due_date": "2027-01-31"}, "a week later at 5pm", "must be the whole text"),
         ({"due_date": "2027-01-31"}, "tomorrow +2 hours", "must be the whole text"),
         ({"due_date": "2027-01-31"}, "8000 years later", "is outside of the years"),

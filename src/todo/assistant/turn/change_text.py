@@ -155,7 +155,7 @@ def _show_reminders(minutes: list[int]) -> str:
     after = ", ".join(str(-each) for each in minutes if each < 0)
     parts = (
         f"{before} min before" if before else "",
-        "at the due" if 0 in minutes else "",
+        "at the due time" if 0 in minutes else "",
         f"{after} min after" if after else "",
     )
     return ", ".join(filter(None, parts)) or _NONE

@@ -74,7 +74,7 @@ def move(old: OldDue, new: NewDue | Shift, rule: str | None) -> TaskChanges:
 def _shift(old: OldDue, shift: Shift, rule: str | None) -> TaskChanges:
     if old.day is None:
         raise ValueError(
-            "counts from the due, and the task has none; write a day, or in 1 hour, "
+            "counts from the due date, and the task has none; write a day, or in 1 hour, "
             "which counts from now"
         )
     day = shift.move_day(old.day)

@@ -23,7 +23,8 @@ _ARGUMENTS: Json = {
                 "id": text("Task id."),
                 "due": text(
                     "As in add_tasks, in the task's zone. A day alone keeps the time, a time alone"
-                    " the day. '1 hour later' and '+1 week' count from the due. 'none' removes it."
+                    " the day. '1 hour later' and '+1 week' count from the due date. 'none' removes"
+                    " it."
                 ),
                 "recurrence": text("As in add_tasks; 'none' removes it."),
                 **VERSION,
@@ -45,7 +46,7 @@ async def _run(call: ToolCall, arguments: Json) -> ToolResult:
 
 def _read(item: Json, items: Items, path: str) -> TaskChange:
     if "due" not in item and "recurrence" not in item:
-        items.add_error(path, "changes nothing; give a due or a recurrence")
+        items.add_error(path, "changes nothing; give a due date or a recurrence")
     if "due" not in item:
         return _read_rule_alone(item, items, f"{path}.recurrence")
     fields: TaskChanges = {}

@@ -108,7 +108,7 @@ def _ask_moved(line: Line, dues: Sequence[Placed], present: Present) -> Question
         old, new = (line.text[place.start : place.end] for place, _ in (first, second))
         between = line.text[first[0].end : second[0].start]
         both = " ".join(f"{old} and {new}".split())
-        message = f"{both} are different dues; put what is not the due in quotation marks"
+        message = f"{both} are different due dates; put what is not the due date in quotation marks"
         neither = f'"{old}"{between}"{new}"'
         is_over = _is_over(second[1], second[1].days, present)
         choices = (neither,) if is_over else (f'"{old}"{between}{new}', neither)
@@ -146,8 +146,8 @@ def _ask_which(line: Line, first: Found, second: Found) -> Question:
     old, new = (line.text[place.start : place.end] for place in (first, second))
     between = line.text[first.end : second.start]
     message = (
-        f"{_plain(old)} and {_plain(new)} are different dues; "
-        "put what is not the due in quotation marks"
+        f"{_plain(old)} and {_plain(new)} are different due dates; "
+        "put what is not the due date in quotation marks"
     )
     choices = (f'"{old}"{between}{new}', f'{old}{between}"{new}"')
     return Question(first.start, second.end, "several-dues", message, choices)

@@ -90,7 +90,7 @@ def ask_several(start: int, end: int, texts: Sequence[str], is_ahead: Sequence[b
     """Return the question about which of several due dates is meant; past ones are not offered."""
     plain = [_plain(text) for text in texts]
     choices = tuple(itertools.compress(plain, is_ahead))
-    message = f"{' and '.join(plain)} are different dues; write one of them"
+    message = f"{' and '.join(plain)} are different due dates; write one of them"
     return Question(start, end, "several-dues", message, choices)
 
 
@@ -142,7 +142,7 @@ def ask_past(start: int, end: int, due: date | datetime, present: Present) -> Qu
 
 def ask_due(start: int, end: int) -> Question:
     """Return the question for a reminder without a due date."""
-    message = "a reminder needs a due; add one, such as tomorrow 17:00, or remove the reminder"
+    message = "a reminder needs a due date; add one, such as tomorrow 17:00, or remove the reminder"
     return Question(start, end, "no-due", message)
 
 

@@ -49,7 +49,7 @@ class Rules:
             if start is not None and due is not None and start != due:
                 moved = self._count_from_due(rule, start, due, zone or UTC, clock.account_zone)
                 if moved != rule:
-                    skip(f"counts from DTSTART; imported as {moved}, which counts from the due")
+                    skip(f"counts from DTSTART; imported as {moved}, counted from the due date")
                 rule = moved
             with self._budget.spend():
                 stored = normalize(

@@ -95,7 +95,7 @@ def _read_trigger(
         clock.report.append(Skipped(trigger.line, "TRIGGER", why))
 
     if due is None or start is None:
-        skip("the task has no due from which the trigger counts")
+        skip("the task has no due date from which the trigger counts")
         return None
     try:
         before = _read_distance(trigger, start, due, clock, repeats=repeats)
@@ -108,11 +108,11 @@ def _read_trigger(
         return None
     minutes, rest = divmod(before, _MINUTE)
     if not -MAX_MINUTES_AFTER <= minutes <= MAX_REMINDER_MINUTES:
-        skip("is more than a day after the due, or more than 366 days before it")
+        skip("is more than a day after the due date, or more than 366 days before it")
         return None
     if rest:
         minutes += 1
-        skip(f"reminders are in whole minutes; imported as {minutes} before the due")
+        skip(f"reminders are in whole minutes; imported as {minutes} before the due date")
     return minutes
 
 

@@ -224,11 +224,11 @@ class _Reader:
             if length is not None:
                 self._skip(length.line, "DURATION", "cannot be combined with DUE, which is used")
             return start, due
-        why = "tasks have no start; imported as the due"
+        why = "tasks have no start; imported as the due date"
         if length is not None:
             due = self._add(start, length)
             if due is not None:
-                why = "tasks have no start; imported with DURATION as the due"
+                why = "tasks have no start; imported with DURATION as the due date"
         self._skip(line, "DTSTART", why)
         return start, due or start
 

@@ -114,11 +114,13 @@ def find_kept() -> list[Image]:
 
 def test_a_kept_image_that_needs_the_old_form_refuses_it(host: FakeHost) -> None:
     with pytest.raises(
-        DeployError, match=f"{OLD.reference} with a program for schema 0013 is kept"
+        DeployError, match=f"{OLD.reference}, which needs schema 0013, is kept"
     ) as caught:
         run()
     assert caught.value.code == ExitCode.REFUSED
-    assert "contract --drop-images gives it up: a rollback to it is not" in caught.value.hint
+    assert (
+        "give up rolling back to it: python3 build.py contract --drop-images" in caught.value.hint
+    )
     assert (host.migrations, host.removed, find_kept()) == ([], [], [GONE, OLD, NEW])
 
 
@@ -139,7 +141,7 @@ def test_an_image_that_is_given_up_is_removed_after_the_migration(host: FakeHost
 def test_an_instance_that_needs_the_old_form_refuses_it_in_any_case(host: FakeHost) -> None:
     host.running = OLD.digest
     with pytest.raises(
-        DeployError, match=f"{BACKEND} runs {OLD.reference} with a program for schema 0013"
+        DeployError, match=f"{BACKEND} still runs {OLD.reference}, which needs schema 0013"
     ):
         run(drops=True)
     assert host.migrations == []

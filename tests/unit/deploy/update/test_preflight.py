@@ -54,7 +54,11 @@ def test_a_program_that_fits_the_database_is_accepted(candidate: Schemas, runnin
     ("candidate", "running", "words"),
     [
         (program("0012", "0012"), NOW, "needs a program for 0013 or later"),
-        (program("0014", "0014"), NOW, "ends programs before 0014, and the running one is for"),
+        (
+            program("0014", "0014"),
+            NOW,
+            "drops support for programs older than 0014, but the running program is for",
+        ),
         # As before: there was no promise.
         (program("0013"), Running("0012", "0012", ""), "0012 — update with a restart"),
         # Another image may need it.

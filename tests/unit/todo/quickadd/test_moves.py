@@ -57,7 +57,7 @@ def test_a_length_of_time_does_not_go_with_another_due(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "later", "1 hour", "buy milk", "every day", "-", "+"])
 def test_what_is_not_a_due_has_a_remedy(text: str) -> None:
-    with pytest.raises(ValueError, match="not a due; write, for example"):
+    with pytest.raises(ValueError, match="not a due date; write, for example"):
         read(text)
 
 

@@ -89,7 +89,7 @@ def test_a_whole_text_is_a_recurrence(text: str, recurrence: tuple[str, str]) ->
         ("every hour", "not a recurrence"),
         ("every day at 9", "no time of day"),
         ("every morning", "no time of day"),
-        ("every day starting tomorrow", "no start; write its first day in the due"),
+        ("every day starting tomorrow", "no start; write its first day in the due date"),
         ("every day until 3/4", "3 April 2027 or 4 March 2027"),
         ("FREQ=HOURLY", "HOURLY"),
     ],

@@ -315,7 +315,7 @@ FROM_THE_START = [
 ]
 BY_THE_CALLER = [
     ("FREQ=WEEKLY;BYDAY=MO,WE", "2026-11-25"),
-    # Another day than that of the due: only the caller can have said it.
+    # Another day than that of the due date: only the caller can have said it.
     ("FREQ=WEEKLY;BYDAY=TU", "2026-11-25"),
     ("FREQ=WEEKLY;BYDAY=WE;BYSETPOS=1", "2026-11-25"),
     ("FREQ=MONTHLY;BYMONTHDAY=15", "2026-11-25"),

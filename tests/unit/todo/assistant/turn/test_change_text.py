@@ -36,12 +36,12 @@ def _describe(before: TaskChanges, after: TaskChanges) -> str | None:
         (
             {"reminders": [30]},
             {"reminders": [0]},
-            '"x" (reminders 30 min before \u2192 at the due)',
+            '"x" (reminders 30 min before \u2192 at the due time)',
         ),
         (
             {"reminders": [-45]},
             {"reminders": [-45, 0, 5]},
-            '"x" (reminders 45 min after \u2192 5 min before, at the due, 45 min after)',
+            '"x" (reminders 45 min after \u2192 5 min before, at the due time, 45 min after)',
         ),
         ({}, {"description": "why"}, '"x" (description none → "why")'),
         ({"parent_id": "p"}, {"parent_id": "q"}, '"x" (task above changed)'),

@@ -90,7 +90,7 @@ def test_a_start_is_the_due_where_its_duration_is_refused() -> None:
     calendar = read(START, "DURATION:P1X")
 
     assert [(each.what, each.why) for each in calendar.report] == [
-        ("DTSTART", "tasks have no start; imported as the due"),
+        ("DTSTART", "tasks have no start; imported as the due date"),
         ("DURATION", "'P1X' is not a duration such as -PT15M"),
     ]
 

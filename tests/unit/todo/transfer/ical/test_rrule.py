@@ -169,7 +169,7 @@ def test_every_due_is_as_far_from_its_start_or_the_report_says_why(
     if "recurrence" not in only.task:
         assert "RRULE" in [each.what for each in calendar.report]
         return
-    # Ours repeats a month or a year after the due, where a start that fits its rule repeats.
+    # Ours repeats a month or a year after the due date, where a start that fits its rule repeats.
     if expect(start - timedelta(days=1), rule.replace("INTERVAL=1;", ""), 0, 1) == [start]:
         assert follow(only.task, 15) == expect(start, rule, days, 15)
 
