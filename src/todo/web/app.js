@@ -21,8 +21,8 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
-// Invisible characters, and those that reverse text, can make different titles look alike.
-const clean = (text) => text.replace(/[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff]/g, "\ufffd");
+// Invisible and direction-changing characters make titles look alike; emoji need some.
+const clean = (text) => text.replace(/(?![\u200c\u200d\ufe0f])\p{DI}/gu, "\ufffd");
 const makeText = (text, id) => make("bdi", { id, dir: "auto" }, clean(text));
 const makeButton = (label, run, attributes) =>
   make("button", { type: "button", onclick: () => begin(run), ...attributes }, label);
@@ -46,12 +46,12 @@ function say(place, ...content) {
   byId(place).replaceChildren(...content);
 }
 
-/** Scroll to a message in the assistant's view, where messages are below the form. */
+/** Scroll to a message, which the assistant has below its form. */
 function reveal(place) {
   if (findView() === "assistant") byId(place).scrollIntoView({ block: "nearest" });
 }
 
-/** Focus an element without scrolling, which would move another element under the pointer. */
+/** Focus an element without moving another one under the pointer. */
 const focusStill = (element) => element?.focus({ preventScroll: true });
 
 // ID of the element that had the focus before a message got it.
@@ -65,7 +65,7 @@ const makeClose = (place) => makeButton("Close", () => {
   focusStill(byId(left) ?? byId(`${findView()}-title`));
 });
 
-/** Show a notice with an optional undo button, which gets the focus only if no element has it. */
+/** Show a notice, with an undo button that gets the focus only if no element has it. */
 function notify(text, undo) {
   say("error");
   const keys = { id: "undo", title: "Ctrl+Z", "aria-keyshortcuts": "Control+Z" };
@@ -187,7 +187,7 @@ async function send(method, path, { query = {}, body, headers, signal } = {}) {
   if (body) fields["Content-Type"] = "application/json";
   if (method !== "GET") fields["Idempotency-Key"] ??= makeKey();
   const token = session.token;
-  // The browser's cache does not separate the responses to different users.
+  // The browser's cache does not separate users.
   const options = { method, headers: fields, body: body && JSON.stringify(body), signal, cache: "no-store" };
   let response;
   try {
@@ -278,7 +278,7 @@ function formatDue(task) {
   return task.due_at ? formatTime(task.due_at, task.due_zone ?? session.zone) : "";
 }
 
-/** Return the date and the time of an instant in the format of form fields. */
+/** Return the date and time of an instant as in form fields. */
 function splitInstant(instant, zone) {
   // The locale sv-SE has the date format of form fields.
   const form = { dateStyle: "short", timeStyle: "short", timeZone: zone };
@@ -429,7 +429,7 @@ function openView() {
   act(views[current].refresh);
 }
 
-/** Replace the children of an element unless they are equal; restore the focus, or its position. */
+/** Replace the children of an element if they differ; restore the focus. */
 function redraw(id, children) {
   const old = [...byId(id).children];
   if (old.length === children.length && old.every((each, at) => each.isEqualNode(children[at]))) return;
@@ -442,7 +442,7 @@ function redraw(id, children) {
   focusStill(same ?? row?.querySelector("input, button") ?? byId("undo"));
 }
 
-/** Fetch the next page of a view, or all of its pages again; return startTurn's function, or null if outdated. */
+/** Fetch the next page, or all pages again; return startTurn's function, or null if outdated. */
 async function fetchItems(view, path, query, isMore, sent) {
   const isWanted = startTurn(view);
   const [wanted, start] = isMore ? [1, view.next] : [view.items.length, null];
@@ -695,7 +695,7 @@ function showMeaning(text, { task, spans, questions }) {
   if (!questions.length) say("meaning", makeText(task.title), ...facts);
 }
 
-/** Draw marks behind the field. Spans count code points; JavaScript strings count UTF-16 units. */
+/** Draw marks behind the field. Spans count code points, strings UTF-16 units. */
 function highlight(text, spans) {
   const points = [...text];
   const parts = [];
@@ -854,7 +854,7 @@ const FIELDS = {
   access: "Access",
   message: "Message",
 };
-// Fields not shown for a created or deleted item: its name is in the heading, defaults are omitted.
+// Fields that are omitted for created and deleted items: the name and defaults.
 const NAMED = ["title", "name", "position"];
 const DEFAULTS = { priority: "none", recurrence_from: "schedule", is_completed: false };
 
@@ -905,7 +905,7 @@ function formatValue(field, value) {
 async function ask() {
   const message = byId("message").value.trim();
   if (!message || chat.abort) return;
-  // The service may have handled a message whose response was lost: the same key runs it only once.
+  // If the response was lost, the message may have been handled: the same key runs it once.
   const sent = chat.lost?.message === message ? chat.lost : { message, key: makeKey() };
   sent.body ??= { message, ...(chat.conversation && { conversation_id: chat.conversation }) };
   chat.lost = null;
@@ -1026,7 +1026,7 @@ const MAX_UNFOLDED = 3;
 // Status codes of plans that cannot be applied: not found, applied, expired or outdated.
 const CLOSED = [404, 409, 410, 412];
 
-/** Render a plan: deletions first, tasks before their subtasks, additions last, so that no change is overlooked. */
+/** Render a plan: deletions first, tasks before their subtasks, additions last. */
 function renderPlan(plan) {
   const changes = make("ul", { class: "changes" });
   const state = makeHint(`Nothing has changed yet. It can be applied until ${formatTime(plan.expires_at)}.`);
@@ -1097,7 +1097,7 @@ function renderConversation(conversation) {
   return make("li", { class: "task" }, make("div", {}, open, renderFacts(facts)), end);
 }
 
-/** Render the confirmation of a conversation's deletion, which, unlike a task's, cannot be undone. */
+/** Ask before a conversation is deleted: unlike a task's, its deletion cannot be undone. */
 function renderQuestion(conversation) {
   const { id } = conversation;
   const keep = () => setDoomed(null, `delete-${id}`);
@@ -1159,7 +1159,7 @@ async function fetchOlderMessages() {
   if (!chat.older) byId("log").focus();
 }
 
-/** Insert a page of messages, sorted newest first, above the shown messages. */
+/** Insert a page of messages, newest first, above the others. */
 function showMessages(page) {
   chat.older = page.next_cursor;
   byId("more-messages").hidden = !chat.older;
@@ -1219,5 +1219,5 @@ document.addEventListener("visibilitychange", follow);
 const stored = readStoredToken();
 show(false);
 if (stored) act(() => signIn(stored, false));
-// Only after loading, during which the browser focuses the view of the URL's fragment.
+// After loading, when the browser has focused the view of the URL's fragment.
 else addEventListener("load", () => byId("token").focus());
