@@ -74,10 +74,12 @@ class ChangeFeed:
     ) -> AsyncGenerator[list[Change], None]:
         """Yield pages of the changes after `since` as they happen, until the process stops.
 
-        After `timeout_s` without changes, it yields an empty page. The reads count towards the
-        connection limit of `user`.
+        After `timeout_s` without changes that the view shows, it yields an empty page. The reads
+        count towards the connection limit of `user`.
         """
         limit = PAGE
+        now = asyncio.get_running_loop().time
+        yields_at = now() + timeout_s
         with self._watch(view.owner) as wakeup:
             while not self._stopped:
                 wakeup.clear()
@@ -91,22 +93,23 @@ class ChangeFeed:
                 except UnavailableError:
                     # Followers wait for the database as they wait for a change.
                     await self._wait(wakeup, self._poll_s)
-                    yield []
-                    continue
-                since = found.next_since
-                if found.items:
-                    yield found.items
-                elif not found.has_more and not await self._wait(wakeup, timeout_s):
-                    yield []
+                    page = []
+                else:
+                    since, page = found.next_since, found.items
+                    if not page:
+                        if not found.has_more:
+                            await self._wait(wakeup, yields_at - now())
+                        # Wakeups by changes that the view does not show must not delay the page.
+                        if now() < yields_at:
+                            continue
+                yield page
+                yields_at = now() + timeout_s
 
-    async def _wait(self, wakeup: asyncio.Event, seconds: float) -> bool:
-        """Wait for the wakeup; return whether it came before the timeout."""
-        try:
+    async def _wait(self, wakeup: asyncio.Event, seconds: float) -> None:
+        """Wait for the wakeup, or until the timeout."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await wakeup.wait()
-        except TimeoutError:
-            return False
-        return True
 
     @contextlib.contextmanager
     def _watch(self, owner: str) -> Iterator[asyncio.Event]:

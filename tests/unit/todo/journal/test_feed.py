@@ -37,6 +37,7 @@ class Journal:
         self.accounts: list[tuple[str, ...]] = []
         self.entry_bytes = 0
         self.most_read = 0
+        self.is_hidden = False
 
     def come_back(self) -> None:
         self.is_down = False
@@ -63,6 +64,8 @@ class Journal:
         numbers = range(values["since"] + 1, last + 1)
         self.most_read = len(numbers)
         rows = [(b'{"seq":%d}' % n + b" " * self.entry_bytes, n, "create") for n in numbers]
+        if self.is_hidden:
+            rows = []
         return [[(self.seq,)], cast("list[Row]", rows)]
 
 
@@ -114,6 +117,24 @@ def test_a_page_is_small_because_its_client_may_be_slow(entry_bytes: int, length
             if seen[-1] == 40:
                 break
         assert seen == list(range(1, 41))
+
+    run(scenario)
+
+
+def test_changes_that_the_view_does_not_show_do_not_delay_the_empty_page() -> None:
+    async def write(journal: Journal, feed: ChangeFeed) -> None:
+        while True:
+            journal.seq += 1
+            feed.notify(["alice"])
+            await asyncio.sleep(0)
+
+    async def scenario(journal: Journal, feed: ChangeFeed) -> None:
+        journal.is_hidden = True
+        writer = asyncio.create_task(write(journal, feed))
+        async with aclosing(feed.follow_pages(ALICE, 0, "alice", timeout_s=0.05)) as pages:
+            assert await anext(pages) == []
+            assert await anext(pages) == []
+        writer.cancel()
 
     run(scenario)
 
