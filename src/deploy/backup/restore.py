@@ -139,7 +139,7 @@ def run(
             if stopped:
                 machine.stop()
             restored = _fill(machine, target, volume, accept_gap=accept_gap)
-        except DeployError:
+        except BaseException:
             machine.remove_volume(volume)
             record.unlink(missing_ok=True)
             if stopped:

@@ -257,6 +257,8 @@ def test_a_restore_that_was_killed_is_done_by_the_same_command(
             raise Killed
 
         patched.setattr(machine, step, kill)
+        # A program that was killed cleans up nothing.
+        patched.setattr(machine, "remove_volume", kill)
         with pytest.raises(Killed):
             restore.run(machine, Target(), source.backup.folder, record)
     assert json.loads(record.read_text())["step"] == ("switch" if step == "switch" else "restore")

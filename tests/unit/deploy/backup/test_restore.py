@@ -111,6 +111,38 @@ class Machine:
         return URL
 
 
+class Interrupted(Machine):
+    """A machine on which Ctrl-C comes while backups are restored."""
+
+    def live_query(self) -> Query | None:
+        return lambda _statement: ""
+
+    def restore(self, volume: str, options: Sequence[str]) -> Restored:
+        self.calls.append(f"restore into {volume} {options}")
+        raise KeyboardInterrupt
+
+    def remove_volume(self, name: str) -> None:
+        self.calls.append(f"remove {name}")
+
+    def resume(self) -> None:
+        self.calls.append("resume")
+        self.is_up = True
+
+
+def test_an_interrupted_restore_starts_the_stack_with_the_former_data(tmp_path: Path) -> None:
+    machine, record = Interrupted(), tmp_path / "restore.json"
+    with pytest.raises(KeyboardInterrupt):
+        restore.run(machine, Target(), tmp_path, record)
+    assert machine.calls == [
+        "stop",
+        "restore into todo-data-2 []",
+        "remove todo-data-2",
+        "resume",
+    ]
+    assert (machine.current, machine.is_up) == ("todo-data-1", True)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_volume_in_use_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     machine = Machine()
     with pytest.raises(DeployError, match="the stack already uses the volume todo-data-1") as found:
