@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 FOLDER = ".local/share/todo-backend/backup"
 DB = "localhost/todo-db:latest"
 SLOTS = "SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'todo_wal'"
+OUTCOMES = (
+    "SELECT count(*) FROM pg_roles, unnest(rolconfig) AS option"
+    " WHERE option LIKE 'todo.backup%' OR option LIKE 'todo.drill%'"
+)
 
 
 @pytest.fixture(scope="module")
@@ -185,8 +189,10 @@ def test_a_full_disk_is_one_line_with_its_exit_code(backed: Stack) -> None:
 
 def test_no_backup_takes_units_and_slot_away_and_leaves_the_backups(backed: Stack) -> None:
     backed.build("backup", "--no-lab")
+    assert query(backed, OUTCOMES) != "0"
     backed.up("--no-backup")
     assert query(backed, SLOTS) == "0"
+    assert query(backed, OUTCOMES) == "0"
     for unit in ("todo-wal.service", "todo-backup.service", "todo-backup.timer"):
         assert backed.show(unit, "LoadState") == "not-found"
     assert backed.lab.run(["ls", f"{FOLDER}/base"]).stdout

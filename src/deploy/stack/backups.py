@@ -51,6 +51,18 @@ _DROP_SLOT = (
     f"SELECT pg_terminate_backend(active_pid, 60000) {_SLOT} AND active_pid IS NOT NULL",
     f"SELECT pg_drop_replication_slot(slot_name) {_SLOT}",
 )
+# Metrics export these settings, and an alert reports those that are too old.
+_FORGET_OUTCOMES = """DO $$
+DECLARE setting record;
+BEGIN
+    FOR setting IN
+        SELECT rolname, split_part(option, '=', 1) AS name
+        FROM pg_roles CROSS JOIN unnest(rolconfig) AS option
+        WHERE option LIKE 'todo.backup%' OR option LIKE 'todo.drill%'
+    LOOP
+        EXECUTE format('ALTER ROLE %I RESET %s', setting.rolname, setting.name);
+    END LOOP;
+END $$"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,8 +253,8 @@ def stop() -> None:
         systemd.systemctl("stop", BACKUP, DRILL, DRILL_DB, WAL)
 
 
-def remove_slot() -> None:
-    """Drop the replication slot and its unreceived WAL; keep the backup folder.
+def remove_from_database() -> None:
+    """Drop the replication slot with its WAL, and the last outcomes; keep the backup folder.
 
     If the database is down, only report that it keeps WAL.
 
@@ -253,4 +265,4 @@ def remove_slot() -> None:
         up = command_hints.build("up --no-backup")
         progress.say(f"The database keeps WAL for the receiver, 1 GB at most, until {up}.")
         return
-    database.query(*_DROP_SLOT)
+    database.query(*_DROP_SLOT, _FORGET_OUTCOMES)

@@ -69,7 +69,7 @@ def install(
     if ai.wanted is False:
         local_model.remove()
     if backup.wanted is False:
-        backups.remove_slot()
+        backups.remove_from_database()
     return changed | update_timer.set_wanted(wanted=updates, starts=False)
 
 
@@ -98,7 +98,7 @@ def up(
     if ai.wanted is False:
         local_model.remove()
     if backup.wanted is False:
-        backups.remove_slot()
+        backups.remove_from_database()
     update_timer.set_wanted(wanted=updates, starts=False)
     start_optional()
     return url

@@ -170,14 +170,14 @@ def test_an_install_without_backups_stops_them_and_drops_their_slot(
     assert host.find("disable", BACKUP_TIMER)
     assert host.find("stop", BACKUP, WAL)
     (drop,) = host.find("exec", "todo-db")
-    assert "pg_drop_replication_slot(slot_name)" in drop[-1]
+    assert "pg_drop_replication_slot(slot_name)" in drop[-2]
 
 
 def test_a_slot_of_a_database_that_is_down_stays(
     host: Host, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(systemd, "is_active", lambda _: False)
-    backups.remove_slot()
+    backups.remove_from_database()
     assert not host.find("exec")
     assert "keeps WAL for the receiver, 1 GB at most, until" in capfd.readouterr().err
 
