@@ -24,7 +24,7 @@ class Published:
     """Record of a pushed image.
 
     Attributes:
-        target: `backend` or `db`.
+        target: `backend`, `db` or `ai`.
         manifest_digest: Digest of the manifest in the registry, which signatures refer to. It
             depends on the compression of the layers.
         config_digest: Image ID, which does not depend on the registry.

@@ -6,7 +6,7 @@ import dataclasses
 import signal
 
 _MEANINGS = {
-    65: "the database was made by a newer version",
+    65: "this version does not support the schema of the database",
     69: "the database is not available",
     70: "internal error",
     71: "cannot listen",

@@ -190,6 +190,6 @@ class Comparison:
 
 def _is_worse(mine: Answer, theirs: Answer) -> bool:
     """Return whether a response has a higher status class than that of a working instance."""
-    # Rate limits apply per instance, and requests to the stack may go to several.
+    # The test requests can reach a rate limit before those of users do.
     is_limited = mine.status == http.client.TOO_MANY_REQUESTS
     return theirs.serves and not is_limited and mine.status // _CLASS > theirs.status // _CLASS

@@ -62,7 +62,7 @@ def validate_due(task: Task, account_zone: str) -> None:
     else:
         instant = datetime.fromisoformat(at)
         if not EARLIEST.year < instant.year < LATEST.year:
-            raise field_error("due_at", f"must be after {EARLIEST} and before {LATEST}")
+            raise field_error("due_at", f"must be after {EARLIEST.year} and before {LATEST.year}")
         task["due_at"] = format_timestamp(instant)
         zone = task["due_zone"] or account_zone
         try:

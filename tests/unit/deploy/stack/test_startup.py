@@ -261,7 +261,7 @@ def test_a_database_of_a_newer_version_is_reported_while_the_backend_waits_for_i
     systemd.others = lambda unit: failed if unit == MIGRATE else UP
     assert error_of(systemd) == (
         "todo-migrate.service did not start: the schema is revision 99 "
-        "(exit code 65: the database was made by a newer version)"
+        "(exit code 65: this version does not support the schema of the database)"
     )
 
 
