@@ -11,7 +11,7 @@ from deploy.dev import suite
 class Test(cli.Application):
     """Run the test tiers unit, integration and system, or only the named ones (also faults).
 
-    As root, it installs missing packages. Pass options to pytest after `--`: build.py test unit -- -k lab
+    Root installs missing packages. Pass options to pytest after `--`: build.py test unit -- -k lab
     """
 
     coverage = cli.Flag(

@@ -21,7 +21,7 @@ _Arguments = TypeVarTuple("_Arguments")
 _Result = TypeVar("_Result")
 
 EVALUATION_S = 0.5
-"""CPU time limit for all rules of a request, in seconds; a full batch of typical rules uses a fiftieth."""
+"""CPU time limit for all rules of a request, in seconds; a batch of 100 rules uses a fiftieth."""
 WORDS_S = 2.0
 """CPU time limit for the search words of a request, in seconds; a full batch uses a tenth."""
 # Computing the words of a shorter text costs less than a thread switch.

@@ -18,7 +18,7 @@ from deploy.errors import DeployError, ExitCode
 from deploy.stack import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from deploy.backup.journal_query import Query
@@ -115,7 +115,10 @@ class Interrupted(Machine):
     """A machine on which Ctrl-C comes while backups are restored."""
 
     def live_query(self) -> Query | None:
-        return lambda _statement: ""
+        def query(statement: str, values: Mapping[str, str]) -> str:
+            raise AssertionError(statement, values)
+
+        return query
 
     def restore(self, volume: str, options: Sequence[str]) -> Restored:
         self.calls.append(f"restore into {volume} {options}")
