@@ -206,7 +206,7 @@ def _end(parts: _Parts, rule: Rule, first: date) -> tuple[Rule, tuple[Question, 
 
 
 def _schedule_once(parts: _Parts, part: DayPart | None) -> Assembled:
-    """Return the due date in the text; `part` is the part of the day of a recurrence."""
+    """Return the due date in the text, or questions; `part` is the recurrence's part of the day."""
     dated = [each for each in parts.dues if each.value.is_dated]
     if not dated:
         return _schedule_time(parts)

@@ -17,16 +17,17 @@ ModelIntent = Literal[_TaskIntent, "none"]
 
 @dataclass(frozen=True, slots=True)
 class TaskName:
-    """Properties of a task by which a message can refer to it.
+    """Task as the rules see it: what a message can refer to, and what a write needs.
 
     Attributes:
-        version: Version that a write expects.
+        version: Expected version, sent with a write.
         due: Due date or time in ISO 8601; None without one.
-        is_shared: Whether its owner is another account, or its list has shares.
+        is_shared: Whether the task belongs to another account, or its list is shared.
         reminders: Reminders in minutes before the due time.
         owner: Owner; None for the user's own task.
         is_read_only: Whether the user cannot change it.
-        is_of_named_list: Whether the name of its list is unique.
+        is_of_named_list: Whether the name of its list refers only to that list; the user's own list
+            takes precedence over a shared one.
         is_chosen: Whether the user has confirmed this task in an answer.
     """
 
