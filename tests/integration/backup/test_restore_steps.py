@@ -254,11 +254,11 @@ def test_a_restore_that_was_killed_is_done_by_the_same_command(
     with monkeypatch.context() as patched:
 
         def kill(*_: object) -> None:
+            # A program that was killed cleans up nothing.
+            patched.setattr(machine, "remove_volume", kill)
             raise Killed
 
         patched.setattr(machine, step, kill)
-        # A program that was killed cleans up nothing.
-        patched.setattr(machine, "remove_volume", kill)
         with pytest.raises(Killed):
             restore.run(machine, Target(), source.backup.folder, record)
     assert json.loads(record.read_text())["step"] == ("switch" if step == "switch" else "restore")
