@@ -226,7 +226,7 @@ def _locate(machine: Machine, target: Target, volume: str) -> Change:
             found = journal_query.find_change(restored_query, target)
     if found is None:
         what = f"run {target.value}" if target.kind is Kind.RUN else f"entry {target.value}"
-        hint = "the web page lists the runs"
+        hint = "use a run ID or entry number of the web page, or of GET /api/v1/runs"
         raise DeployError(
             f"--before: the {what} is not in any journal", hint=hint, code=ExitCode.USAGE
         )

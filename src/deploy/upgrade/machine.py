@@ -1,4 +1,4 @@
-"""Interface of the operations of an upgrade; `deploy.upgrade.stack_machine` implements them."""
+"""Interface to the stack during an upgrade; `deploy.upgrade.stack_machine` implements it."""
 
 from __future__ import annotations
 

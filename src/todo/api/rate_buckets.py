@@ -68,9 +68,9 @@ _TRIES = 100
 class SharedBuckets:
     """Token buckets that several processes of one machine share in a memory-mapped file.
 
-    A key has eight slots; if all are in use, the least recently used bucket is dropped. A process
-    waits only briefly for the lock, because its holder may be stopped. Without the lock, two
-    processes may take the same permit at the same moment.
+    The hash of a key selects a group of eight slots, which it shares with other keys; if all are in
+    use, the least recently used bucket is dropped. A process waits only briefly for the lock,
+    because its holder may be stopped. Without it, two processes may take the same permit.
 
     Args:
         file: Path of the file, the same in all processes; it is created if missing.

@@ -100,8 +100,7 @@ class Settings(AssistantSettings, BaseSettings):
         default=2,
         ge=2,
         le=60,
-        description="Timeout in seconds for connecting to the database (libpq enforces at least "
-        "2).",
+        description="Timeout in seconds for connecting to the database (at least 2).",
     )
     database_statement_timeout_s: float = Field(
         default=5.0, gt=0, le=600, description="Timeout in seconds of an SQL statement."
@@ -109,7 +108,7 @@ class Settings(AssistantSettings, BaseSettings):
     database_pgbouncer: bool = Field(
         default=False,
         description="`true` behind PgBouncer in transaction mode: no prepared statements and no "
-        "session parameters; set the time-outs with `ALTER ROLE` instead.",
+        "session parameters; set the timeouts with `ALTER ROLE` instead.",
     )
     database_breaker_failures: int = Field(
         default=5,

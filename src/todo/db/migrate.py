@@ -57,15 +57,16 @@ def migrate(settings: Settings, progress: Callable[[str], None], *, contracts: b
 
     Args:
         settings: Settings of the database.
-        progress: Receives a line if another process is migrating or the backend's role migrates.
+        progress: Receives a line while the migration waits, and if the backend's role migrates.
         contracts: Whether to run all contracts, which break earlier programs.
 
     Returns:
         The previous revision, `""` for an empty database.
 
     Raises:
-        DatabaseUnreachableError: The connection failed or was lost; nothing has changed.
-        FatalError: A newer program, the contract step or a privilege is needed.
+        DatabaseUnreachableError: The connection failed or was lost; repeating the call is safe.
+        FatalError: A newer program, the contract step or a privilege is needed, or the backend's
+            role is missing or owns the database.
     """
     arguments = connect_arguments(settings)
     arguments.pop("options", None)

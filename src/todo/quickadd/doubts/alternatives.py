@@ -133,7 +133,10 @@ def ask_clauses(line: Line, dues: Sequence[Placed]) -> Question | None:
 
 
 def ask_last(line: Line, dues: Sequence[Placed]) -> Question | None:
-    """Return the question for `sunday dinner shopping saturday`: a day may belong to a noun."""
+    """Return the question whether the first or the last due date is meant, or None.
+
+    In `sunday dinner shopping saturday`, the first day may belong to the noun.
+    """
     place, due = dues[-1]
     is_bare = bool(due.days) and place.start == line[due.days[0].start].start
     end = next(at for at in range(len(line) + 1) if line[at].start >= place.end)
