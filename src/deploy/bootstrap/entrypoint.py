@@ -21,6 +21,7 @@ from deploy.errors import DeployError, ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+    from typing import TypeGuard
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that end the program with an exception, so that clean-up code runs."""
@@ -73,15 +74,26 @@ def _run(command: Callable[[], int]) -> int:
         return _fail(str(error), error.code)
     except OutputError as error:
         return _explain_unwritten(error)
-    except _Terminated as error:
-        return _say_aside("terminated", error.code)
-    except KeyboardInterrupt:
-        return _say_aside("interrupted", ExitCode.INTERRUPTED)
+    except (_Terminated, KeyboardInterrupt) as error:
+        return _explain_signal(error)
     except Exception as error:
+        # A signal between two steps of a lock in `threading` becomes a RuntimeError.
+        if isinstance(error, RuntimeError) and _is_signal(error.__context__):
+            return _explain_signal(error.__context__)
         if os.environ.get("BUILD_DEBUG"):
             raise
         return _explain(error)
     return code
+
+
+def _is_signal(error: BaseException | None) -> TypeGuard[_Terminated | KeyboardInterrupt]:
+    return isinstance(error, _Terminated | KeyboardInterrupt)
+
+
+def _explain_signal(error: _Terminated | KeyboardInterrupt) -> int:
+    if isinstance(error, _Terminated):
+        return _say_aside("terminated", error.code)
+    return _say_aside("interrupted", ExitCode.INTERRUPTED)
 
 
 class _Terminated(BaseException):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,6 +232,20 @@ class TestBoundary:
 
         assert entrypoint.guard(terminate) == 143
         assert capsys.readouterr().err == "build.py: terminated\n"
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_signal_that_meets_a_lock_is_still_one(
+        self, number: signal.Signals, code: int, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        def release_late() -> int:
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                threading.Lock().release()
+            return 0
+
+        assert entrypoint.guard(release_late) == code
+        assert capsys.readouterr().err in {"build.py: interrupted\n", "build.py: terminated\n"}
 
     def test_the_unforeseen_is_one_line_that_says_where_its_traceback_is(
         self, capsys: pytest.CaptureFixture[str], tmp_path: Path
