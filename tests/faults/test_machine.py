@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tests.faults.table import Row
@@ -11,7 +13,7 @@ from tests.faults.traffic import Stopwatch, is_ready, load
 from tests.system.stack_in_lab import BUILD, IMAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.faults.table import Record
     from tests.system.stack_in_lab import Stack
@@ -30,6 +32,25 @@ _WITH_OLD = f"""
 [Container]
 Secret={_PREVIOUS},type=mount,uid=10001,gid=10001,mode=0400
 Environment=TODO_TOKEN_PREVIOUS_SECRET_FILE=/run/secrets/{_PREVIOUS}
+"""
+_JUMPS = ("+1800", "-1800", "+0")
+"""Seconds from the clock of the host, one after the other."""
+_JUMP_LASTS_S = 15.0
+# A lab has its host's clock. This one is the clock of one process; systemd and Podman measure
+# intervals with the monotonic clock, which does not jump.
+_MAKE_CLOCK = """
+apt-get update --quiet
+apt-get install --yes --quiet --no-install-recommends libfaketime
+install -D --target-directory=/srv/clock /usr/lib/*/faketime/libfaketime.so.1
+printf +0 > /srv/clock/offset
+"""
+_WITH_CLOCK = """
+[Container]
+Volume=/srv/clock:/srv/clock:ro
+Tmpfs=/dev/shm:rw,size=1m,mode=1777
+Environment=LD_PRELOAD=/srv/clock/libfaketime.so.1
+Environment=FAKETIME_TIMESTAMP_FILE=/srv/clock/offset FAKETIME_NO_CACHE=1
+Environment=FAKETIME_DONT_FAKE_MONOTONIC=1
 """
 # Ends build.py and everything below it a moment after it has begun a step, or itself without one.
 _KILLED_AT = """
@@ -65,9 +86,48 @@ def test_a_reboot(stack: Stack, record: Record) -> None:
     record(Row("reboot", None, healed, traffic.report, remedy))
 
 
-def test_a_clock_that_jumps(record: Record) -> None:
-    remedy = "not reached here: a lab has the wall clock of its host"
-    record(Row("clock jump", None, None, None, remedy))
+@contextlib.contextmanager
+def _clock(stack: Stack) -> Iterator[Callable[[str], None]]:
+    """Give backend and database a clock of their own; yields what sets its offset in seconds."""
+
+    def set_offset(seconds: str) -> None:
+        stack.lab.run(["tee", "/srv/clock/offset"], stdin=seconds, user="root")
+
+    stack.lab.run(["bash", "-e", "-c", _MAKE_CLOCK], user="root", timeout_s=3600)
+    try:
+        with contextlib.ExitStack() as dropins:
+            for unit in ("todo-db", "todo-backend"):
+                shared = "Tmpfs=/dev/shm" if unit == "todo-db" else ""
+                lines = _WITH_CLOCK.splitlines()
+                text = "\n".join(each for each in lines if not shared or shared not in each)
+                dropins.enter_context(stack.drop_in(f"{unit}.container", text))
+            stack.build("restart", "--no-lab")
+            stack.systemctl("restart", "todo-db")
+            stack.wait_ready()
+            yield set_offset
+    finally:
+        stack.systemctl("restart", "todo-db", "todo-backend")
+        stack.lab.run(["rm", "-r", "/srv/clock"], user="root")
+
+
+def _measure_clock(stack: Stack) -> float:
+    """Return the seconds by which the database's clock is ahead of the host's."""
+    with stack.client("clock") as client:
+        made = client.post("/api/v1/tasks", json={"title": "now"}).json()["created_at"]
+    return datetime.fromisoformat(made).timestamp() - time.time()
+
+
+def test_a_clock_that_jumps(stack: Stack, record: Record) -> None:
+    with _clock(stack) as set_offset, load(stack) as traffic:
+        for seconds in _JUMPS:
+            set_offset(seconds)
+            assert abs(_measure_clock(stack) - float(seconds)) < 600, seconds
+            time.sleep(_JUMP_LASTS_S)
+        clock = Stopwatch()
+        healed = clock.wait(lambda: is_ready(stack), "ready")
+    remedy = "nothing to heal: intervals are measured with the monotonic clock"
+    record(Row("clock jumps by 30 minutes, 3 times", None, healed, traffic.report, remedy))
+    assert traffic.report["lost"] == 0, traffic.report
 
 
 def test_two_ups_at_once(stack: Stack, record: Record) -> None:
